@@ -1,0 +1,1 @@
+//! The only file that knows devices: CPU now, CUDA and Metal as features that forward to candle.

@@ -1,0 +1,19 @@
+//! The engine of Babelscope: it loads a Hugging Face checkpoint and executes a [`plan::Plan`] on parallel sentences.
+//!
+//! Conventions that everything above relies on:
+//! - **Layer 0 is the embedding output, layer l is the output of block l (1..=L), before the final norm.**
+//! - Sentences are packed, never padded: a sentence gives the same numbers alone and in any batch.
+//! - Nothing is computed that no [`plan::Capture`] asked for.
+
+pub mod checkpoint;
+pub mod corpus;
+pub mod device;
+pub mod engine;
+pub mod error;
+pub mod lang;
+pub mod model;
+pub mod monitor;
+pub mod plan;
+pub mod tokens;
+
+pub use error::{Error, Result};

@@ -1,0 +1,1 @@
+//! The decoders: config.json to one struct, weights, one block.

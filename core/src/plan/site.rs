@@ -1,0 +1,181 @@
+//! A typed place in the network, with a stable text form that parses back.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// What is read at a block, or outside of the blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Point {
+    /// Layer 0: the embedding output (after any scale, norm or position embedding). Has no block.
+    Embeddings,
+    /// The residual stream that enters the block.
+    ResidPre,
+    /// The normed input of attention.
+    AttnIn,
+    /// Queries, after QK norm and rotary embedding. `[heads * head_dim]` a token.
+    Q,
+    /// Keys, after QK norm and rotary embedding. `[kv_heads * head_dim]` a token.
+    K,
+    /// Values. `[kv_heads * head_dim]` a token.
+    V,
+    /// Attention scores before the softmax, masked entries at minus infinity. `[heads, t, t]` a sentence.
+    AttnScores,
+    /// Attention probabilities. `[heads, t, t]` a sentence.
+    AttnProbs,
+    /// The mix of values of each head, before the output projection. `[heads * head_dim]` a token.
+    Z,
+    /// What attention adds to the residual stream.
+    AttnOut,
+    /// The residual stream between attention and the feed-forward part.
+    ResidMid,
+    /// The normed input of the feed-forward part.
+    MlpIn,
+    /// The hidden activation of the feed-forward part, after gating. `[intermediate]` a token.
+    MlpAct,
+    /// What the feed-forward part adds to the residual stream.
+    MlpOut,
+    /// The residual stream that leaves the block: `resid_post.l` is layer l.
+    ResidPost,
+    /// The final norm's output. Has no block.
+    FinalNorm,
+    /// The logits. Has no block.
+    Logits,
+}
+
+impl Point {
+    /// Every point with its name.
+    pub const NAMES: [(Self, &'static str); 17] = [
+        (Self::Embeddings, "embeddings"),
+        (Self::ResidPre, "resid_pre"),
+        (Self::AttnIn, "attn_in"),
+        (Self::Q, "q"),
+        (Self::K, "k"),
+        (Self::V, "v"),
+        (Self::AttnScores, "attn_scores"),
+        (Self::AttnProbs, "attn_probs"),
+        (Self::Z, "z"),
+        (Self::AttnOut, "attn_out"),
+        (Self::ResidMid, "resid_mid"),
+        (Self::MlpIn, "mlp_in"),
+        (Self::MlpAct, "mlp_act"),
+        (Self::MlpOut, "mlp_out"),
+        (Self::ResidPost, "resid_post"),
+        (Self::FinalNorm, "final_norm"),
+        (Self::Logits, "logits"),
+    ];
+
+    /// Whether the point belongs to a block (and so needs a block number).
+    pub fn in_block(self) -> bool {
+        !matches!(self, Self::Embeddings | Self::FinalNorm | Self::Logits)
+    }
+}
+
+/// A point, and the block it belongs to: 1 is the first block, as layer l is the output of block l.
+///
+/// ```
+/// use babelscope_core::plan::{Point, Site};
+/// let site: Site = "resid_post.5".parse()?;
+/// assert_eq!(site, Site::layer(5));
+/// assert_eq!(site.to_string(), "resid_post.5");
+/// // TransformerLens counts blocks from 0.
+/// assert_eq!("blocks.4.hook_resid_post".parse::<Site>()?, site);
+/// assert_eq!(Site::layer(0).to_string(), "embeddings");
+/// # Ok::<(), babelscope_core::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Site {
+    /// What is read.
+    pub point: Point,
+    /// The 1-based block; 0 for the points outside of the blocks.
+    pub block: usize,
+}
+
+impl Site {
+    /// The residual stream at layer `l`: the embeddings for 0, else the output of block `l`.
+    pub fn layer(l: usize) -> Self {
+        if l == 0 { Self { point: Point::Embeddings, block: 0 } } else { Self { point: Point::ResidPost, block: l } }
+    }
+
+    /// A point of block `block` (1-based), or a point outside of the blocks (`block` 0).
+    pub fn new(point: Point, block: usize) -> Self {
+        Self { point, block }
+    }
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Point::NAMES.iter().find(|(p, _)| *p == self.point).map_or("?", |(_, n)| n);
+        if self.point.in_block() { write!(f, "{name}.{}", self.block) } else { f.write_str(name) }
+    }
+}
+
+impl FromStr for Site {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let fail = |why: &str| Error::Site { text: text.to_owned(), why: why.to_owned() };
+        if let Some(rest) = text.strip_prefix("blocks.") {
+            let (block, hook) = rest.split_once('.').ok_or_else(|| fail("expected blocks.N.hook_NAME"))?;
+            let block: usize = block.parse().map_err(|_e| fail("the block is not a number"))?;
+            let point = transformer_lens(hook).ok_or_else(|| fail("unknown TransformerLens hook"))?;
+            return Ok(Self { point, block: block + 1 });
+        }
+        let (name, block) = text.split_once('.').map_or((text, None), |(n, b)| (n, Some(b)));
+        let point = match name {
+            "hook_embed" => Point::Embeddings,
+            "ln_final" => Point::FinalNorm,
+            _ => Point::NAMES.iter().find(|(_, n)| *n == name).map(|(p, _)| *p).ok_or_else(|| {
+                let names: Vec<_> = Point::NAMES.iter().map(|(_, n)| *n).collect();
+                fail(&format!("unknown point; known are {}", names.join(", ")))
+            })?,
+        };
+        match (point.in_block(), block) {
+            (true, Some(b)) => {
+                let block: usize = b.parse().map_err(|_e| fail("the block is not a number"))?;
+                if block == 0 {
+                    return Err(fail("blocks count from 1 (layer 0 is the site `embeddings`)"));
+                }
+                Ok(Self { point, block })
+            }
+            (true, None) => Err(fail("this point needs a block: NAME.BLOCK, blocks count from 1")),
+            (false, None) => Ok(Self { point, block: 0 }),
+            (false, Some(_)) if name == "ln_final" => Ok(Self { point, block: 0 }),
+            (false, Some(_)) => Err(fail("this point lies outside of the blocks and takes no number")),
+        }
+    }
+}
+
+/// Hooks whose value is ours exactly. `hook_q` and `hook_k` (before rotary embedding) and `hook_normalized` (with or without
+/// the gain, depending on the family) are left out: a near miss would be a wrong number.
+fn transformer_lens(hook: &str) -> Option<Point> {
+    Some(match hook {
+        "hook_resid_pre" => Point::ResidPre,
+        "hook_resid_mid" => Point::ResidMid,
+        "hook_resid_post" => Point::ResidPost,
+        "hook_attn_out" => Point::AttnOut,
+        "hook_mlp_out" => Point::MlpOut,
+        "attn.hook_rot_q" => Point::Q,
+        "attn.hook_rot_k" => Point::K,
+        "attn.hook_v" => Point::V,
+        "attn.hook_z" => Point::Z,
+        "attn.hook_attn_scores" => Point::AttnScores,
+        "attn.hook_pattern" => Point::AttnProbs,
+        "mlp.hook_post" => Point::MlpAct,
+        _ => return None,
+    })
+}
+
+impl Serialize for Site {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Site {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
