@@ -15,6 +15,15 @@ pub enum Error {
     /// A tensor operation failed inside candle.
     #[error("tensor operation failed: {0}")]
     Tensor(#[from] candle_core::Error),
+    /// A tokenizer.json that cannot be used, or text that it cannot encode.
+    #[error("tokenizer: {why}\n{origin}")]
+    Tokenizer { why: String, origin: String },
+    /// A parallel corpus that is not parallel, or cannot be read.
+    #[error("corpus: {why}\n{origin}")]
+    Corpus { why: String, origin: String },
+    /// A language that the registry does not know.
+    #[error("language {text:?}: {why}")]
+    Language { text: String, why: String },
     /// A text form of a site that does not parse, or a site that this model does not have.
     #[error("site {text:?}: {why}")]
     Site { text: String, why: String },
