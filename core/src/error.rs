@@ -27,6 +27,27 @@ pub enum Error {
     /// A text form of a site that does not parse, or a site that this model does not have.
     #[error("site {text:?}: {why}")]
     Site { text: String, why: String },
+    /// No such model, folder or cached snapshot.
+    #[error("model {reference:?}: {why}")]
+    NotFound { reference: String, why: String },
+    /// The config asks for something that this engine does not compute, or contradicts itself.
+    #[error("config.json: {why}\n{}", path.display())]
+    Config { why: String, path: PathBuf },
+    /// The weights are missing, damaged, of another shape than the config says, or not finite.
+    #[error("weights: {why}\n{}", path.display())]
+    Weights { why: String, path: PathBuf },
+    /// The tokenizer does not load, or does not fit the model.
+    #[error("tokenizer: {why}\n{}", path.display())]
+    Tokenizer { why: String, path: PathBuf },
+    /// A device that this machine or this build does not have.
+    #[error("device {name:?}: {why}")]
+    Device { name: String, why: String },
+    /// A sentence that the model cannot take. `index` counts from 0 in the order given.
+    #[error("sentence {index}: {why}")]
+    Sentence { index: usize, why: String },
+    /// A plan that this model cannot execute.
+    #[error("plan: {why}")]
+    Plan { why: String },
 }
 
 /// The result of the engine's functions.
