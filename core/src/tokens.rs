@@ -2,7 +2,11 @@
 
 mod piece;
 
-use std::{collections::BTreeMap, ops::Range, path::Path};
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
 use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 use serde::Deserialize;
@@ -32,6 +36,7 @@ pub struct Tokenizer {
     spelling: Spelling,
     bos: Option<u32>,
     sha256: String,
+    path: PathBuf,
 }
 
 struct Token {
@@ -73,16 +78,16 @@ impl Tokenizer {
             path: path.to_owned(),
             source,
         })?;
-        Self::from_bytes(&bytes, &path.display().to_string())
+        Self::from_bytes(&bytes, path)
     }
 
-    /// Reads the bytes of a tokenizer.json; `origin` says in messages where they came from. Truncation and padding that the
+    /// Reads the bytes of a tokenizer.json; `path` only says in messages where they came from. Truncation and padding that the
     /// file may ask for are switched off: sentences are never cut, and padding does not exist here.
     ///
     /// # Errors
     /// [`Error::Tokenizer`] when the bytes are not JSON, hold no model, drop merges at random, or add BOS twice.
-    pub fn from_bytes(json: &[u8], origin: &str) -> Result<Self> {
-        let fail = |why: String| Error::Tokenizer { why, origin: origin.to_owned() };
+    pub fn from_bytes(json: &[u8], path: &Path) -> Result<Self> {
+        let fail = |why: String| Error::Tokenizer { why, path: path.to_owned() };
         let head: Head = serde_json::from_slice(json).map_err(|e| {
             fail(format!("this is no tokenizer.json: {e}; expected the JSON that Hugging Face's tokenizers writes"))
         })?;
@@ -111,11 +116,8 @@ impl Tokenizer {
         } else {
             Spelling::Metaspace
         };
-        let mut tokenizer = Self { inner, tokens, spelling, bos: None, sha256: sha256(json) };
-        let probe = tokenizer.encode("a").map_err(|e| match e {
-            Error::Tokenizer { why, .. } => fail(why),
-            other => other,
-        })?;
+        let mut tokenizer = Self { inner, tokens, spelling, bos: None, sha256: sha256(json), path: path.to_owned() };
+        let probe = tokenizer.encode("a")?;
         let front = probe.ids.get(..probe.bos).unwrap_or_default();
         if let [first, second, ..] = front
             && first == second
@@ -246,18 +248,19 @@ impl Tokenizer {
     }
 
     fn error(&self, why: String) -> Error {
-        Error::Tokenizer { why, origin: format!("tokenizer.json with SHA-256 {}", self.sha256) }
+        Error::Tokenizer { why, path: self.path.clone() }
     }
 }
 
 impl std::fmt::Debug for Tokenizer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { inner: _, tokens, spelling, bos, sha256 } = self;
+        let Self { inner: _, tokens, spelling, bos, sha256, path } = self;
         f.debug_struct("Tokenizer")
             .field("tokens", &tokens.len())
             .field("spelling", spelling)
             .field("bos", bos)
             .field("sha256", sha256)
+            .field("path", path)
             .finish_non_exhaustive()
     }
 }
