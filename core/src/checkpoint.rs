@@ -6,7 +6,6 @@
 use std::{
     borrow::Cow,
     collections::BTreeSet,
-    fmt::Write as _,
     fs::{self, File},
     path::{Path, PathBuf},
 };
@@ -15,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     Error, Result,
+    hash::hex,
     model::weights::{Bytes, Shard},
 };
 
@@ -25,41 +25,33 @@ pub(crate) struct Checkpoint {
     pub(crate) config: Cow<'static, [u8]>,
     pub(crate) tokenizer: Cow<'static, [u8]>,
     pub(crate) shards: Vec<Shard>,
+    /// The commit of a Hub snapshot.
+    pub(crate) revision: Option<String>,
 }
 
 impl Checkpoint {
     /// Finds `reference`: `lab`, a folder, or a Hub id in the local cache.
     pub(crate) fn find(reference: &str, revision: Option<&str>) -> Result<Self> {
         if Path::new(reference).is_dir() {
-            return Self::open(Path::new(reference));
+            return Self::open(Path::new(reference), None);
         }
-        Self::open(&cached(reference, revision)?)
+        let snapshot = cached(reference, revision)?;
+        let commit = snapshot.file_name().map(|name| name.to_string_lossy().into_owned());
+        Self::open(&snapshot, commit)
     }
 
-    fn open(folder: &Path) -> Result<Self> {
+    fn open(folder: &Path, revision: Option<String>) -> Result<Self> {
         let config = read(folder, "config.json", "the model's shape")?;
         let tokenizer = read(folder, "tokenizer.json", "the tokenizer")?;
         let shards = names(folder)?.into_iter().map(|name| map(&folder.join(name))).collect::<Result<_>>()?;
-        Ok(Self { folder: folder.to_owned(), config: config.into(), tokenizer: tokenizer.into(), shards })
+        Ok(Self { folder: folder.to_owned(), config: config.into(), tokenizer: tokenizer.into(), shards, revision })
     }
 
     pub(crate) fn weights_sha256(&self) -> String {
-        hex(self.shards.iter().map(|shard| shard.bytes.as_ref()))
+        let mut hash = Sha256::new();
+        self.shards.iter().for_each(|shard| hash.update(shard.bytes.as_ref()));
+        hex(&hash.finalize())
     }
-
-    pub(crate) fn tokenizer_sha256(&self) -> String {
-        hex([self.tokenizer.as_ref()])
-    }
-}
-
-fn hex<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
-    let mut hash = Sha256::new();
-    parts.into_iter().for_each(|part| hash.update(part));
-    hash.finalize().iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        write!(text, "{byte:02x}").ok();
-        text
-    })
 }
 
 fn read(folder: &Path, name: &str, what: &'static str) -> Result<Vec<u8>> {

@@ -12,6 +12,7 @@ use crate::{
     capture::{Collector, Layout},
     checkpoint::Checkpoint,
     device::Device,
+    hash::sha256,
     model::{Batch, Config, Decoder, Scratch, Weights},
     monitor::{Monitor, Tick},
     plan::{Capture, Plan, Site},
@@ -51,6 +52,10 @@ pub struct ModelInfo {
     pub weights_sha256: String,
     /// SHA-256 of tokenizer.json (hex).
     pub tokenizer_sha256: String,
+    /// SHA-256 of config.json (hex): rope and windows change numbers while the weights stay.
+    pub config_sha256: String,
+    /// Commit of the Hub snapshot that was loaded; `None` for a folder and for `lab`.
+    pub revision: Option<String>,
 }
 
 /// How a model is loaded.
@@ -111,13 +116,8 @@ impl Engine {
         let device = Device::parse(options.device.as_deref())?;
         let checkpoint = Checkpoint::find(model, options.revision.as_deref())?;
         let config = Config::parse(&checkpoint.config, &checkpoint.folder.join("config.json"))?;
-        let tokenizer_path = checkpoint.folder.join("tokenizer.json");
-        let tokenizer = Tokenizer::from_bytes(&checkpoint.tokenizer, &tokenizer_path)?;
-        if tokenizer.vocabulary() > config.vocabulary {
-            let (ids, rows) = (tokenizer.vocabulary(), config.vocabulary);
-            let why = format!("has {ids} ids, the model's vocabulary has {rows}: it belongs to another model");
-            return Err(Error::Tokenizer { why, path: tokenizer_path });
-        }
+        let tokenizer = Tokenizer::from_bytes(&checkpoint.tokenizer, &checkpoint.folder.join("tokenizer.json"))?;
+        tokenizer.check_rows(config.vocabulary)?;
         monitor.tick(Tick { what: "loading weights", done: 0, total: 1, unit: "model" })?;
         let mut weights = Weights::open(&checkpoint.shards, &checkpoint.folder)?;
         let (weights_sha256, decoder) =
@@ -139,7 +139,9 @@ impl Engine {
             compute_dtype: "f32".to_owned(),
             device: device.to_string(),
             weights_sha256,
-            tokenizer_sha256: checkpoint.tokenizer_sha256(),
+            tokenizer_sha256: tokenizer.sha256().to_owned(),
+            config_sha256: sha256(&checkpoint.config),
+            revision: checkpoint.revision.clone(),
         };
         weights.finish()?;
         monitor.tick(Tick { what: "loading weights", done: 1, total: 1, unit: "model" })?;

@@ -11,6 +11,7 @@ pub mod corpus;
 pub mod device;
 pub mod engine;
 pub mod error;
+pub mod hash;
 mod kernels;
 pub mod lang;
 pub mod model;
