@@ -26,8 +26,6 @@ pub enum Action {
     },
     /// Take a sentence into the lens view.
     Inspect(String),
-    /// Say something in the log.
-    Warn(String),
 }
 
 /// A command without arguments.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use babelscope::run::Run;
+use babelscope::{run::Run, spec::RunSpec};
 use babelscope_core::{corpus::Corpus, lang};
 use babelscope_probes::align::{AlignCell, AlignReport, Centring, Estimate, Outcome};
 use serde::{Deserialize, Serialize};
@@ -201,6 +201,11 @@ impl Loaded {
         let digits: String = manifest.identity.chars().take(8).collect();
         format!("{} · {digits}", manifest.name)
     }
+}
+
+/// The spec as TOML; a spec that TOML cannot hold gives a comment that says why.
+pub fn toml(spec: &RunSpec) -> String {
+    spec.to_toml()
 }
 
 /// The index of a language in the corpus: its colour is the same on every screen.

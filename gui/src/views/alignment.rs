@@ -7,7 +7,7 @@ use egui::{Align2, Id, Panel, Rect, RichText, ScrollArea, Sense, Ui, pos2, vec2}
 
 use crate::{
     command::Action,
-    data::{Loaded, Measure, Order, colour_index, language_name, short},
+    data::{self, Loaded, Measure, Order, colour_index, language_name, short},
     state::AlignmentSettings,
     text::Line,
     theme::{self, GAP, Palette, SMALL},
@@ -103,7 +103,7 @@ pub fn show(
         });
     }
     let tag = loaded.tag();
-    let toml = || loaded.run.spec.to_toml();
+    let toml = || data::toml(&loaded.run.spec);
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         let height = ui.available_height();
         let heat = Pane {
