@@ -1,85 +1,140 @@
 //! One TOML file = one run. What a person clicks and what a script says are the same spec.
 
+mod keys;
+
+use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::fault::Fault;
+
+/// The version of the layout that this program writes and reads.
+pub const SCHEMA: u32 = 1;
+
 /// The whole spec.
+///
+/// ```
+/// use babelscope::spec::RunSpec;
+/// let spec = RunSpec::parse(r#"
+///     schema = 1
+///     name = "first"
+///     [[model]]
+///     path = "lab"
+///     [[probe]]
+///     kind = "align"
+/// "#)?;
+/// assert_eq!(spec.data.path, "lab");
+/// assert_eq!(RunSpec::parse(&spec.to_toml())?, spec);
+/// # Ok::<(), anyhow::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunSpec {
-    /// Version of this layout: 1.
+    /// Version of this layout: [`SCHEMA`].
     pub schema: u32,
     /// Name of the run; the folder is `NAME-HASH`.
     pub name: String,
     /// Every other seed is derived from it.
     #[serde(default)]
     pub seed: u64,
-    /// The models.
+    /// The model. A list, as a sweep has several; a run of this version has exactly one.
     pub model: Vec<ModelSpec>,
     /// The parallel sentences.
+    #[serde(default)]
     pub data: DataSpec,
     /// What is captured.
     #[serde(default)]
     pub extract: ExtractSpec,
-    /// The analyses.
-    #[serde(default)]
+    /// The analyses, at most one of each kind.
     pub probe: Vec<ProbeSpec>,
 }
 
 /// A model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSpec {
-    /// Short name in tables.
+    /// Short name in tables and figures; empty means the last part of `path`.
+    #[serde(default)]
     pub id: String,
     /// `lab`, a folder, or a Hub id.
     pub path: String,
     /// Hub revision.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
+    /// `cpu` (default), `cuda:0`, `metal`. Not part of the run's identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+}
+
+impl ModelSpec {
+    /// A model with nothing but its path.
+    pub fn new(path: impl Into<String>) -> Self {
+        Self { path: path.into(), ..Self::default() }
+    }
+
+    /// The name in tables and figures.
+    pub fn label(&self) -> &str {
+        if !self.id.is_empty() {
+            return &self.id;
+        }
+        let trimmed = self.path.trim_end_matches(['/', '\\']);
+        trimmed.rsplit(['/', '\\']).next().unwrap_or(trimmed)
+    }
 }
 
 /// The corpus and the part of it that is used.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct DataSpec {
     /// `lab`, a folder, or a table file.
     pub path: String,
     /// FLORES codes; empty means all.
-    #[serde(default)]
     pub languages: Vec<String>,
     /// First n lines; 0 means all.
-    #[serde(default)]
     pub limit: usize,
 }
 
-/// What is captured of each sentence.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+impl Default for DataSpec {
+    fn default() -> Self {
+        Self { path: "lab".to_owned(), languages: Vec::new(), limit: 0 }
+    }
+}
+
+/// What is captured of each sentence: the residual stream at the layers, one vector a sentence.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExtractSpec {
-    /// Canonical layers; empty means all, 0 (embeddings) included.
+    /// Canonical layers (0 = embeddings, l = after block l, before the final norm); empty means all.
     pub layers: Vec<usize>,
     /// Pooling.
     pub pooling: Pooling,
     /// Whether BOS counts in the pooling.
     pub include_bos: bool,
-}
-
-impl Default for ExtractSpec {
-    fn default() -> Self {
-        Self { layers: Vec::new(), pooling: Pooling::Mean, include_bos: false }
-    }
+    /// How many content tokens the pooling leaves out at the start.
+    pub skip_first: usize,
 }
 
 /// How a sentence becomes one vector.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pooling {
     /// Mean over tokens.
+    #[default]
     Mean,
     /// Position-weighted mean (MEXA's default).
     Weighted,
     /// Last token.
     Last,
+}
+
+impl Pooling {
+    /// The name in specs and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mean => "mean",
+            Self::Weighted => "weighted",
+            Self::Last => "last",
+        }
+    }
 }
 
 /// An analysis.
@@ -89,17 +144,187 @@ pub enum ProbeSpec {
     /// MEXA and retrieval.
     Align {
         /// Pivots; empty means every language (all pairs).
+        #[serde(default = "default_pivots")]
         pivots: Vec<String>,
         /// Bootstrap draws; 0 switches the interval off.
-        #[serde(default)]
+        #[serde(default = "default_bootstrap")]
         bootstrap: usize,
     },
-    /// The logit lens on texts.
+    /// The logit lens on texts. The token sets of its languages are made from the corpus.
     Lens {
         /// The texts.
         texts: Vec<String>,
         /// How many tokens are kept in each cell.
-        #[serde(default)]
+        #[serde(default = "default_top_k")]
         top_k: usize,
     },
+}
+
+impl ProbeSpec {
+    /// Alignment with one pivot and the default bootstrap.
+    pub fn align(pivot: impl Into<String>) -> Self {
+        Self::Align { pivots: vec![pivot.into()], bootstrap: default_bootstrap() }
+    }
+
+    /// The lens with the default number of tokens a cell.
+    pub fn lens(texts: Vec<String>) -> Self {
+        Self::Lens { texts, top_k: default_top_k() }
+    }
+
+    /// The name in the spec.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Align { .. } => "align",
+            Self::Lens { .. } => "lens",
+        }
+    }
+}
+
+fn default_pivots() -> Vec<String> {
+    vec!["eng_Latn".to_owned()]
+}
+
+fn default_bootstrap() -> usize {
+    1000
+}
+
+fn default_top_k() -> usize {
+    5
+}
+
+impl RunSpec {
+    /// A spec with every default.
+    pub fn new(name: impl Into<String>, model: ModelSpec, probe: Vec<ProbeSpec>) -> Self {
+        Self {
+            schema: SCHEMA,
+            name: name.into(),
+            seed: 0,
+            model: vec![model],
+            data: DataSpec::default(),
+            extract: ExtractSpec::default(),
+            probe,
+        }
+    }
+
+    /// Reads a spec and checks it.
+    ///
+    /// # Errors
+    /// [`Fault::spec`]: not TOML, an unknown key (the message names its line and the nearest known key), a value of the wrong
+    /// type, or a value that makes no sense ([`RunSpec::check`]).
+    pub fn parse(text: &str) -> Result<Self> {
+        keys::check(text)?;
+        let spec: Self = toml::from_str(text).map_err(|e| Fault::spec(e.to_string().trim_end().to_owned()))?;
+        spec.check()?;
+        Ok(spec)
+    }
+
+    /// Reads a spec from a file.
+    ///
+    /// # Errors
+    /// As [`RunSpec::parse`]; [`Fault::missing`] where there is no such file.
+    pub fn open(path: &std::path::Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| Fault::read("the spec", path, &e))?;
+        Self::parse(&text).with_context(|| format!("the spec {}", path.display()))
+    }
+
+    /// The spec as TOML, every default written out. [`RunSpec::parse`] reads exactly this spec back.
+    pub fn to_toml(&self) -> String {
+        toml::to_string_pretty(self).unwrap_or_else(|e| format!("# this spec cannot be written as TOML: {e}\n"))
+    }
+
+    /// The same spec with one value replaced: `data.limit=8`, `probe.0.bootstrap=100`, `name=second`. The value is read as TOML,
+    /// and as plain text where it is none.
+    ///
+    /// # Errors
+    /// [`Fault::spec`]: an unknown key, a value of the wrong type, or one that makes no sense.
+    pub fn with(&self, assignment: &str) -> Result<Self> {
+        keys::assign(self, assignment)
+    }
+
+    /// Whether the values make sense by themselves; what depends on the model or the corpus is checked when both are loaded.
+    ///
+    /// # Errors
+    /// [`Fault::spec`] with a sentence.
+    pub fn check(&self) -> Result<()> {
+        self.problem().map_or(Ok(()), |why| Err(Fault::spec(why).into()))
+    }
+
+    fn problem(&self) -> Option<String> {
+        if self.schema != SCHEMA {
+            return Some(format!("`schema` is {}, this program reads {SCHEMA}", self.schema));
+        }
+        let allowed = |c: char| c.is_alphanumeric() || "._-".contains(c);
+        if self.name.is_empty()
+            || self.name.len() > 100
+            || !self.name.chars().all(allowed)
+            || self.name.starts_with(['.', '-'])
+        {
+            return Some(format!(
+                "`name` is {:?}; it becomes a folder's name, so expected are 1 to 100 letters, digits, `.`, `_` or `-`, \
+                 with a letter or digit first",
+                self.name
+            ));
+        }
+        let [model] = self.model.as_slice() else {
+            return Some(format!(
+                "expected exactly one [[model]], got {}; make one run of each model",
+                self.model.len()
+            ));
+        };
+        if model.path.trim().is_empty() {
+            return Some("`model.path` is empty; expected `lab`, a folder or a Hub id".to_owned());
+        }
+        if self.data.path.trim().is_empty() {
+            return Some("`data.path` is empty; expected `lab`, a folder or a table file".to_owned());
+        }
+        if let Some(twice) = repeated(&self.data.languages) {
+            return Some(format!("`data.languages` names {twice} twice"));
+        }
+        if let Some(twice) = repeated(&self.extract.layers) {
+            return Some(format!("`extract.layers` names layer {twice} twice"));
+        }
+        if self.probe.is_empty() {
+            return Some("there is no [[probe]], so there is nothing to do; known kinds: align, lens".to_owned());
+        }
+        let kinds: Vec<&str> = self.probe.iter().map(ProbeSpec::kind).collect();
+        if let Some(twice) = repeated(&kinds) {
+            return Some(format!("two [[probe]] of kind {twice}; a run has at most one of each kind"));
+        }
+        self.probe.iter().find_map(|probe| probe.problem(&self.data.languages))
+    }
+}
+
+impl ProbeSpec {
+    fn problem(&self, languages: &[String]) -> Option<String> {
+        match self {
+            Self::Align { pivots, bootstrap } => {
+                if let Some(twice) = repeated(pivots) {
+                    return Some(format!("`pivots` names {twice} twice"));
+                }
+                if languages.len() == 1 {
+                    return Some("`data.languages` has one language; alignment compares at least two".to_owned());
+                }
+                if *bootstrap > 1_000_000 {
+                    return Some(format!(
+                        "`bootstrap` is {bootstrap}; expected at most 1000000 draws (0 switches it off)"
+                    ));
+                }
+                let outside = pivots.iter().find(|p| !languages.is_empty() && !languages.contains(p))?;
+                Some(format!("the pivot {outside} is not among `data.languages`; add it there"))
+            }
+            Self::Lens { texts, top_k } => {
+                if texts.is_empty() {
+                    return Some("`texts` is empty; the lens needs at least one text".to_owned());
+                }
+                if let Some(at) = texts.iter().position(|t| t.trim().is_empty()) {
+                    return Some(format!("text {} of the lens is empty", at + 1));
+                }
+                (*top_k == 0 || *top_k > 1000).then(|| format!("`top_k` is {top_k}; expected 1 to 1000"))
+            }
+        }
+    }
+}
+
+fn repeated<T: PartialEq>(values: &[T]) -> Option<&T> {
+    values.iter().enumerate().find(|(at, value)| values.iter().take(*at).any(|v| v == *value)).map(|(_, v)| v)
 }
