@@ -4,3 +4,4 @@ pub mod fault;
 pub mod manifest;
 pub mod run;
 pub mod spec;
+pub mod tables;

@@ -5,6 +5,8 @@ mod keys;
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use keys::nearest;
+
 use crate::fault::Fault;
 
 /// The version of the layout that this program writes and reads.
@@ -23,7 +25,7 @@ pub const SCHEMA: u32 = 1;
 ///     kind = "align"
 /// "#)?;
 /// assert_eq!(spec.data.path, "lab");
-/// assert_eq!(RunSpec::parse(&spec.to_toml())?, spec);
+/// assert_eq!(RunSpec::parse(&spec.to_toml()?)?, spec);
 /// # Ok::<(), anyhow::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -228,8 +230,12 @@ impl RunSpec {
     }
 
     /// The spec as TOML, every default written out. [`RunSpec::parse`] reads exactly this spec back.
-    pub fn to_toml(&self) -> String {
-        toml::to_string_pretty(self).unwrap_or_else(|e| format!("# this spec cannot be written as TOML: {e}\n"))
+    ///
+    /// # Errors
+    /// Those of [`RunSpec::check`]: a spec that could not be read back is not written.
+    pub fn to_toml(&self) -> Result<String> {
+        self.check()?;
+        Ok(toml::to_string_pretty(self)?)
     }
 
     /// The same spec with one value replaced: `data.limit=8`, `probe.0.bootstrap=100`, `name=second`. The value is read as TOML,
@@ -264,6 +270,9 @@ impl RunSpec {
                  with a letter or digit first",
                 self.name
             ));
+        }
+        if i64::try_from(self.seed).is_err() {
+            return Some(format!("`seed` is {}; TOML holds integers up to {}", self.seed, i64::MAX));
         }
         let [model] = self.model.as_slice() else {
             return Some(format!(
