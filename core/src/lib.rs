@@ -10,6 +10,7 @@ pub mod corpus;
 pub mod device;
 pub mod engine;
 pub mod error;
+pub mod hash;
 pub mod lang;
 pub mod model;
 pub mod monitor;
