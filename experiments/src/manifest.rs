@@ -47,7 +47,8 @@ pub struct Manifest {
 impl Manifest {
     /// Reads a manifest; the error is a sentence.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let value: serde_json::Value = serde_json::from_str(text).map_err(|e| format!("the manifest is no JSON: {e}"))?;
+        let value: serde_json::Value =
+            serde_json::from_str(text).map_err(|e| format!("the manifest is no JSON: {e}"))?;
         match value.get("schema").and_then(serde_json::Value::as_u64) {
             Some(schema) if schema == u64::from(SCHEMA) => {
                 serde_json::from_value(value).map_err(|e| format!("the manifest is damaged: {e}"))

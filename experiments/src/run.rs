@@ -87,7 +87,8 @@ pub fn manifest(folder: &Path) -> Result<Manifest> {
     }
     let path = folder.join(MANIFEST);
     let text = fs::read_to_string(&path).map_err(|e| {
-        let why = if e.kind() == std::io::ErrorKind::NotFound { "it has no manifest.json".to_owned() } else { e.to_string() };
+        let why =
+            if e.kind() == std::io::ErrorKind::NotFound { "it has no manifest.json".to_owned() } else { e.to_string() };
         Fault::new(Kind::Missing, format!("this folder is no run: {why}\n{}", folder.display()))
     })?;
     Manifest::parse(&text).map_err(|why| Fault::data(format!("{why}\n{}", path.display())).into())

@@ -2,7 +2,10 @@
 
 mod keys;
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result};
+use babelscope_core::corpus::Corpus;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use keys::nearest;
@@ -208,6 +211,18 @@ impl RunSpec {
         }
     }
 
+    /// The main job on what ships inside the program: alignment of every language with English, and the lens on one sentence in
+    /// several scripts.
+    ///
+    /// # Errors
+    /// The embedded corpus cannot be read.
+    pub fn demo() -> Result<Self> {
+        let corpus = Corpus::open(Path::new("lab"))?;
+        let text = |code: &&str| corpus.lines(code).and_then(<[String]>::first).cloned();
+        let texts = ["deu_Latn", "zho_Hans", "hin_Deva", "arb_Arab"].iter().filter_map(text).collect();
+        Ok(Self::new("demo", ModelSpec::new("lab"), vec![ProbeSpec::align("eng_Latn"), ProbeSpec::lens(texts)]))
+    }
+
     /// Reads a spec and checks it.
     ///
     /// # Errors
@@ -224,7 +239,7 @@ impl RunSpec {
     ///
     /// # Errors
     /// As [`RunSpec::parse`]; [`Fault::missing`] where there is no such file.
-    pub fn open(path: &std::path::Path) -> Result<Self> {
+    pub fn open(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|e| Fault::read("the spec", path, &e))?;
         Self::parse(&text).with_context(|| format!("the spec {}", path.display()))
     }

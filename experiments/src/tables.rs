@@ -8,7 +8,9 @@ use std::{fs::File, path::Path, sync::Arc};
 
 use anyhow::Result;
 use arrow::{
-    array::{Array, ArrayRef, BooleanArray, Float32Array, Float64Array, RecordBatch, StringArray, UInt32Array, UInt64Array},
+    array::{
+        Array, ArrayRef, BooleanArray, Float32Array, Float64Array, RecordBatch, StringArray, UInt32Array, UInt64Array,
+    },
     compute::concat_batches,
 };
 use parquet::{
@@ -60,7 +62,9 @@ pub(crate) fn write(path: &Path, columns: Vec<Column>) -> Result<()> {
     let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true)))?;
     let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?)).build();
     let file = File::create_new(path).map_err(|e| Fault::write("a table", path, &e))?;
-    let failed = |e: parquet::errors::ParquetError| Fault::new(Kind::Io, format!("cannot write a table: {e}\n{}", path.display()));
+    let failed = |e: parquet::errors::ParquetError| {
+        Fault::new(Kind::Io, format!("cannot write a table: {e}\n{}", path.display()))
+    };
     let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).map_err(failed)?;
     writer.write(&batch).map_err(failed)?;
     writer.close().map_err(failed)?;
@@ -89,7 +93,6 @@ impl Table {
         self.batch.num_rows()
     }
 
-
     fn column<T: 'static>(&self, column: &str) -> Result<&T> {
         let array = self
             .batch
@@ -97,7 +100,11 @@ impl Table {
             .ok_or_else(|| Fault::data(format!("{}: there is no column {column:?}", self.name)))?;
         let typed = array.as_any().downcast_ref::<T>();
         Ok(typed.ok_or_else(|| {
-            Fault::data(format!("{}: the column {column:?} has type {}, which is not expected", self.name, array.data_type()))
+            Fault::data(format!(
+                "{}: the column {column:?} has type {}, which is not expected",
+                self.name,
+                array.data_type()
+            ))
         })?)
     }
 

@@ -21,7 +21,11 @@ pub(crate) fn note(text: &str) {
 /// Writes what went wrong.
 pub(crate) fn error(text: &str) {
     let mut to = stderr().lock();
-    if colour() { write!(to, "\x1b[1;31merror:\x1b[0m ").ok() } else { write!(to, "error: ").ok() };
+    if colour() {
+        write!(to, "\x1b[1;31merror:\x1b[0m ").ok()
+    } else {
+        write!(to, "error: ").ok()
+    };
     writeln!(to, "{text}").ok();
 }
 

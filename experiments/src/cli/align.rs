@@ -55,11 +55,8 @@ pub(super) fn main(arguments: &Arguments, runs: PathBuf) -> Result<()> {
     let pivots = if all { Vec::new() } else { arguments.pivot.clone() };
     let probe = ProbeSpec::Align { pivots, bootstrap: arguments.bootstrap };
     let mut spec = RunSpec::new("align", arguments.model.spec(), vec![probe]);
-    spec.data = DataSpec {
-        path: arguments.corpus.clone(),
-        languages: arguments.languages.clone(),
-        limit: arguments.limit,
-    };
+    spec.data =
+        DataSpec { path: arguments.corpus.clone(), languages: arguments.languages.clone(), limit: arguments.limit };
     spec.extract = ExtractSpec {
         layers: arguments.layers.clone(),
         pooling: match arguments.pooling {

@@ -13,7 +13,10 @@ pub(super) fn main(runs: &Path) -> Result<()> {
         terminal::note(&format!("no runs in {}", runs.display()));
         return Ok(());
     }
-    let mut table = Table::new(["run", "begun", "model", "corpus", "languages", "lines", "probes", "seconds"]).right(4).right(5).right(7);
+    let mut table = Table::new(["run", "begun", "model", "corpus", "languages", "lines", "probes", "seconds"])
+        .right(4)
+        .right(5)
+        .right(7);
     let mut broken = Vec::new();
     for entry in entries {
         let name = entry.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -103,7 +103,8 @@ fn sweep(parent: &Path) {
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let old = |e: &fs::DirEntry| {
-            let age = e.metadata().and_then(|m| m.modified()).ok().and_then(|t| SystemTime::now().duration_since(t).ok());
+            let age =
+                e.metadata().and_then(|m| m.modified()).ok().and_then(|t| SystemTime::now().duration_since(t).ok());
             age.is_some_and(|age| age > Duration::from_secs(24 * 3600))
         };
         if name.starts_with('.') && name.ends_with(SUFFIX) && old(&entry) {
@@ -159,5 +160,10 @@ pub(super) fn verify(folder: &Path, expected: &FileInfo) -> Result<()> {
     } else {
         return Ok(());
     };
-    Err(Fault::data(format!("the run is damaged: {} {why}; run its spec again under another name\n{}", expected.path, folder.display())).into())
+    Err(Fault::data(format!(
+        "the run is damaged: {} {why}; run its spec again under another name\n{}",
+        expected.path,
+        folder.display()
+    ))
+    .into())
 }

@@ -10,10 +10,13 @@ use anyhow::{Context as _, Result};
 use babelscope_core::{
     corpus::Corpus,
     engine::{Captured, Engine, LoadOptions, Values},
-    monitor::Monitor,
+    monitor::{Monitor, Tick},
     plan::{Plan, Reduce, Window},
 };
-use babelscope_probes::align::{AlignParams, AlignReport, LanguageStates, align};
+use babelscope_probes::{
+    align::{AlignParams, AlignReport, LanguageStates, align},
+    lens::{self, LensParams, LensReport, TokenSets},
+};
 
 use super::{
     CORPUS, MANIFEST, RESULTS, Run, SENTENCES, SPEC,
@@ -24,7 +27,8 @@ use super::{
 use crate::{
     fault::{Fault, Kind},
     manifest::{
-        AlignInfo, CaptureInfo, CorpusInfo, LensInfo, Machine, Manifest, Program, SCHEMA, Seconds, now, peak_memory_bytes,
+        AlignInfo, CaptureInfo, CorpusInfo, LensInfo, Machine, Manifest, Program, SCHEMA, Seconds, now,
+        peak_memory_bytes,
     },
     spec::{ExtractSpec, ModelSpec, Pooling, ProbeSpec, RunSpec, nearest},
     tables::{self, align::Labels},
@@ -133,7 +137,9 @@ impl Job {
                 let near = nearest(pivot, corpus.languages.iter().map(String::as_str));
                 let hint = near.map_or_else(String::new, |n| format!("; did you mean {n}?"));
                 let there = corpus.languages.join(", ");
-                return Err(Fault::spec(format!("the corpus has no language {pivot}, the pivot{hint} It has {there}")).into());
+                return Err(
+                    Fault::spec(format!("the corpus has no language {pivot}, the pivot{hint} It has {there}")).into()
+                );
             }
         }
         let begun = Instant::now();
@@ -183,14 +189,14 @@ impl Job {
         // Before the work: a place that cannot be written to is found now.
         let draft = Draft::begin(folder)?;
         let align_seed = derived_seed(self.spec.seed, "align/bootstrap");
-        let (mut align, mut lens, mut tokens) = (None, Vec::new(), 0);
+        let (mut aligned, mut lenses, mut tokens) = (None, Vec::new(), 0);
         for probe in self.spec.probe.clone() {
             match probe {
                 ProbeSpec::Align { pivots, bootstrap } => {
                     let params = AlignParams { pivots, bootstrap, seed: align_seed, ..AlignParams::default() };
-                    align = Some(self.align(&params, &mut tokens, monitor)?);
+                    aligned = Some(self.align(&params, &mut tokens, monitor)?);
                 }
-                ProbeSpec::Lens { texts, top_k } => lens = self.lens(&texts, top_k, monitor)?,
+                ProbeSpec::Lens { texts, top_k } => lenses = self.lens(&texts, top_k, monitor)?,
             }
         }
 
@@ -216,24 +222,32 @@ impl Job {
             },
             capture: CaptureInfo {
                 layers: extract.layers.clone(),
-                layer_convention: "0 = embedding output; l = output of block l, counted from 1, before the final norm".to_owned(),
+                layer_convention: "0 = embedding output; l = output of block l, counted from 1, before the final norm"
+                    .to_owned(),
                 post_final_norm: false,
                 site: SITE.to_owned(),
                 pooling: extract.pooling.name().to_owned(),
                 include_bos: extract.include_bos,
                 skip_first: extract.skip_first,
             },
-            align: align.as_ref().map(|report| AlignInfo {
+            align: aligned.as_ref().map(|report| AlignInfo {
                 chance_mexa: report.chance_mexa,
                 chance_recall: report.chance_recall,
                 seed: align_seed,
                 notes: report.notes.clone(),
             }),
-            lens: lens.iter().map(LensInfo::of).collect(),
+            lens: lenses.iter().map(LensInfo::of).collect(),
             notes: self.notes.clone(),
             files: Vec::new(),
         };
-        let mut run = Run { folder: folder.to_owned(), spec: self.spec.clone(), manifest: manifest.clone(), corpus: self.corpus, align, lens };
+        let mut run = Run {
+            folder: folder.to_owned(),
+            spec: self.spec.clone(),
+            manifest: manifest.clone(),
+            corpus: self.corpus,
+            align,
+            lens,
+        };
         write_tables(&draft, &run)?;
         draft.text(SPEC, &self.spec.to_toml()?)?;
         manifest.seconds.write = begun.elapsed().as_secs_f64();
@@ -271,6 +285,29 @@ impl Job {
         self.seconds.align = begun.elapsed().as_secs_f64();
         self.notes.extend(report.notes.iter().cloned());
         Ok(report)
+    }
+
+    fn lens(&mut self, texts: &[String], top_k: usize, monitor: &Monitor) -> Result<Vec<LensReport>> {
+        let begun = Instant::now();
+        let tokenizer = self.engine.tokenizer();
+        let sets = if self.corpus.languages.len() < 2 {
+            self.notes.push("the corpus has one language, so the lens tells scripts apart, but no languages".to_owned());
+            TokenSets::scripts_only(tokenizer)
+        } else {
+            TokenSets::from_corpus(tokenizer, &self.corpus)?
+        };
+        let params = LensParams { layers: self.spec.extract.layers.clone(), top_k, ..LensParams::default() };
+        let total = texts.len();
+        let mut reports = Vec::with_capacity(total);
+        for (done, text) in texts.iter().enumerate() {
+            monitor.tick(Tick { what: "reading texts through the lens", done, total, unit: "texts" })?;
+            // Its own ticks would be a bar for each text.
+            let report = lens::analyse(&self.engine, text, &sets, &params, &monitor.quiet());
+            reports.push(report.with_context(|| format!("text {} of the lens", done + 1))?);
+        }
+        monitor.tick(Tick { what: "reading texts through the lens", done: total, total, unit: "texts" })?;
+        self.seconds.lens = begun.elapsed().as_secs_f64();
+        Ok(reports)
     }
 
     /// An error that names a sentence by its number, with the line and the language instead.

@@ -57,7 +57,12 @@ pub fn write_results(path: &Path, report: &AlignReport, labels: Labels<'_>) -> R
     let rows: Vec<_> = report
         .cells
         .iter()
-        .flat_map(|cell| METRICS.into_iter().zip(values(cell)).map(move |(metric, (value, estimate))| (cell, metric, value, estimate)))
+        .flat_map(|cell| {
+            METRICS
+                .into_iter()
+                .zip(values(cell))
+                .map(move |(metric, (value, estimate))| (cell, metric, value, estimate))
+        })
         .collect();
     let interval = |pick: fn(Estimate) -> f64| f64s(rows.iter().map(|r| r.3.filter(|_| labels.intervals).map(pick)));
     let constant = |text: &str| strings(rows.iter().map(|_| text));
@@ -89,7 +94,8 @@ pub fn write_results(path: &Path, report: &AlignReport, labels: Labels<'_>) -> R
 /// # Errors
 /// The file cannot be written.
 pub fn write_sentences(path: &Path, report: &AlignReport) -> Result<()> {
-    let rows = || report.cells.iter().flat_map(|cell| cell.outcomes.iter().enumerate().map(move |(line, o)| (cell, line, o)));
+    let rows =
+        || report.cells.iter().flat_map(|cell| cell.outcomes.iter().enumerate().map(move |(line, o)| (cell, line, o)));
     super::write(
         path,
         vec![
@@ -136,7 +142,8 @@ pub fn read(results: &Path, sentences: &Path, info: &AlignInfo) -> Result<AlignR
             language,
             pivot,
             layer: layer as usize,
-            centring: centring_from(&centring).ok_or_else(|| table.wrong(row, &format!("unknown centring {centring:?}")))?,
+            centring: centring_from(&centring)
+                .ok_or_else(|| table.wrong(row, &format!("unknown centring {centring:?}")))?,
             mexa: estimate(row),
             recall_from_pivot: estimate(row + 1),
             recall_to_pivot: estimate(row + 2),
@@ -167,7 +174,11 @@ impl Outcomes {
     fn read(path: &Path) -> Result<Self> {
         let table = Table::read(path)?;
         let keys = table.strings("language")?.into_iter().zip(table.strings("pivot")?);
-        let keys = keys.zip(table.u32s("layer")?).zip(table.strings("centring")?).map(|(((l, p), y), c)| (l, p, y, c)).collect();
+        let keys = keys
+            .zip(table.u32s("layer")?)
+            .zip(table.strings("centring")?)
+            .map(|(((l, p), y), c)| (l, p, y, c))
+            .collect();
         let true_pair = table.f32s("cosine")?.into_iter();
         let there = table.u32s("rival")?.into_iter().zip(table.f32s("rival_cosine")?);
         let back = table.u32s("rival_back")?.into_iter().zip(table.f32s("rival_back_cosine")?);
@@ -187,15 +198,23 @@ impl Outcomes {
 
     fn take(&mut self, key: &(String, String, u32, String), n: usize) -> Result<Vec<Outcome>> {
         let range = self.next..self.next + n;
-        let found = self.keys.get(range.clone()).filter(|keys| keys.iter().all(|k| k == key)).and(self.outcomes.get(range));
+        let found =
+            self.keys.get(range.clone()).filter(|keys| keys.iter().all(|k| k == key)).and(self.outcomes.get(range));
         let found = found.ok_or_else(|| {
-            self.table.wrong(self.next, &format!("expected {n} sentences of {} at layer {} here, as results.parquet says", key.0, key.2))
+            self.table.wrong(
+                self.next,
+                &format!("expected {n} sentences of {} at layer {} here, as results.parquet says", key.0, key.2),
+            )
         })?;
         self.next += n;
         Ok(found.to_vec())
     }
 
     fn finish(self) -> Result<()> {
-        if self.next == self.outcomes.len() { Ok(()) } else { Err(self.table.wrong(self.next, "results.parquet has no such cell")) }
+        if self.next == self.outcomes.len() {
+            Ok(())
+        } else {
+            Err(self.table.wrong(self.next, "results.parquet has no such cell"))
+        }
     }
 }

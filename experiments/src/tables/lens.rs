@@ -6,7 +6,7 @@ use anyhow::Result;
 use babelscope_core::tokens::Piece;
 use babelscope_probes::lens::{Candidate, LensCell, LensReport};
 
-use super::{Table, f32s, small, strings, u32s, u64s};
+use super::{Table, f32s, optional_strings, small, strings, u32s, u64s};
 use crate::manifest::LensInfo;
 
 /// The files of the lens below `tables/`.
@@ -38,9 +38,16 @@ fn piece_from(kind: &str, text: String) -> Option<Piece> {
         "blank" => Piece::Blank(text),
         "special" => Piece::Special(text),
         "marks" => Piece::Marks(text),
-        "bytes" => Piece::Bytes(text.split(' ').filter(|h| !h.is_empty()).map(|h| u8::from_str_radix(h, 16).ok()).collect::<Option<_>>()?),
+        "bytes" => Piece::Bytes(
+            text.split(' ').filter(|h| !h.is_empty()).map(|h| u8::from_str_radix(h, 16).ok()).collect::<Option<_>>()?,
+        ),
         _ => return None,
     })
+}
+
+/// The code of the only language that holds a token.
+fn language(report: Option<&LensReport>, candidate: &Candidate) -> Option<String> {
+    report?.languages.get(usize::from(candidate.language?)).cloned()
 }
 
 /// Where a row belongs.
@@ -49,7 +56,9 @@ type Place = (u32, u32, u32);
 fn cells(reports: &[LensReport]) -> impl Iterator<Item = (Place, &LensReport, &LensCell)> {
     reports.iter().enumerate().flat_map(|(text, report)| {
         report.layers.iter().zip(&report.cells).flat_map(move |(layer, row)| {
-            row.iter().enumerate().map(move |(position, cell)| ((small(text), small(*layer), small(position)), report, cell))
+            row.iter()
+                .enumerate()
+                .map(move |(position, cell)| ((small(text), small(*layer), small(position)), report, cell))
         })
     })
 }
@@ -63,7 +72,9 @@ pub fn write(folder: &Path, reports: &[LensReport]) -> Result<()> {
     let tokens: Vec<_> = reports
         .iter()
         .enumerate()
-        .flat_map(|(text, r)| r.tokens.iter().zip(&r.spans).enumerate().map(move |(at, (token, span))| (text, at, token, span)))
+        .flat_map(|(text, r)| {
+            r.tokens.iter().zip(&r.spans).enumerate().map(move |(at, (token, span))| (text, at, token, span))
+        })
         .collect();
     super::write(
         &folder.join(tokens_file),
@@ -74,6 +85,7 @@ pub fn write(folder: &Path, reports: &[LensReport]) -> Result<()> {
             ("piece_kind", strings(tokens.iter().map(|t| piece_kind(&t.2.piece)))),
             ("piece", strings(tokens.iter().map(|t| piece_text(&t.2.piece)))),
             ("probability", f32s(tokens.iter().map(|t| t.2.probability))),
+            ("language", optional_strings(tokens.iter().map(|t| language(reports.get(t.0), t.2)))),
             ("start", u64s(tokens.iter().map(|t| t.3.0 as u64))),
             ("end", u64s(tokens.iter().map(|t| t.3.1 as u64))),
         ],
@@ -91,7 +103,10 @@ pub fn write(folder: &Path, reports: &[LensReport]) -> Result<()> {
             ("kl_from_final", f32s(rows.iter().map(|r| r.2.kl_from_final))),
         ],
     )?;
-    let top: Vec<_> = rows.iter().flat_map(|(p, _, cell)| cell.top.iter().enumerate().map(move |(k, c)| (p, k + 1, c))).collect();
+    let top: Vec<_> = rows
+        .iter()
+        .flat_map(|(place, report, cell)| cell.top.iter().enumerate().map(move |(k, c)| (place, k + 1, c, *report)))
+        .collect();
     super::write(
         &folder.join(top_file),
         vec![
@@ -103,6 +118,7 @@ pub fn write(folder: &Path, reports: &[LensReport]) -> Result<()> {
             ("piece_kind", strings(top.iter().map(|r| piece_kind(&r.2.piece)))),
             ("piece", strings(top.iter().map(|r| piece_text(&r.2.piece)))),
             ("probability", f32s(top.iter().map(|r| r.2.probability))),
+            ("language", optional_strings(top.iter().map(|r| language(Some(r.3), r.2)))),
         ],
     )?;
     let mass: Vec<_> = rows
@@ -149,14 +165,23 @@ impl<T> Rows<T> {
     }
 }
 
-fn candidates(table: &Table) -> Result<Vec<Candidate>> {
+fn candidates(table: &Table, infos: &[LensInfo]) -> Result<Vec<Candidate>> {
+    let places = table.u32s("text")?.into_iter().zip(table.optional_strings("language")?);
     let pieces = table.strings("piece_kind")?.into_iter().zip(table.strings("piece")?);
     let rest = table.u32s("id")?.into_iter().zip(table.f32s("probability")?);
     rest.zip(pieces)
+        .zip(places)
         .enumerate()
-        .map(|(row, ((id, probability), (kind, text)))| {
-            let piece = piece_from(&kind, text).ok_or_else(|| table.wrong(row, &format!("no piece of kind {kind:?}")))?;
-            Ok(Candidate { id, piece, probability })
+        .map(|(row, (((id, probability), (kind, piece)), (text, code)))| {
+            let piece = piece_from(&kind, piece).ok_or_else(|| table.wrong(row, &format!("no piece of kind {kind:?}")))?;
+            let language = code
+                .map(|code| {
+                    let languages = infos.get(text as usize).map(|i| i.languages.as_slice()).unwrap_or_default();
+                    let at = languages.iter().position(|l| *l == code).and_then(|at| u16::try_from(at).ok());
+                    at.ok_or_else(|| table.wrong(row, &format!("the manifest has no token set of {code}")))
+                })
+                .transpose()?;
+            Ok(Candidate { id, piece, probability, language })
         })
         .collect()
 }
@@ -170,7 +195,9 @@ pub fn read(folder: &Path, infos: &[LensInfo]) -> Result<Vec<LensReport>> {
     let tokens = Table::read(&folder.join(tokens_file))?;
     let spans = tokens.u64s("start")?.into_iter().zip(tokens.u64s("end")?).map(|(a, b)| (a as usize, b as usize));
     let mut inputs: Vec<(Vec<Candidate>, Vec<(usize, usize)>)> = infos.iter().map(|_| Default::default()).collect();
-    for (row, ((text, token), span)) in tokens.u32s("text")?.into_iter().zip(candidates(&tokens)?).zip(spans).enumerate() {
+    for (row, ((text, token), span)) in
+        tokens.u32s("text")?.into_iter().zip(candidates(&tokens, infos)?).zip(spans).enumerate()
+    {
         let input = inputs.get_mut(text as usize).ok_or_else(|| tokens.wrong(row, "the manifest has no such text"))?;
         input.0.push(token);
         input.1.push(span);
@@ -181,7 +208,7 @@ pub fn read(folder: &Path, infos: &[LensInfo]) -> Result<Vec<LensReport>> {
     let numbers = numbers.zip(cells.f32s("probability_of_final")?).zip(cells.f32s("kl_from_final")?).collect();
     let mut cells = Rows::new(cells, numbers)?;
     let top = Table::read(&folder.join(top_file))?;
-    let values = candidates(&top)?;
+    let values = candidates(&top, infos)?;
     let mut top = Rows::new(top, values)?;
     let mass = Table::read(&folder.join(mass_file))?;
     let values = mass.f32s("mass")?;
@@ -197,7 +224,9 @@ pub fn read(folder: &Path, infos: &[LensInfo]) -> Result<Vec<LensReport>> {
                 let numbers = cells.take(place);
                 let mut masses = mass.take(place);
                 let [(((entropy, rank_of_final), probability_of_final), kl_from_final)] = numbers.as_slice() else {
-                    return Err(cells.table.wrong(0, &format!("expected one row for text {text}, layer {layer}, position {position}")));
+                    return Err(cells
+                        .table
+                        .wrong(0, &format!("expected one row for text {text}, layer {layer}, position {position}")));
                 };
                 if masses.len() != info.languages.len() + info.scripts.len() {
                     return Err(mass.table.wrong(0, &format!("expected a mass of each language and script at text {text}, layer {layer}, position {position}")));

@@ -29,7 +29,8 @@ pub(crate) fn run(run: &Run) {
     }
     let folder = run.folder.display().to_string();
     let quoted = if folder.contains(' ') { format!("'{folder}'") } else { folder };
-    let memory = run.manifest.peak_memory_bytes.map_or_else(String::new, |b| format!(", {:.2} GB at most", b as f64 / 1e9));
+    let memory =
+        run.manifest.peak_memory_bytes.map_or_else(String::new, |b| format!(", {:.2} GB at most", b as f64 / 1e9));
     print(&format!("Run folder   {quoted}   ({:.1} s{memory})", run.manifest.seconds.total));
     print(&format!("In a window  cargo run --release -p babelscope-gui -- {quoted}"));
 }
@@ -47,7 +48,8 @@ fn alignment(run: &Run, report: &AlignReport) {
     // With every pair asked for, a table of each pivot would fill pages: the rest is in the folder.
     let shown_pivots = if pivots.len() > 3 { 1 } else { pivots.len() };
     for pivot in pivots.iter().take(shown_pivots) {
-        let mut languages: Vec<&str> = report.cells.iter().filter(|c| c.pivot == *pivot).map(|c| c.language.as_str()).collect();
+        let mut languages: Vec<&str> =
+            report.cells.iter().filter(|c| c.pivot == *pivot).map(|c| c.language.as_str()).collect();
         languages.dedup();
         let mut lines: Vec<(f64, Vec<String>)> = Vec::new();
         let shown = shown_layers(layers, columns().saturating_sub(66) / 6);
@@ -55,7 +57,9 @@ fn alignment(run: &Run, report: &AlignReport) {
             let Some(best) = report.over_layers(code, pivot, Centring::Language) else { continue };
             let value = |layer: usize, centring: Centring| report.cell(code, pivot, layer, centring).map(|c| c.mexa);
             let mut row = vec![fit(&language(code), 30)];
-            let score = |layer: &usize| value(*layer, Centring::Language).map_or_else(|| "-".to_owned(), |e| format!("{:.2}", e.value));
+            let score = |layer: &usize| {
+                value(*layer, Centring::Language).map_or_else(|| "-".to_owned(), |e| format!("{:.2}", e.value))
+            };
             row.extend(shown.iter().map(score));
             row.push(best.best_layer.to_string());
             row.push(format!("{:.2}", best.max));
@@ -63,7 +67,9 @@ fn alignment(run: &Run, report: &AlignReport) {
                 let interval = value(best.best_layer, Centring::Language);
                 row.push(interval.map_or_else(String::new, |e| format!("{:.2} to {:.2}", e.low, e.high)));
             }
-            row.push(value(best.best_layer, Centring::Raw).map_or_else(|| "-".to_owned(), |e| format!("{:.2}", e.value)));
+            row.push(
+                value(best.best_layer, Centring::Raw).map_or_else(|| "-".to_owned(), |e| format!("{:.2}", e.value)),
+            );
             lines.push((best.max, row));
         }
         lines.sort_by(|a, b| b.0.total_cmp(&a.0));
