@@ -103,9 +103,7 @@ impl Machine {
 pub struct Seconds {
     /// Loading and hashing the model.
     pub load: f64,
-    /// Tokenizing, running the model, pooling.
-    pub capture: f64,
-    /// The alignment analysis.
+    /// The alignment analysis: tokenizing, running the model, measuring.
     pub align: f64,
     /// The lens.
     pub lens: f64,

@@ -66,7 +66,9 @@ impl Run {
         let align = manifest
             .align
             .as_ref()
-            .map(|info| tables::align::read(&folder.join(RESULTS), &folder.join(SENTENCES), info))
+            .map(|info| {
+                tables::align::read(&folder.join(RESULTS), &folder.join(SENTENCES), info, manifest.corpus.tokens)
+            })
             .transpose()?;
         let lens = if manifest.lens.is_empty() {
             Vec::new()

@@ -5,7 +5,7 @@ use babelscope_core::{corpus::Corpus, engine::ModelInfo};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::spec::{ExtractSpec, ProbeSpec, RunSpec};
+use crate::spec::{ExtractSpec, ModelSpec, ProbeSpec, RunSpec};
 
 /// Raised by hand whenever the same inputs give other numbers than before.
 const COMPUTE_VERSION: u32 = 1;
@@ -18,6 +18,7 @@ struct Identity<'a> {
     compute_version: u32,
     model: &'a str,
     weights_sha256: &'a str,
+    config_sha256: &'a str,
     tokenizer_sha256: &'a str,
     compute_dtype: &'a str,
     corpus_sha256: &'a str,
@@ -31,11 +32,12 @@ struct Identity<'a> {
 
 /// BLAKE3 (hex) of the canonical JSON (sorted keys, no spaces) of what determines the result of `spec`, in which layers and
 /// pivots are written out.
-pub(crate) fn identity(spec: &RunSpec, label: &str, model: &ModelInfo, corpus: &Corpus) -> Result<String> {
+pub(crate) fn identity(spec: &RunSpec, model: &ModelInfo, corpus: &Corpus) -> Result<String> {
     let identity = Identity {
         compute_version: COMPUTE_VERSION,
-        model: label,
+        model: spec.model.first().map_or("", ModelSpec::label),
         weights_sha256: &model.weights_sha256,
+        config_sha256: &model.config_sha256,
         tokenizer_sha256: &model.tokenizer_sha256,
         compute_dtype: &model.compute_dtype,
         corpus_sha256: &corpus.sha256,

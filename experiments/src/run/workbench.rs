@@ -9,12 +9,12 @@ use std::{
 use anyhow::{Context as _, Result};
 use babelscope_core::{
     corpus::Corpus,
-    engine::{Captured, Engine, LoadOptions, Values},
+    engine::{Engine, LoadOptions},
     monitor::{Monitor, Tick},
-    plan::{Plan, Reduce, Window},
+    plan::{Reduce, Window},
 };
 use babelscope_probes::{
-    align::{AlignParams, AlignReport, LanguageStates, align},
+    align::{self, AlignParams, AlignReport, Extraction},
     lens::{self, LensParams, LensReport, TokenSets},
 };
 
@@ -189,12 +189,12 @@ impl Job {
         // Before the work: a place that cannot be written to is found now.
         let draft = Draft::begin(folder)?;
         let align_seed = derived_seed(self.spec.seed, "align/bootstrap");
-        let (mut aligned, mut lenses, mut tokens) = (None, Vec::new(), 0);
+        let (mut aligned, mut lenses) = (None, Vec::new());
         for probe in self.spec.probe.clone() {
             match probe {
                 ProbeSpec::Align { pivots, bootstrap } => {
                     let params = AlignParams { pivots, bootstrap, seed: align_seed, ..AlignParams::default() };
-                    aligned = Some(self.align(&params, &mut tokens, monitor)?);
+                    aligned = Some(self.align(&params, monitor)?);
                 }
                 ProbeSpec::Lens { texts, top_k } => lenses = self.lens(&texts, top_k, monitor)?,
             }
@@ -217,7 +217,7 @@ impl Job {
                 sha256: self.corpus.sha256.clone(),
                 lines: self.corpus.len(),
                 languages: self.corpus.languages.clone(),
-                tokens,
+                tokens: aligned.as_ref().map_or(0, |report| report.tokens),
                 notes: self.corpus.notes.clone(),
             },
             capture: CaptureInfo {
@@ -245,8 +245,8 @@ impl Job {
             spec: self.spec.clone(),
             manifest: manifest.clone(),
             corpus: self.corpus,
-            align,
-            lens,
+            align: aligned,
+            lens: lenses,
         };
         write_tables(&draft, &run)?;
         draft.text(SPEC, &self.spec.to_toml()?)?;
@@ -260,28 +260,10 @@ impl Job {
         Ok((draft, run))
     }
 
-    fn align(&mut self, params: &AlignParams, tokens: &mut usize, monitor: &Monitor) -> Result<AlignReport> {
+    fn align(&mut self, params: &AlignParams, monitor: &Monitor) -> Result<AlignReport> {
         let begun = Instant::now();
-        let reduce = reduce(&self.spec.extract);
-        let plan = Plan::layers(self.spec.extract.layers.iter().copied(), reduce);
-        let mut sentences = Vec::with_capacity(self.corpus.languages.len() * self.corpus.len());
-        for (language, lines) in self.corpus.languages.iter().zip(&self.corpus.sentences) {
-            monitor.check()?;
-            for (line, text) in lines.iter().enumerate() {
-                let encoded = self.engine.tokenizer().encode(text);
-                sentences.push(encoded.with_context(|| format!("line {} of {language}", line + 1))?);
-            }
-        }
-        *tokens += sentences.iter().map(|e| e.ids.len()).sum::<usize>();
-        // All languages in one call, so that sentences of one length are batched together whatever their language.
-        let all = self.engine.run(&sentences, &plan, monitor).map_err(|e| self.place(e))?;
-        drop(sentences);
-        let captured = self.by_language(&all)?;
-        self.seconds.capture = begun.elapsed().as_secs_f64();
-        let begun = Instant::now();
-        let states = LanguageStates::from_captured(&captured)?;
-        drop((captured, all));
-        let report = align(&states, params, monitor)?;
+        let extraction = Extraction { layers: self.spec.extract.layers.clone(), reduce: reduce(&self.spec.extract) };
+        let report = align::analyse(&self.engine, &self.corpus, &extraction, params, monitor)?;
         self.seconds.align = begun.elapsed().as_secs_f64();
         self.notes.extend(report.notes.iter().cloned());
         Ok(report)
@@ -291,7 +273,8 @@ impl Job {
         let begun = Instant::now();
         let tokenizer = self.engine.tokenizer();
         let sets = if self.corpus.languages.len() < 2 {
-            self.notes.push("the corpus has one language, so the lens tells scripts apart, but no languages".to_owned());
+            self.notes
+                .push("the corpus has one language, so the lens tells scripts apart, but no languages".to_owned());
             TokenSets::scripts_only(tokenizer)
         } else {
             TokenSets::from_corpus(tokenizer, &self.corpus)?
@@ -308,35 +291,6 @@ impl Job {
         monitor.tick(Tick { what: "reading texts through the lens", done: total, total, unit: "texts" })?;
         self.seconds.lens = begun.elapsed().as_secs_f64();
         Ok(reports)
-    }
-
-    /// An error that names a sentence by its number, with the line and the language instead.
-    fn place(&self, error: babelscope_core::Error) -> anyhow::Error {
-        let lines = self.corpus.len().max(1);
-        match error {
-            babelscope_core::Error::Sentence { index, why } => {
-                let language = self.corpus.languages.get(index / lines).map_or("?", String::as_str);
-                Fault::data(format!("line {} of {language}: {why}", index % lines + 1)).into()
-            }
-            other => other.into(),
-        }
-    }
-
-    /// The rows of each language, out of captures over the lines of all languages one after the other.
-    fn by_language(&self, all: &[Captured]) -> Result<Vec<(String, Vec<Captured>)>> {
-        let n = self.corpus.len();
-        let part = |at: usize| {
-            all.iter()
-                .map(|captured| {
-                    let Values::Pooled(rows) = &captured.values else {
-                        return Err(Fault::new(Kind::Bug, "a pooled capture came back with every token").into());
-                    };
-                    let values = Values::Pooled(rows.narrow(0, at * n, n)?);
-                    Ok(Captured { capture: captured.capture, values })
-                })
-                .collect::<Result<Vec<_>>>()
-        };
-        self.corpus.languages.iter().enumerate().map(|(at, language)| Ok((language.clone(), part(at)?))).collect()
     }
 }
 
@@ -393,7 +347,13 @@ fn write_tables(draft: &Draft, run: &Run) -> Result<()> {
         let model = run.spec.model.first();
         let labels = Labels {
             model: model.map_or("", |m| m.id.as_str()),
-            revision: model.and_then(|m| m.revision.as_deref()).unwrap_or_default(),
+            revision: run
+                .manifest
+                .model
+                .revision
+                .as_deref()
+                .or(model.and_then(|m| m.revision.as_deref()))
+                .unwrap_or_default(),
             site: &run.manifest.capture.site,
             pooling: &run.manifest.capture.pooling,
             seed: info.seed,
@@ -414,7 +374,6 @@ fn log(manifest: &Manifest) -> String {
         format!("{} run {} begun", manifest.started, manifest.name),
         format!("identity {}", manifest.identity),
         format!("{:9.3} s loading the model", s.load),
-        format!("{:9.3} s reading sentences", s.capture),
         format!("{:9.3} s alignment", s.align),
         format!("{:9.3} s lens", s.lens),
         format!("{:9.3} s tables and figures", s.write),

@@ -118,7 +118,7 @@ pub fn write_sentences(path: &Path, report: &AlignReport) -> Result<()> {
 ///
 /// # Errors
 /// A table is missing, damaged, or contradicts the other.
-pub fn read(results: &Path, sentences: &Path, info: &AlignInfo) -> Result<AlignReport> {
+pub fn read(results: &Path, sentences: &Path, info: &AlignInfo, tokens: usize) -> Result<AlignReport> {
     let table = Table::read(results)?;
     let mut outcomes = Outcomes::read(sentences)?;
     let (languages, pivots, layers) = (table.strings("language")?, table.strings("pivot")?, table.u32s("layer")?);
@@ -158,6 +158,7 @@ pub fn read(results: &Path, sentences: &Path, info: &AlignInfo) -> Result<AlignR
         cells,
         chance_mexa: info.chance_mexa,
         chance_recall: info.chance_recall,
+        tokens,
         notes: info.notes.clone(),
     })
 }

@@ -173,7 +173,8 @@ fn candidates(table: &Table, infos: &[LensInfo]) -> Result<Vec<Candidate>> {
         .zip(places)
         .enumerate()
         .map(|(row, (((id, probability), (kind, piece)), (text, code)))| {
-            let piece = piece_from(&kind, piece).ok_or_else(|| table.wrong(row, &format!("no piece of kind {kind:?}")))?;
+            let piece =
+                piece_from(&kind, piece).ok_or_else(|| table.wrong(row, &format!("no piece of kind {kind:?}")))?;
             let language = code
                 .map(|code| {
                     let languages = infos.get(text as usize).map(|i| i.languages.as_slice()).unwrap_or_default();
