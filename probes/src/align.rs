@@ -17,17 +17,19 @@
 //! - One sentence has no rival: at least two are needed.
 //! - Languages of unequal length are refused, where the original cuts the longer one silently.
 
+mod analyse;
 mod bootstrap;
 mod nearest;
 mod report;
 mod states;
 mod unit;
 
-use std::{collections::BTreeSet, sync::Mutex};
+use std::{collections::BTreeSet, ops::RangeInclusive, sync::Mutex};
 
 use babelscope_core::monitor::{Monitor, Tick};
 use rayon::prelude::*;
 
+pub use analyse::{Extraction, analyse};
 pub use bootstrap::Draws;
 pub use nearest::{outcomes_of_similarities, pair_outcomes};
 pub use report::{AlignCell, AlignReport, Centring, Estimate, Outcome, OverLayers};
@@ -95,39 +97,53 @@ impl Default for AlignParams {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn align(states: &LanguageStates, params: &AlignParams, monitor: &Monitor) -> Result<AlignReport> {
-    let pairs = Pairs::new(states, params)?;
+    align_some(states, 0..=states.languages().len() - 1, params, monitor)
+}
+
+/// [`align`] for the languages at these indices, and notes on them alone.
+fn align_some(
+    states: &LanguageStates,
+    languages: RangeInclusive<usize>,
+    params: &AlignParams,
+    monitor: &Monitor,
+) -> Result<AlignReport> {
+    let pairs = Pairs::new(states, &languages, params)?;
     let n = states.sentences();
     let draws = Draws::new(n, params.bootstrap, params.seed)?;
     let centrings = params.centrings.len();
     let total = pairs.unordered.len() * states.layers().len() * centrings;
     let done = Mutex::new(0);
-    let mut measured: Vec<Vec<Measured>> = Vec::with_capacity(states.layers().len());
+    let per_layer = pairs.unordered.len() * centrings;
+    let mut measured: Vec<Measured> = Vec::with_capacity(total); // [layer][pair][centring]
     let mut notes = Notes::default();
-    for at in 0..states.layers().len() {
-        let units = units(states, at, &params.centrings);
-        notes.read(states, at, &units);
-        let work: Vec<(usize, usize, usize)> = (pairs.unordered.iter())
-            .flat_map(|&(pivot, language)| (0..centrings).map(move |c| (pivot, language, c)))
+    // Unit vectors are held for as many layers as it takes to keep the cores busy, no more.
+    let together = rayon::current_num_threads().div_ceil(per_layer.max(1));
+    let layers: Vec<usize> = (0..states.layers().len()).collect();
+    for some in layers.chunks(together) {
+        let held: Vec<_> = some.iter().map(|&at| units(states, at, &params.centrings)).collect();
+        for (&at, units) in some.iter().zip(&held) {
+            notes.read(states, at, units, &languages);
+        }
+        let work: Vec<(&Unit, &Unit)> = (held.iter())
+            .flat_map(|units| pairs.unordered.iter().map(move |&(pivot, language)| (&units[pivot], &units[language])))
+            .flat_map(|(pivot, language)| pivot.iter().zip(language))
             .collect();
-        let layer = work
-            .into_par_iter()
-            .map(|(pivot, language, c)| {
-                monitor.check()?;
-                let found = measure(&units[pivot][c], &units[language][c]);
-                // The lock is held over the tick so that progress never runs backwards.
-                let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                *done += 1;
-                monitor.tick(Tick { what: "measuring alignment", done: *done, total, unit: "cells" })?;
-                Ok(found)
-            })
-            .collect::<Result<Vec<_>>>()?;
-        measured.push(layer);
+        let found = work.into_par_iter().map(|(pivot, language)| {
+            monitor.check()?;
+            let found = measure(pivot, language);
+            // The lock is held over the tick so that progress never runs backwards.
+            let mut done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            *done += 1;
+            monitor.tick(Tick { what: "measuring alignment", done: *done, total, unit: "cells" })?;
+            Ok(found)
+        });
+        measured.extend(found.collect::<Result<Vec<_>>>()?);
     }
     let mut cells = Vec::with_capacity(pairs.ordered.len() * states.layers().len() * centrings);
     for &(pivot, language, unordered, mirrored) in &pairs.ordered {
         for (at, &layer) in states.layers().iter().enumerate() {
             for (c, &centring) in params.centrings.iter().enumerate() {
-                let found = &measured[at][unordered * centrings + c];
+                let found = &measured[at * per_layer + unordered * centrings + c];
                 let names = (&states.languages()[language], &states.languages()[pivot]);
                 cells.push(cell(found, mirrored, names, layer, centring, &draws, params.outcomes));
             }
@@ -138,6 +154,7 @@ pub fn align(states: &LanguageStates, params: &AlignParams, monitor: &Monitor) -
         chance_mexa: 1.0 / (2 * n - 1) as f64,
         chance_recall: 1.0 / n as f64,
         notes: notes.sentences(states),
+        tokens: 0,
     })
 }
 
@@ -150,7 +167,7 @@ struct Pairs {
 }
 
 impl Pairs {
-    fn new(states: &LanguageStates, params: &AlignParams) -> Result<Self> {
+    fn new(states: &LanguageStates, languages: &RangeInclusive<usize>, params: &AlignParams) -> Result<Self> {
         let fail = |why: String| Err(Error::Input { measure: "align", why });
         if params.centrings.is_empty() {
             return fail("no centring asked for; name `raw`, `language` or both".into());
@@ -172,7 +189,7 @@ impl Pairs {
         }
         let mut pairs = Self { unordered: Vec::new(), ordered: Vec::new() };
         for &pivot in &pivots {
-            for language in (0..known.len()).filter(|&l| params.with_self || l != pivot) {
+            for language in languages.clone().filter(|&l| params.with_self || l != pivot) {
                 let swapped = pairs.unordered.iter().position(|&p| language != pivot && p == (language, pivot));
                 let unordered = swapped.unwrap_or_else(|| {
                     pairs.unordered.push((pivot, language));
@@ -243,9 +260,9 @@ struct Notes {
 }
 
 impl Notes {
-    fn read(&mut self, states: &LanguageStates, at: usize, units: &[Vec<Unit>]) {
+    fn read(&mut self, states: &LanguageStates, at: usize, units: &[Vec<Unit>], languages: &RangeInclusive<usize>) {
         let layer = states.layers()[at];
-        for (language, unit) in units.iter().enumerate() {
+        for (language, unit) in units.iter().enumerate().filter(|(l, _)| languages.contains(l)) {
             let shared = unit::shared(states.at(language, at));
             if shared > 0 {
                 self.found.push((

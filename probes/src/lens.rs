@@ -23,7 +23,6 @@ use babelscope_core::{
     engine::{Engine, Values},
     monitor::Monitor,
     plan::{Plan, Reduce},
-    tokens::Tokenizer,
 };
 use candle_core::Tensor;
 
@@ -85,17 +84,15 @@ pub fn analyse(
         };
         states.extend(tensors.pop());
     }
-    let last = states.last().cloned().ok_or_else(|| Error::Input {
-        measure: "lens",
-        why: "the engine returned no states".into(),
-    })?;
+    let last = states
+        .last()
+        .cloned()
+        .ok_or_else(|| Error::Input { measure: "lens", why: "the engine returned no states".into() })?;
     states.truncate(layers.len());
     let unembed = |rows: &Tensor| Ok(engine.unembed(rows)?);
     let readouts = read_out(&states, &last, &unembed, sets, params, monitor)?;
     let piece = |id: u32| sets.candidate(id, engine.tokenizer());
-    let cells = (readouts.into_iter())
-        .map(|row| row.into_iter().map(|r| r.into_cell(&piece)).collect())
-        .collect();
+    let cells = (readouts.into_iter()).map(|row| row.into_iter().map(|r| r.into_cell(&piece)).collect()).collect();
     let tokens = encoded.ids.iter().map(|&id| Candidate { probability: 1.0, ..piece(id) }).collect();
     Ok(LensReport {
         text: text.to_owned(),

@@ -110,6 +110,9 @@ pub struct AlignReport {
     pub chance_recall: f64,
     /// Notes a person should see: duplicates, ties.
     pub notes: Vec<String>,
+    /// Tokens that the engine read for it, BOS included; 0 where the states were given.
+    #[serde(default)]
+    pub tokens: usize,
 }
 
 /// MEXA of one language over the layers that were measured, as the paper pools it.
