@@ -332,7 +332,7 @@ mod tests {
         let unembed = |rows: &Tensor| Ok(rows.clone());
         for (state, last) in [(&bad, &good), (&good, &bad)] {
             let params = LensParams::default();
-            assert!(read_out(&[state.clone()], last, &unembed, &sets, &params, &Monitor::silent()).is_err());
+            assert!(read_out(std::slice::from_ref(state), last, &unembed, &sets, &params, &Monitor::silent()).is_err());
         }
     }
 }
