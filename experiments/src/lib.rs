@@ -5,3 +5,4 @@ pub mod fonts;
 pub mod manifest;
 pub mod run;
 pub mod spec;
+pub mod tables;
