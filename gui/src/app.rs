@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use babelscope::{run::Run, spec::RunSpec};
+use babelscope_probes::lens::LensReport;
 use egui::{Context, Ui};
 
 use crate::{
@@ -71,7 +72,7 @@ impl App {
         let wake = move || ctx.request_repaint();
         let engine = Worker::start("engine", options.root.clone(), wake.clone())?;
         let reader = Worker::start("reader", options.root.clone(), wake)?;
-        let mut app = Self::with_workers(&cc.egui_ctx, settings, options.root, engine, reader);
+        let mut app = Self::with_workers(settings, options.root, engine, reader);
         if outdated {
             app.log.push(Level::Warning, "The stored view settings were of another version; the defaults are used.");
         }
@@ -81,9 +82,8 @@ impl App {
         Ok(app)
     }
 
-    /// The app on workers made elsewhere; [`prepare`] must have been called on `ctx`.
-    pub fn with_workers(ctx: &Context, settings: Settings, root: PathBuf, engine: Worker, reader: Worker) -> Self {
-        ctx.set_theme(chrome::preference(settings.dark));
+    /// The app on workers made elsewhere; [`prepare`] must have been called on its context.
+    pub fn with_workers(settings: Settings, root: PathBuf, engine: Worker, reader: Worker) -> Self {
         let mut app = Self {
             settings,
             engine,
@@ -130,8 +130,19 @@ impl App {
         self.main = Some(loaded);
     }
 
+    /// The screen in front.
+    pub fn screen(&self) -> Screen {
+        self.settings.screen
+    }
+
+    /// The lens report that is drawn.
+    pub fn lens_report(&self) -> Option<&LensReport> {
+        self.lens.as_ref()?.run.lens.get(self.lens_view.report)
+    }
+
     /// Draws one frame.
     pub fn show(&mut self, ui: &mut Ui) {
+        ui.ctx().set_theme(chrome::preference(self.settings.dark));
         for finished in self.engine.poll().into_iter().chain(self.reader.poll()) {
             self.finish(finished);
         }
@@ -200,7 +211,6 @@ impl App {
             Command::Theme => {
                 let dark = ctx.theme() == egui::Theme::Dark;
                 self.settings.dark = Some(!dark);
-                ctx.set_theme(chrome::preference(self.settings.dark));
             }
             Command::Log => self.settings.log_open = !self.settings.log_open,
             Command::Palette => self.palette = if self.palette.is_some() { None } else { Some(String::new()) },

@@ -205,7 +205,7 @@ impl Loaded {
 
 /// The spec as TOML; a spec that TOML cannot hold gives a comment that says why.
 pub fn toml(spec: &RunSpec) -> String {
-    spec.to_toml()
+    spec.to_toml().unwrap_or_else(|error| format!("# this spec cannot be run: {error:#}\n"))
 }
 
 /// The index of a language in the corpus: its colour is the same on every screen.

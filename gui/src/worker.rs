@@ -19,7 +19,7 @@ use std::{
 
 use anyhow::Context as _;
 use babelscope::{
-    run::{Entry, Outcome as Executed, Run, Workbench},
+    run::{self, Entry, Outcome as Executed, Run, Workbench},
     spec::RunSpec,
 };
 use babelscope_core::monitor::{Monitor, Tick};
@@ -287,7 +287,7 @@ fn execute(bench: &mut Workbench, work: Work, monitor: &Monitor) -> anyhow::Resu
     match work {
         Work::Execute(spec) => Ok(Answer::Executed(Box::new(bench.execute(&spec, monitor)?))),
         Work::Open(folder) => Ok(Answer::Opened(Box::new(Run::open(&folder)?))),
-        Work::List => Ok(Answer::Listed(bench.list()?)),
+        Work::List => Ok(Answer::Listed(run::list(bench.root())?)),
     }
 }
 

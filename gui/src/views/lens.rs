@@ -101,9 +101,10 @@ pub struct View {
     pub text: String,
     /// The chosen cell: index of the layer, token.
     pub selected: Option<(usize, usize)>,
+    /// Which text of the run is drawn.
+    pub report: usize,
     language: Option<String>,
     line: usize,
-    report: usize,
     shown: Option<Shown>,
 }
 
