@@ -15,6 +15,12 @@ pub enum Error {
     /// A tensor operation failed inside candle.
     #[error("tensor operation failed: {0}")]
     Tensor(#[from] candle_core::Error),
+    /// A parallel corpus that is not parallel, or cannot be read.
+    #[error("corpus: {why}\n{}", path.display())]
+    Corpus { why: String, path: PathBuf },
+    /// A language that the registry does not know.
+    #[error("language {text:?}: {why}")]
+    Language { text: String, why: String },
     /// A text form of a site that does not parse, or a site that this model does not have.
     #[error("site {text:?}: {why}")]
     Site { text: String, why: String },
@@ -27,7 +33,7 @@ pub enum Error {
     /// The weights are missing, damaged, of another shape than the config says, or not finite.
     #[error("weights: {why}\n{}", path.display())]
     Weights { why: String, path: PathBuf },
-    /// The tokenizer does not load, or does not fit the model.
+    /// The tokenizer does not load, does not fit the model, or cannot encode a text.
     #[error("tokenizer: {why}\n{}", path.display())]
     Tokenizer { why: String, path: PathBuf },
     /// A device that this machine or this build does not have.
