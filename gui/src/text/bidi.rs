@@ -124,8 +124,7 @@ fn cut(part: &str, offset: usize, rtl: bool) -> Vec<Stretch> {
     let mut open = false;
     for (at, grapheme) in part.grapheme_indices(true) {
         let range = offset + at..offset + at + grapheme.len();
-        let letter =
-            grapheme.chars().next().is_some_and(|c| matches!(bidi_class(c), BidiClass::R | BidiClass::AL));
+        let letter = grapheme.chars().next().is_some_and(|c| matches!(bidi_class(c), BidiClass::R | BidiClass::AL));
         // Right-to-left letters in a left-to-right run (an override) are shown one by one: the shaper would turn a word of them.
         let joins = letter == rtl;
         match out.last_mut() {
@@ -151,13 +150,7 @@ mod tests {
     fn flat(text: &str, direction: Direction) -> String {
         visual_order(text, direction)
             .iter()
-            .map(|s| {
-                if s.turned {
-                    s.text.chars().rev().collect()
-                } else {
-                    text[s.range.clone()].to_owned()
-                }
-            })
+            .map(|s| if s.turned { s.text.chars().rev().collect() } else { text[s.range.clone()].to_owned() })
             .collect()
     }
 
@@ -186,8 +179,7 @@ mod tests {
 
     #[test]
     fn letters_stay_together_and_brackets_are_mirrored() {
-        let shown: Vec<String> =
-            visual_order("אבג (12) דה", Direction::Rtl).into_iter().map(|s| s.text).collect();
+        let shown: Vec<String> = visual_order("אבג (12) דה", Direction::Rtl).into_iter().map(|s| s.text).collect();
         assert_eq!(shown, ["דה", " ", "(", "12", ")", " ", "אבג"]);
     }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use babelscope_core::lang::Direction;
 use egui::text::{ByteIndex, LayoutJob, LayoutSection, TextFormat, TextWrapping};
-use egui::{Align2, Color32, Galley, Painter, Pos2, Rect, Response, Sense, TextStyle, Ui, Vec2, Widget, WidgetInfo, WidgetType};
+use egui::{
+    Align2, Color32, Galley, Painter, Pos2, Rect, Response, Role, Sense, TextStyle, Ui, Vec2, Widget, WidgetInfo,
+};
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::bidi::{base_direction, visible, visual_order};
@@ -196,7 +198,7 @@ impl Widget for Line<'_> {
         let sense = if self.copyable { self.sense | Sense::CLICK } else { self.sense };
         let (rect, response) = ui.allocate_exact_size(whole, sense);
         let enabled = ui.is_enabled();
-        response.widget_info(|| WidgetInfo::labeled(WidgetType::Label, enabled, self.text.as_ref()));
+        response.widget_info(|| WidgetInfo::labeled(Role::Label, enabled, self.text.as_ref()));
         if ui.is_rect_visible(rect) {
             let anchor = match laid.direction {
                 Direction::Ltr => Align2::LEFT_CENTER,
@@ -206,7 +208,11 @@ impl Widget for Line<'_> {
             let at = anchor.align_size_within_rect(size, rect);
             ui.painter().galley(at.min, laid.galley, color);
         }
-        let response = if laid.elided { response.on_hover_ui(|ui| drop(Line::new(self.text.as_ref()).show(ui))) } else { response };
+        let response = if laid.elided {
+            response.on_hover_ui(|ui| drop(Line::new(self.text.as_ref()).show(ui)))
+        } else {
+            response
+        };
         if self.copyable {
             response.context_menu(|ui| {
                 if ui.button("Copy").clicked() {

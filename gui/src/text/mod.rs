@@ -7,7 +7,10 @@
 mod bidi;
 mod fonts;
 mod label;
+mod layout;
 mod passage;
+mod raster;
+mod shelf;
 
 pub use bidi::{Stretch, base_direction, visible, visual_order};
 pub use fonts::{family, font_id, install_fonts, missing};
