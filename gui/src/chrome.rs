@@ -213,7 +213,7 @@ pub(crate) fn centre(ui: &mut Ui, app: &mut App, view: impl FnOnce(&mut Ui, &mut
 pub(crate) fn palette(ui: &Ui, typed: &mut Option<String>, actions: &mut Vec<Action>) {
     let Some(text) = typed else { return };
     let mut close = false;
-    let shown = Modal::new(Id::new("palette")).show(ui.ctx(), |ui| {
+    let shown = Modal::new(Id::unique("palette")).show(ui.ctx(), |ui| {
         ui.set_width(420.0);
         let field = egui::TextEdit::singleline(text).hint_text("What shall be done?").desired_width(f32::INFINITY);
         let field = ui.add(field).accessible_name("Command");

@@ -148,7 +148,7 @@ impl View {
 
     fn refresh(&mut self, loaded: &Loaded, report: &AlignReport, settings: AlignmentSettings, pivot: &str) {
         let AlignmentSettings { centred, measure, order, .. } = settings;
-        let key = Id::new((loaded.stamp, pivot, centred, measure, order));
+        let key = Id::unique((loaded.stamp, pivot, centred, measure, order));
         if self.shown.as_ref().is_some_and(|s| s.key == key) {
             return;
         }
@@ -254,7 +254,7 @@ fn heat_map(ui: &mut Ui, view: &mut View, settings: AlignmentSettings, loaded: &
         Some((row, *layer))
     });
     let grid = Grid {
-        id: ui.id().with("alignment"),
+        id: ui.scope_id().with("alignment"),
         rows: shown.rows.len(),
         columns: layers.len(),
         name: "alignment, languages by layers",

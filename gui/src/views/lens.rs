@@ -180,7 +180,7 @@ impl View {
     }
 
     fn refresh(&mut self, loaded: &Loaded, report: &LensReport) {
-        let key = Id::new((loaded.stamp, self.report));
+        let key = Id::unique((loaded.stamp, self.report));
         if self.shown.as_ref().is_some_and(|s| s.key == key) {
             return;
         }
@@ -369,7 +369,7 @@ fn grid(ui: &mut Ui, view: &mut View, settings: LensSettings, loaded: &Loaded, r
     let width = ((ui.available_width() - NUMBERS - 4.0) / tokens as f32).clamp(CELL.0, CELL.1);
     let size = vec2(width * tokens as f32, ROW * layers as f32);
     let table = Grid {
-        id: ui.id().with("lens"),
+        id: ui.scope_id().with("lens"),
         rows: layers,
         columns: tokens,
         name: "logit lens, layers by tokens",

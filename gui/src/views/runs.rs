@@ -160,7 +160,7 @@ fn row(ui: &mut Ui, colours: &Palette, entry: &Entry, open: bool, actions: &mut 
         }
     });
     let rect = shown.response.rect;
-    let click = ui.interact(rect, ui.id().with(("run", &entry.folder)), Sense::click()).on_hover_cursor(CursorIcon::PointingHand);
+    let click = ui.interact(rect, ui.scope_id().with(("run", &entry.folder)), Sense::click()).on_hover_cursor(CursorIcon::PointingHand);
     click.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Open run {folder}")));
     if click.hovered() {
         ui.painter().rect_stroke(rect, 6.0, egui::Stroke::new(1.0, colours.accent), egui::StrokeKind::Inside);

@@ -52,7 +52,7 @@ impl Curves<'_> {
         let span = (last - first).max(1.0);
         let margin = 0.04 * (self.range.1 - self.range.0);
         let names = self.end_names();
-        let shown = Plot::new(ui.id().with(self.name))
+        let shown = Plot::new(ui.scope_id().with(self.name))
             .height(self.height)
             .default_x_bounds(first - 0.02 * span, last + 0.10 * span)
             .default_y_bounds(self.range.0 - margin, self.range.1 + margin)

@@ -108,7 +108,7 @@ impl Sentences<'_> {
                 self.quote(ui, colours, &format!("closer to the translation by {by:.3}"), &self.cell.pivot, outcome.rival_back as usize);
             }
         });
-        let node = ui.interact(frame.response.rect, ui.id().with(("sentence", line)), egui::Sense::hover());
+        let node = ui.interact(frame.response.rect, ui.scope_id().with(("sentence", line)), egui::Sense::hover());
         node.widget_info(|| WidgetInfo::labeled(Role::ListItem, true, said.clone()));
         ui.add_space(6.0);
     }
@@ -129,7 +129,7 @@ fn sentence<'c>(corpus: &'c Corpus, language: &str, line: usize) -> Option<&'c s
 impl State {
     fn refresh(&mut self, panel: &Sentences<'_>) {
         let Sentences { loaded, cell, layer, measure, hits } = panel;
-        let key = Id::new((loaded.stamp, &cell.pivot, &cell.language, *layer, cell.centring, *measure, **hits));
+        let key = Id::unique((loaded.stamp, &cell.pivot, &cell.language, *layer, cell.centring, *measure, **hits));
         if self.key == Some(key) {
             return;
         }
