@@ -1,10 +1,20 @@
 //! The one face of the crate: load a model, run a plan on sentences, decode states through the unembedding.
 
-use candle_core::Tensor;
+use std::{
+    cmp::Reverse,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use candle_core::{DType, Tensor};
 
 use crate::{
-    Result,
-    monitor::Monitor,
+    Error, Result,
+    capture::{Collector, Layout},
+    checkpoint::Checkpoint,
+    device::Device,
+    hash::sha256,
+    model::{Batch, Config, Decoder, Scratch, Weights},
+    monitor::{Monitor, Tick},
     plan::{Capture, Plan, Site},
     tokens::{Encoded, Tokenizer},
 };
@@ -42,6 +52,10 @@ pub struct ModelInfo {
     pub weights_sha256: String,
     /// SHA-256 of tokenizer.json (hex).
     pub tokenizer_sha256: String,
+    /// SHA-256 of config.json (hex): rope and windows change numbers while the weights stay.
+    pub config_sha256: String,
+    /// Commit of the Hub snapshot that was loaded; `None` for a folder and for `lab`.
+    pub revision: Option<String>,
 }
 
 /// How a model is loaded.
@@ -83,14 +97,55 @@ impl Captured {
 pub struct Engine {
     info: ModelInfo,
     tokenizer: Tokenizer,
+    decoder: Decoder,
+    /// Buffers of passes that are over, for the next.
+    scratch: Mutex<Vec<Scratch>>,
 }
+
+/// Tokens that go through the model at once: enough to keep the matrix product busy, few enough to stay near the cache.
+const BATCH_TOKENS: usize = 1024;
 
 impl Engine {
     /// Loads `model`: `lab` (embedded), a folder with config.json, tokenizer.json and safetensors, or a Hub id that the
     /// local cache holds.
+    ///
+    /// # Errors
+    /// A sentence for each of: no such model, a missing file, a config that is not supported, damaged or misshapen or
+    /// non-finite weights, a tokenizer that does not fit the model.
     pub fn load(model: &str, options: &LoadOptions, monitor: &Monitor) -> Result<Self> {
-        let _ = (model, options, monitor);
-        todo!()
+        let device = Device::parse(options.device.as_deref())?;
+        let checkpoint = Checkpoint::find(model, options.revision.as_deref())?;
+        let config = Config::parse(&checkpoint.config, &checkpoint.folder.join("config.json"))?;
+        let tokenizer = Tokenizer::from_bytes(&checkpoint.tokenizer, &checkpoint.folder.join("tokenizer.json"))?;
+        tokenizer.check_rows(config.vocabulary)?;
+        monitor.tick(Tick { what: "loading weights", done: 0, total: 1, unit: "model" })?;
+        let mut weights = Weights::open(&checkpoint.shards, &checkpoint.folder)?;
+        let (weights_sha256, decoder) =
+            rayon::join(|| checkpoint.weights_sha256(), || Decoder::load(config, &mut weights));
+        let decoder = decoder?;
+        let Config { layers, width, heads, kv_heads, vocabulary, context, tied, family, .. } = decoder.config;
+        let info = ModelInfo {
+            reference: model.to_owned(),
+            family: family.to_string(),
+            layers,
+            width,
+            heads,
+            kv_heads,
+            vocabulary,
+            context,
+            parameters: weights.parameters(),
+            tied,
+            stored_dtype: weights.dtypes(),
+            compute_dtype: "f32".to_owned(),
+            device: device.to_string(),
+            weights_sha256,
+            tokenizer_sha256: tokenizer.sha256().to_owned(),
+            config_sha256: sha256(&checkpoint.config),
+            revision: checkpoint.revision.clone(),
+        };
+        weights.finish()?;
+        monitor.tick(Tick { what: "loading weights", done: 1, total: 1, unit: "model" })?;
+        Ok(Self { info, tokenizer, decoder, scratch: Mutex::default() })
     }
 
     /// What is loaded.
@@ -105,17 +160,69 @@ impl Engine {
 
     /// Runs `plan` on all `sentences` (any number: they are sorted by length and packed into batches inside) and returns the
     /// captures in the order of the plan, rows in the order of `sentences`. Ticks once a batch.
+    ///
+    /// # Errors
+    /// Before any work: [`Error::Site`] or [`Error::Plan`] when the model has no such site or the plan contradicts itself,
+    /// [`Error::Sentence`] for a sentence that is empty, too long, of another vocabulary, or that a window leaves nothing of.
+    /// [`Error::Cancelled`] between blocks.
     pub fn run(&self, sentences: &[Encoded], plan: &Plan, monitor: &Monitor) -> Result<Vec<Captured>> {
-        let _ = (sentences, plan, monitor);
-        todo!()
+        let mut order: Vec<usize> = (0..sentences.len()).collect();
+        order.sort_by_key(|index| Reverse(sentences[*index].ids.len()));
+        let mut collector = Collector::new(plan, &self.decoder.config, sentences, order.clone())?;
+        let mut scratch = self.scratch().pop().unwrap_or_default();
+        let tick = |done| Tick { what: "running sentences", done, total: sentences.len(), unit: "sentences" };
+        monitor.tick(tick(0))?;
+        let mut first = 0;
+        while first < order.len() {
+            let batch = pack(sentences, &order, first);
+            self.decoder.forward(&batch, &mut scratch, &mut collector, monitor)?;
+            first += batch.layout.len();
+            monitor.tick(tick(first))?;
+        }
+        self.scratch().push(scratch);
+        collector.finish()
     }
 
     /// Final norm, unembedding, soft-cap: what the model itself would say if its last block had put out `states`.
     ///
     /// # Shapes
     /// `states` `[rows, width]` (before the final norm) to `[rows, vocabulary]`, f32.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] when `states` is not a matrix, [`Error::Plan`] when its width is not the model's.
     pub fn unembed(&self, states: &Tensor) -> Result<Tensor> {
-        let _ = states;
-        todo!()
+        let (rows, width) = states.dims2()?;
+        let ModelInfo { width: want, vocabulary, .. } = self.info;
+        if width != want {
+            return Err(Error::Plan { why: format!("states of width {width} were given to unembed, expected {want}") });
+        }
+        let states: Vec<f32> = states.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
+        Ok(Tensor::from_vec(self.decoder.unembed(&states), (rows, vocabulary), &candle_core::Device::Cpu)?)
     }
+
+    fn scratch(&self) -> MutexGuard<'_, Vec<Scratch>> {
+        // A panic elsewhere cannot spoil buffers whose content is never read before it is written.
+        self.scratch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("info", &self.info).finish_non_exhaustive()
+    }
+}
+
+/// The next sentences in the order of execution, up to the batch's number of tokens.
+fn pack(sentences: &[Encoded], order: &[usize], first: usize) -> Batch {
+    let mut batch = Batch { ids: Vec::new(), positions: Vec::new(), layout: Layout { starts: vec![0], first } };
+    for index in &order[first..] {
+        let ids = &sentences[*index].ids;
+        if !batch.ids.is_empty() && batch.ids.len() + ids.len() > BATCH_TOKENS {
+            break;
+        }
+        batch.ids.extend(ids);
+        batch.positions.extend((0..).take(ids.len()).map(|position: u32| position));
+        batch.layout.starts.push(batch.ids.len());
+    }
+    batch
 }

@@ -5,12 +5,14 @@
 //! - Sentences are packed, never padded: a sentence gives the same numbers alone and in any batch.
 //! - Nothing is computed that no [`plan::Capture`] asked for.
 
-pub mod checkpoint;
+mod capture;
+mod checkpoint;
 pub mod corpus;
 pub mod device;
 pub mod engine;
 pub mod error;
 pub mod hash;
+mod kernels;
 pub mod lang;
 pub mod model;
 pub mod monitor;

@@ -1,0 +1,301 @@
+//! Executes the captures of a plan while the pass runs: each wanted site is reduced where it lies, and only what the plan
+//! keeps is kept. Pooling adds up in f64 and keeps f32.
+
+use std::ops::Range;
+
+use candle_core::{Device, Tensor};
+use rayon::prelude::*;
+
+use crate::{
+    Error, Result,
+    engine::{Captured, Values},
+    kernels::dispatch,
+    model::Config,
+    plan::{Capture, Plan, Point, Reduce, Site, Window},
+    tokens::Encoded,
+};
+
+/// Which rows of a packed matrix belong to which sentence.
+pub(crate) struct Layout {
+    /// First row of each sentence, then the number of rows.
+    pub(crate) starts: Vec<usize>,
+    /// Place of the first sentence in the order of execution; the others follow.
+    pub(crate) first: usize,
+}
+
+impl Layout {
+    pub(crate) fn len(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    pub(crate) fn longest(&self) -> usize {
+        self.starts.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0)
+    }
+
+    pub(crate) fn last_rows(&self) -> Vec<usize> {
+        self.starts[1..].iter().map(|end| end - 1).collect()
+    }
+
+    pub(crate) fn one_row_each(&self) -> Self {
+        Self { starts: (0..=self.len()).collect(), first: self.first }
+    }
+
+    /// Runs of whole sentences of at most `rows` rows (a longer sentence is a run of its own).
+    pub(crate) fn parts(&self, rows: usize) -> Vec<Range<usize>> {
+        let mut parts: Vec<Range<usize>> = Vec::new();
+        for sentence in 0..self.len() {
+            match parts.last_mut() {
+                Some(part) if self.starts[sentence + 1] - self.starts[part.start] <= rows => part.end = sentence + 1,
+                _ => parts.push(sentence..sentence + 1),
+            }
+        }
+        parts
+    }
+
+    /// The sentences of `part` as a matrix of their own.
+    pub(crate) fn slice(&self, part: Range<usize>) -> Self {
+        let starts = &self.starts[part.start..=part.end];
+        Self { starts: starts.iter().map(|row| row - starts[0]).collect(), first: self.first + part.start }
+    }
+}
+
+/// Columns `from .. from + width` of a row-major matrix of `stride` columns.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) stride: usize,
+    pub(crate) from: usize,
+    pub(crate) width: usize,
+}
+
+impl<'a> Rows<'a> {
+    pub(crate) fn whole(data: &'a [f32], width: usize) -> Self {
+        Self { data, stride: width, from: 0, width }
+    }
+
+    fn row(&self, row: usize) -> &'a [f32] {
+        &self.data[row * self.stride + self.from..][..self.width]
+    }
+}
+
+enum Sink {
+    /// `[sentences, width]`, in the order of execution.
+    Pooled { width: usize, rows: Vec<f32> },
+    /// One a sentence, in the order of execution.
+    Tokens(Vec<Tensor>),
+}
+
+/// Receives the sites of a pass and keeps what the plan asks for.
+pub(crate) struct Collector<'a> {
+    captures: &'a [Capture],
+    sentences: &'a [Encoded],
+    /// The sentences in the order of execution.
+    order: Vec<usize>,
+    sinks: Vec<Sink>,
+    last: Option<(usize, Point)>,
+}
+
+/// Where a site lies in the order of the pass.
+fn moment(site: Site) -> (usize, Point) {
+    match site.point {
+        Point::Embeddings => (0, site.point),
+        Point::FinalNorm | Point::Logits => (usize::MAX, site.point),
+        _ => (site.block, site.point),
+    }
+}
+
+fn square(point: Point) -> bool {
+    matches!(point, Point::AttnScores | Point::AttnProbs)
+}
+
+impl<'a> Collector<'a> {
+    /// Checks plan and sentences against the model and each other; nothing has been computed yet.
+    pub(crate) fn new(plan: &'a Plan, config: &Config, sentences: &'a [Encoded], order: Vec<usize>) -> Result<Self> {
+        check_plan(plan, config)?;
+        check_sentences(plan, config, sentences)?;
+        let sinks = plan.captures.iter().map(|capture| match capture.reduce {
+            Reduce::All => Sink::Tokens(Vec::with_capacity(sentences.len())),
+            Reduce::Mean(_) | Reduce::Weighted(_) | Reduce::Last => {
+                let width = width(capture.site.point, config);
+                Sink::Pooled { width, rows: vec![0.0; sentences.len() * width] }
+            }
+        });
+        let sinks = sinks.collect();
+        let last = plan.captures.iter().map(|capture| moment(capture.site)).max();
+        Ok(Self { captures: &plan.captures, sentences, order, sinks, last })
+    }
+
+    pub(crate) fn wants(&self, point: Point, block: usize) -> bool {
+        self.captures.iter().any(|capture| capture.site == Site::new(point, block))
+    }
+
+    /// Whether every capture of the point keeps the last token only.
+    pub(crate) fn only_last(&self, point: Point) -> bool {
+        self.captures.iter().all(|capture| capture.site.point != point || capture.reduce == Reduce::Last)
+    }
+
+    /// Whether no site after this one is wanted.
+    pub(crate) fn done(&self, site: Site) -> bool {
+        self.last.is_none_or(|last| last <= moment(site))
+    }
+
+    /// Reduces the rows of a site for the sentences of `layout`.
+    pub(crate) fn take(&mut self, point: Point, block: usize, rows: Rows<'_>, layout: &Layout) -> Result<()> {
+        let Self { captures, sentences, order, sinks, .. } = self;
+        let site = Site::new(point, block);
+        for (capture, sink) in captures.iter().zip(sinks).filter(|(capture, _)| capture.site == site) {
+            match sink {
+                Sink::Tokens(kept) => {
+                    for pair in layout.starts.windows(2) {
+                        let values: Vec<f32> = (pair[0]..pair[1]).flat_map(|row| rows.row(row)).copied().collect();
+                        kept.push(Tensor::from_vec(values, (pair[1] - pair[0], rows.width), &Device::Cpu)?);
+                    }
+                }
+                Sink::Pooled { width, rows: kept } => {
+                    let kept = &mut kept[layout.first * *width..][..layout.len() * *width];
+                    kept.par_chunks_mut(*width).enumerate().for_each_init(Vec::new, |sums, (index, out)| {
+                        let own = layout.starts[index]..layout.starts[index + 1];
+                        let sentence = &sentences[order[layout.first + index]];
+                        dispatch(|| reduce(capture.reduce, &rows, own, sentence.bos, sums, out));
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the squares `[heads, t, t]` of a site, one sentence behind the other in `data`.
+    pub(crate) fn take_squares(&mut self, site: Site, data: &[f32], heads: usize, layout: &Layout) -> Result<()> {
+        for (capture, sink) in self.captures.iter().zip(&mut self.sinks) {
+            if let (true, Sink::Tokens(kept)) = (capture.site == site, sink) {
+                let mut at = 0;
+                for pair in layout.starts.windows(2) {
+                    let tokens = pair[1] - pair[0];
+                    let values = data[at..at + heads * tokens * tokens].to_vec();
+                    at += values.len();
+                    kept.push(Tensor::from_vec(values, (heads, tokens, tokens), &Device::Cpu)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What was kept, in the order of the plan, rows in the order of the sentences.
+    pub(crate) fn finish(self) -> Result<Vec<Captured>> {
+        let Self { captures, order, sinks, .. } = self;
+        let mut place = vec![0; order.len()];
+        for (executed, given) in order.iter().enumerate() {
+            place[*given] = executed;
+        }
+        let restored = captures.iter().zip(sinks).map(|(capture, sink)| {
+            let values = match sink {
+                Sink::Tokens(kept) => Values::Tokens(place.iter().map(|executed| kept[*executed].clone()).collect()),
+                Sink::Pooled { width, rows } => {
+                    let rows = place.iter().flat_map(|executed| &rows[executed * width..][..width]).copied().collect();
+                    Values::Pooled(Tensor::from_vec(rows, (place.len(), width), &Device::Cpu)?)
+                }
+            };
+            Ok(Captured { capture: *capture, values })
+        });
+        restored.collect()
+    }
+}
+
+/// Columns of a site that has one row a token.
+fn width(point: Point, config: &Config) -> usize {
+    match point {
+        Point::Q | Point::Z => config.heads * config.head_dim,
+        Point::K | Point::V => config.kv_heads * config.head_dim,
+        Point::MlpAct => config.intermediate,
+        Point::Logits => config.vocabulary,
+        _ => config.width,
+    }
+}
+
+/// The tokens that a window leaves of a sentence: BOS when it is included, then the content without its first tokens.
+fn seen(window: Window, bos: usize, tokens: usize) -> impl Iterator<Item = usize> {
+    let head = if window.include_bos { bos } else { 0 };
+    (0..head).chain(bos + window.skip_first..tokens)
+}
+
+#[inline(always)]
+fn reduce(reduce: Reduce, rows: &Rows<'_>, own: Range<usize>, bos: usize, sums: &mut Vec<f64>, out: &mut [f32]) {
+    let (window, weighted) = match reduce {
+        Reduce::Mean(window) => (window, false),
+        Reduce::Weighted(window) => (window, true),
+        Reduce::Last | Reduce::All => {
+            out.copy_from_slice(rows.row(own.end - 1));
+            return;
+        }
+    };
+    sums.clear();
+    sums.resize(out.len(), 0.0);
+    let mut total = 0.0;
+    for token in seen(window, bos, own.len()) {
+        let weight = if weighted { (token + 1) as f64 } else { 1.0 };
+        total += weight;
+        for (sum, x) in sums.iter_mut().zip(rows.row(own.start + token)) {
+            *sum += weight * f64::from(*x);
+        }
+    }
+    for (out, sum) in out.iter_mut().zip(sums) {
+        *out = (*sum / total) as f32;
+    }
+}
+
+fn check_plan(plan: &Plan, config: &Config) -> Result<()> {
+    let layers = config.layers;
+    if let Some(stop) = plan.stop_after.filter(|stop| *stop > layers) {
+        return Err(Error::Plan { why: format!("stop_after is layer {stop}, the model has layers 0 to {layers}") });
+    }
+    for Capture { site, reduce } in &plan.captures {
+        let fail = |why: String| Error::Site { text: site.to_string(), why };
+        if site.point.in_block() != (site.block > 0) || site.block > layers {
+            return Err(fail(format!("the model has blocks 1 to {layers}")));
+        }
+        if square(site.point) && *reduce != Reduce::All {
+            return Err(fail("holds a square for each head, so only the reduction `all` applies".to_owned()));
+        }
+        if let Some(stop) = plan.stop_after {
+            // What enters block l + 1 is layer l.
+            let reached = moment(*site) <= moment(Site::layer(stop)) || *site == Site::new(Point::ResidPre, stop + 1);
+            if !reached {
+                return Err(fail(format!("lies behind layer {stop}, where the plan stops")));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_sentences(plan: &Plan, config: &Config, sentences: &[Encoded]) -> Result<()> {
+    if sentences.is_empty() {
+        return Err(Error::Plan { why: "no sentences were given".to_owned() });
+    }
+    for (index, sentence) in sentences.iter().enumerate() {
+        let fail = |why: String| Error::Sentence { index, why };
+        let tokens = sentence.ids.len();
+        if tokens == 0 {
+            return Err(fail("is empty: it has no tokens".to_owned()));
+        }
+        if tokens > config.context {
+            return Err(fail(format!("has {tokens} tokens, the model's context is {}; shorten it", config.context)));
+        }
+        if let Some(id) = sentence.ids.iter().find(|id| **id as usize >= config.vocabulary) {
+            let why = format!("has token id {id}, the model's embedding ends at {}", config.vocabulary - 1);
+            return Err(fail(why));
+        }
+        for Capture { reduce, .. } in &plan.captures {
+            if let Reduce::Mean(window) | Reduce::Weighted(window) = reduce
+                && seen(*window, sentence.bos, tokens).next().is_none()
+            {
+                let why = format!(
+                    "has {tokens} tokens, and the window (BOS {}, first {} left out) leaves none to pool",
+                    if window.include_bos { "included" } else { "left out" },
+                    window.skip_first
+                );
+                return Err(fail(why));
+            }
+        }
+    }
+    Ok(())
+}

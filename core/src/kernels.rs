@@ -1,0 +1,13 @@
+//! The hot operations on the CPU, on plain slices of packed rows. Each is compared with a slow, obvious twin in its tests.
+
+pub(crate) mod activation;
+pub(crate) mod attention;
+pub(crate) mod linear;
+pub(crate) mod norm;
+pub(crate) mod rope;
+mod simd;
+
+pub(crate) use simd::dispatch;
+
+/// Rows that one task takes: small enough to share the work between cores, large enough to be worth a task.
+const ROWS: usize = 16;

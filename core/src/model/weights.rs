@@ -1,0 +1,166 @@
+//! Tensors by name out of mapped safetensors files, as f32. Every tensor is taken once, with the shape that the config
+//! implies; what is left over afterwards is an error, as a weight that nobody uses means a model that is not this one.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use half::{bf16, f16};
+use rayon::prelude::*;
+use safetensors::{Dtype, SafeTensors};
+
+use crate::{Error, Result};
+
+/// One weight file in memory: a map of the file, or bytes inside of the program.
+pub(crate) struct Shard {
+    pub(crate) path: PathBuf,
+    pub(crate) bytes: Bytes,
+}
+
+pub(crate) enum Bytes {
+    Mapped(memmap2::Mmap),
+    Embedded(&'static [u8]),
+}
+
+impl AsRef<[u8]> for Bytes {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Embedded(bytes) => bytes,
+        }
+    }
+}
+
+struct Entry {
+    shard: usize,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    start: usize,
+    end: usize,
+}
+
+/// The tensors of a checkpoint.
+pub(crate) struct Weights<'a> {
+    shards: &'a [Shard],
+    entries: BTreeMap<String, Entry>,
+    folder: PathBuf,
+    parameters: usize,
+    dtypes: Vec<&'static str>,
+}
+
+impl<'a> Weights<'a> {
+    pub(crate) fn open(shards: &'a [Shard], folder: &Path) -> Result<Self> {
+        let mut entries = BTreeMap::new();
+        for (index, shard) in shards.iter().enumerate() {
+            let fail = |why: String| Error::Weights { why, path: shard.path.clone() };
+            let bytes = shard.bytes.as_ref();
+            let (header, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| {
+                fail(format!("the file of {} bytes is truncated or damaged ({e}); get it again", bytes.len()))
+            })?;
+            let begin = header + size_of::<u64>();
+            for (name, info) in metadata.tensors() {
+                let (start, end) = info.data_offsets;
+                let (start, end) = (begin + start, begin + end);
+                let entry = Entry { shard: index, dtype: info.dtype, shape: info.shape.clone(), start, end };
+                if entries.insert(name.clone(), entry).is_some() {
+                    return Err(fail(format!("tensor {name} stands in two files")));
+                }
+            }
+        }
+        Ok(Self { shards, entries, folder: folder.to_owned(), parameters: 0, dtypes: Vec::new() })
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.entries.contains_key(name)
+    }
+
+    /// Number of parameters taken so far.
+    pub(crate) fn parameters(&self) -> usize {
+        self.parameters
+    }
+
+    /// The dtypes of the tensors taken so far, in the order met: `bf16`, or `bf16+f32`.
+    pub(crate) fn dtypes(&self) -> String {
+        self.dtypes.join("+")
+    }
+
+    /// The tensor as f32, row-major, and out of the store.
+    pub(crate) fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let mut out = Vec::new();
+        self.take_onto(name, shape, &mut out)?;
+        Ok(out)
+    }
+
+    /// The tensor's values put behind those of `out`.
+    pub(crate) fn take_onto(&mut self, name: &str, shape: &[usize], out: &mut Vec<f32>) -> Result<()> {
+        let Some(entry) = self.entries.remove(name) else {
+            let why = format!("tensor {name} is missing; expected it with shape {shape:?}");
+            return Err(Error::Weights { why, path: self.folder.clone() });
+        };
+        let shard = &self.shards[entry.shard];
+        let fail = |why: String| Error::Weights { why, path: shard.path.clone() };
+        if entry.shape != shape {
+            let why = format!("tensor {name} has shape {:?}, expected {shape:?} from config.json", entry.shape);
+            return Err(fail(why));
+        }
+        let bytes = &shard.bytes.as_ref()[entry.start..entry.end];
+        let from = out.len();
+        let label = match entry.dtype {
+            Dtype::F32 => {
+                widen(bytes, out, |b: [u8; 4]| f32::from_le_bytes(b));
+                "f32"
+            }
+            Dtype::BF16 => {
+                widen(bytes, out, |b: [u8; 2]| bf16::from_le_bytes(b).to_f32());
+                "bf16"
+            }
+            Dtype::F16 => {
+                widen(bytes, out, |b: [u8; 2]| f16::from_le_bytes(b).to_f32());
+                "f16"
+            }
+            other => return Err(fail(format!("tensor {name} is {other:?}; supported are F32, F16 and BF16"))),
+        };
+        if !self.dtypes.contains(&label) {
+            self.dtypes.push(label);
+        }
+        self.parameters += out.len() - from;
+        if !out[from..].par_chunks(CHUNK).all(finite) {
+            let at = out[from..].iter().position(|x| !x.is_finite()).unwrap_or(0);
+            let why = format!("tensor {name} holds {} at element {at}; expected finite numbers", out[from + at]);
+            return Err(fail(why));
+        }
+        Ok(())
+    }
+
+    /// Fails when a tensor is left that carries numbers: it belongs to an option that this engine does not compute.
+    pub(crate) fn finish(self) -> Result<()> {
+        // Tables that older checkpoints store although they follow from the config, and an unembedding beside a tied one.
+        let derived = ["rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias", "lm_head.weight"];
+        match self.entries.keys().find(|name| !derived.iter().any(|end| name.ends_with(end))) {
+            None => Ok(()),
+            Some(name) => {
+                let why =
+                    format!("tensor {name} is in the file, but the architecture in config.json has no place for it");
+                Err(Error::Weights { why, path: self.folder })
+            }
+        }
+    }
+}
+
+const CHUNK: usize = 1 << 16;
+
+fn widen<const N: usize>(bytes: &[u8], out: &mut Vec<f32>, read: impl Fn([u8; N]) -> f32 + Sync) {
+    let from = out.len();
+    out.resize(from + bytes.len() / N, 0.0);
+    out[from..].par_chunks_mut(CHUNK).zip(bytes.par_chunks(CHUNK * N)).for_each(|(out, bytes)| {
+        for (out, bytes) in out.iter_mut().zip(bytes.as_chunks::<N>().0) {
+            *out = read(*bytes);
+        }
+    });
+}
+
+fn finite(values: &[f32]) -> bool {
+    const EXPONENT: u32 = 0x7f80_0000;
+    !values.iter().fold(false, |bad, x| bad | (x.to_bits() & EXPONENT == EXPONENT))
+}
