@@ -154,8 +154,9 @@ pub fn nearest(text: &str) -> Option<&'static Lang> {
         let names = [l.name, l.autonym].map(|n| edits(&wanted, &n.to_lowercase()));
         names.into_iter().fold(code, usize::min)
     };
-    // Two slips of the hand in a code of eight letters; a third would match almost anything.
-    LANGS.iter().map(|l| (distance(l), l)).min_by_key(|(d, _)| *d).filter(|(d, _)| *d <= 2).map(|(_, l)| l)
+    // Two slips of the hand in a code of eight letters, one in a short name; more would match almost anything.
+    let slips = (wanted.chars().count() / 3).min(2);
+    LANGS.iter().map(|l| (distance(l), l)).min_by_key(|(d, _)| *d).filter(|(d, _)| *d <= slips).map(|(_, l)| l)
 }
 
 /// Levenshtein distance in characters: insertions, deletions and replacements.
