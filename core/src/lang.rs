@@ -70,6 +70,23 @@ pub fn find(code: &str) -> Option<&'static Lang> {
     LANGS.binary_search_by(|l| l.code.cmp(code)).ok().and_then(|at| LANGS.get(at))
 }
 
+/// Whether a code may name a language of a corpus: one of the registry, or one of ISO 639's private range (`qaa` to `qtz`) with
+/// a known script, for languages that the registry lacks.
+///
+/// ```
+/// use babelscope_core::lang::is_valid;
+/// assert!(is_valid("eng_Latn") && is_valid("qaa_Cyrl"));
+/// assert!(!is_valid("xyz_Latn") && !is_valid("qza_Latn"));
+/// ```
+pub fn is_valid(code: &str) -> bool {
+    let private = |code: &str| {
+        let (language, script) = code.split_once('_')?;
+        let [b'q', b'a'..=b't', b'a'..=b'z'] = language.as_bytes() else { return None };
+        script_name(script)
+    };
+    find(code).is_some() || private(code).is_some()
+}
+
 /// The language that a label means: a FLORES code in any case, NLLB's or an older label (`cmn_Hans`, `fas`), an ISO 639-1,
 /// 639-2 or 639-3 code, a BCP 47 tag (`pt-BR`, `zh-TW`).
 ///
@@ -120,8 +137,11 @@ pub fn resolve(text: &str) -> Result<&'static Lang> {
     match found.as_slice() {
         [one] => Ok(one),
         [] if known.is_empty() => Err(fail(match nearest(text) {
-            Some(near) => format!("unknown; the nearest known is {} ({})", near.code, near.name),
-            None => "unknown; expected a FLORES-200 code such as eng_Latn".to_owned(),
+            Some(near) => {
+                format!("unknown; the nearest known is {} ({}); qaa to qtz are private codes", near.code, near.name)
+            }
+            None => "unknown; expected a FLORES-200 code such as eng_Latn, or a private one (qaa_Latn to qtz_Latn)"
+                .to_owned(),
         })),
         [] => Err(fail(format!("not known in this script; known is {}", known.join(", ")))),
         several => {
@@ -160,7 +180,7 @@ pub fn nearest(text: &str) -> Option<&'static Lang> {
 }
 
 /// Levenshtein distance in characters: insertions, deletions and replacements.
-fn edits(a: &str, b: &str) -> usize {
+pub(crate) fn edits(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.chars().enumerate() {
