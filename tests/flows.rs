@@ -370,7 +370,7 @@ fn interrupted(desk: &Desk, signals: &[&str]) -> Said {
         std::thread::sleep(Duration::from_millis(5));
     }
     for signal in signals {
-        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        assert!(Command::new("kill").args([*signal, &child.id().to_string()]).status().unwrap().success());
     }
     Said::from(child.wait_with_output().unwrap())
 }
