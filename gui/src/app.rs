@@ -12,8 +12,7 @@ use crate::{
     command::{Action, Command},
     data::Loaded,
     state::{Level, Log, Settings, VERSION},
-    text,
-    theme,
+    text, theme,
     views::{Screen, alignment, lens, runs},
     worker::{Answer, Finished, Outcome, Slot, Work, Worker},
 };
@@ -230,7 +229,8 @@ impl App {
             Outcome::Done(Answer::Opened(run)) => self.adopt(*run),
             Outcome::Done(Answer::Executed(executed)) => {
                 let done = if executed.already_done { "was there already" } else { "is done" };
-                self.log.push(Level::Info, format!("{title} {done}, {seconds:.1} s: {}", executed.run.folder.display()));
+                self.log
+                    .push(Level::Info, format!("{title} {done}, {seconds:.1} s: {}", executed.run.folder.display()));
                 if slot == Slot::Lens {
                     self.stamp += 1;
                     self.lens = Some(Loaded::new(executed.run, self.stamp));
@@ -241,7 +241,9 @@ impl App {
                 self.reader.submit(Slot::List, "reading the list of runs", Work::List);
             }
             Outcome::Cancelled if slot == Slot::List || slot == Slot::Open => (),
-            Outcome::Cancelled => self.log.push(Level::Info, format!("{title}: cancelled after {seconds:.1} s, nothing was written")),
+            Outcome::Cancelled => {
+                self.log.push(Level::Info, format!("{title}: cancelled after {seconds:.1} s, nothing was written"))
+            }
             Outcome::Failed(sentence) => {
                 if slot == Slot::List {
                     self.runs_view.entries = Some(Vec::new());
