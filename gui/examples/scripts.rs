@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release -p babelscope-gui --example scripts -- [light]`
 
+#[expect(unreachable_pub, reason = "the tests of the workspace use the same list")]
 #[path = "../../tests/support/samples.rs"]
 mod samples;
 
