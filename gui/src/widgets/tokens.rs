@@ -9,7 +9,7 @@ use egui::{
     WidgetInfo, pos2, vec2,
 };
 
-use crate::text::{Line, Passage, TokenSpan, base_direction};
+use crate::text::{Line, Passage, TokenSpan, base_direction, line_height};
 
 /// What a screen reader (and a test) calls the piece, and its text on a label: nothing in it is invisible.
 pub fn piece_name(piece: &Piece) -> String {
@@ -187,7 +187,7 @@ impl TokenStrip<'_> {
         let name = self.pieces.get(index).map_or_else(String::new, piece_name);
         let text = Line::new(name).size(self.size * 0.8).color(ui.visuals().weak_text_color());
         let laid = text.layout(ui.painter());
-        let size = vec2(laid.galley.size().x + 8.0, self.size * 1.4);
+        let size = vec2(laid.galley.size().x + 8.0, self.size * line_height(self.text));
         let (rect, response) = ui.allocate_exact_size(size, Sense::CLICK);
         let enabled = ui.is_enabled();
         response.widget_info(|| WidgetInfo::labeled(Role::Button, enabled, self.name(index)));
