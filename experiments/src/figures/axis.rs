@@ -45,7 +45,9 @@ pub(super) fn spread(wanted: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> 
     }
     // Keeping one block inside can push it onto its neighbour: shift the others back from the end.
     let mut places: Vec<f64> = (blocks.iter())
-        .flat_map(|&(centre, members)| (0..members).map(move |i| centre + gap * (i as f64 - (members - 1) as f64 / 2.0)))
+        .flat_map(|&(centre, members)| {
+            (0..members).map(move |i| centre + gap * (i as f64 - (members - 1) as f64 / 2.0))
+        })
         .collect();
     let mut ceiling = high;
     for place in places.iter_mut().rev() {

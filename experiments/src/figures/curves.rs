@@ -61,7 +61,14 @@ impl Panel<'_> {
     }
 
     /// One language: its band, its line, its marks. Returns where the line ends.
-    fn curve(&self, svg: &mut Svg, table: &Table<'_>, language: &str, centring: Centring, style: &Style) -> Option<f64> {
+    fn curve(
+        &self,
+        svg: &mut Svg,
+        table: &Table<'_>,
+        language: &str,
+        centring: Centring,
+        style: &Style,
+    ) -> Option<f64> {
         let cells: Vec<_> = table.layers.iter().filter_map(|&layer| table.cell(language, layer, centring)).collect();
         let upper = cells.iter().map(|c| (self.across(c.layer), self.up(c.mexa.high)));
         let lower = cells.iter().rev().map(|c| (self.across(c.layer), self.up(c.mexa.low)));

@@ -43,7 +43,11 @@ pub fn lens(report: &LensReport, colouring: Colouring, source: &Source) -> Strin
     let right = LEFT + AXIS + widest as f64 * grid.column;
     let width = (right + 70.0).max(480.0);
     let text = fit(&report.text, 12.0, Reading::default(), width - 2.0 * LEFT);
-    let (anchor, x) = if text.rtl { (Anchor::End, if text.width <= right - LEFT { right } else { width - LEFT }) } else { (Anchor::Start, LEFT) };
+    let (anchor, x) = if text.rtl {
+        (Anchor::End, if text.width <= right - LEFT { right } else { width - LEFT })
+    } else {
+        (Anchor::Start, LEFT)
+    };
     svg.text(x, 48.0, anchor, &text, INK, "");
 
     let mut y = 66.0;
@@ -157,7 +161,14 @@ impl<'a> Grid<'a> {
             Colouring::Language => {
                 self.shown(top).draw(svg, middle, y + 13.0, ink, GREY);
                 let code = language.and_then(|l| self.codes.get(l)).map_or("–", String::as_str);
-                svg.text(middle, y + 24.0, Anchor::Middle, &fit(code, 7.5, Reading::default(), self.column - 4.0), INK, "");
+                svg.text(
+                    middle,
+                    y + 24.0,
+                    Anchor::Middle,
+                    &fit(code, 7.5, Reading::default(), self.column - 4.0),
+                    INK,
+                    "",
+                );
                 svg.frame(x, y, self.column, self.row, WHITE, 0.0);
             }
         }

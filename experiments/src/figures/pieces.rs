@@ -78,7 +78,8 @@ impl Shown {
             return;
         };
         // The space comes before the word, so it stands where reading begins.
-        let (dot_at, word_at) = if self.line.rtl { (left + self.line.width + GAP, left) } else { (left, left + dot.width + GAP) };
+        let (dot_at, word_at) =
+            if self.line.rtl { (left + self.line.width + GAP, left) } else { (left, left + dot.width + GAP) };
         svg.text(dot_at, y, Anchor::Start, dot, quiet, "");
         svg.text(word_at, y, Anchor::Start, &self.line, ink, "");
     }
@@ -103,11 +104,19 @@ mod tests {
     fn the_dot_of_a_space_stands_where_reading_begins() {
         let places = |text: &str| {
             let mut svg = Svg::default();
-            shown(&Piece::Word(text.to_owned()), 10.0, 60.0, false).draw(&mut svg, 50.0, 10.0, Rgb(0, 0, 0), Rgb(9, 9, 9));
+            shown(&Piece::Word(text.to_owned()), 10.0, 60.0, false).draw(
+                &mut svg,
+                50.0,
+                10.0,
+                Rgb(0, 0, 0),
+                Rgb(9, 9, 9),
+            );
             let file = svg.finish(100.0, 20.0, "t");
             let document = resvg::usvg::roxmltree::Document::parse(&file).unwrap();
             let texts = document.descendants().filter(|n| n.has_tag_name("text"));
-            texts.map(|n| (n.text() == Some("·"), n.attribute("x").unwrap().parse::<f64>().unwrap())).collect::<Vec<_>>()
+            texts
+                .map(|n| (n.text() == Some("·"), n.attribute("x").unwrap().parse::<f64>().unwrap()))
+                .collect::<Vec<_>>()
         };
         for (text, before) in [("cat", true), ("سلام", false), ("שלום", false), ("नमस्ते", true)] {
             let [(true, dot), (false, word)] = places(text)[..] else { panic!("{text}: {:?}", places(text)) };
@@ -125,7 +134,8 @@ mod tests {
 
     #[test]
     fn a_long_piece_never_leaves_its_cell() {
-        for text in ["internationalisation", "الاستقلالية", "अन्तर्राष्ट्रीयकरण"] {
+        for text in ["internationalisation", "الاستقلالية", "अन्तर्राष्ट्रीयकरण"]
+        {
             assert!(shown(&Piece::Word(text.to_owned()), 10.0, 40.0, false).width() <= 40.0);
         }
     }

@@ -50,7 +50,10 @@ pub(super) use inspect::{missing_glyphs, size, text_boxes};
 #[cfg(test)]
 mod inspect {
     use super::*;
-    use resvg::{tiny_skia::Rect, usvg::{Group, Node, Text}};
+    use resvg::{
+        tiny_skia::Rect,
+        usvg::{Group, Node, Text},
+    };
 
     fn walk(group: &Group, visit: &mut impl FnMut(&Text)) {
         for node in group.children() {

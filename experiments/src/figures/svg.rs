@@ -154,7 +154,8 @@ impl Svg {
         let mut missing = self.missing;
         missing.sort_unstable();
         missing.dedup();
-        let codes = |cluster: &String| cluster.chars().map(|c| format!("U+{:04X}", u32::from(c))).collect::<Vec<_>>().join(" ");
+        let codes =
+            |cluster: &String| cluster.chars().map(|c| format!("U+{:04X}", u32::from(c))).collect::<Vec<_>>().join(" ");
         let note = if missing.is_empty() {
             String::new()
         } else {

@@ -59,7 +59,10 @@ fn every_text_is_inside_the_paper() {
     for (name, svg) in every_figure() {
         let (width, height) = png::size(&svg);
         for (text, b) in png::text_boxes(&svg) {
-            assert!(b.left() >= 0.0 && b.top() >= 0.0 && b.right() <= width && b.bottom() <= height, "{name}: {text:?}");
+            assert!(
+                b.left() >= 0.0 && b.top() >= 0.0 && b.right() <= width && b.bottom() <= height,
+                "{name}: {text:?}"
+            );
         }
     }
 }

@@ -162,11 +162,8 @@ impl Line {
         let ink = piece.trim();
         let space = |s: &str| loaded.shape(s, rtl).0 * self.size;
         let (before, after) = (piece.len() - piece.trim_start().len(), piece.trim_end().len());
-        let (mut left, mut right) = if ink.is_empty() {
-            (space(piece), 0.0)
-        } else {
-            (space(&piece[..before]), space(&piece[after..]))
-        };
+        let (mut left, mut right) =
+            if ink.is_empty() { (space(piece), 0.0) } else { (space(&piece[..before]), space(&piece[after..])) };
         if rtl {
             (left, right) = (right, left);
         }
@@ -254,7 +251,8 @@ mod tests {
 
     #[test]
     fn pieces_stand_side_by_side_without_overlap_and_fill_the_line() {
-        for text in ["القطة (cat) نائمة!", "Hello नमस्ते สวัสดี 你好 ሰላም שלום → x", "  a  ب  "] {
+        for text in ["القطة (cat) نائمة!", "Hello नमस्ते สวัสดี 你好 ሰላም שלום → x", "  a  ب  "]
+        {
             let line = natural(text);
             let mut end = 0.0;
             for item in &line.items {
@@ -290,7 +288,8 @@ mod tests {
 
     #[test]
     fn cutting_takes_the_logical_end_away_and_never_exceeds_the_width() {
-        for text in ["internationalisation", "الحمد لله رب العالمين", "अन्तर्राष्ट्रीयकरण"] {
+        for text in ["internationalisation", "الحمد لله رب العالمين", "अन्तर्राष्ट्रीयकरण"]
+        {
             let cut = fit(text, 10.0, Reading::default(), 40.0);
             assert!(cut.width <= 40.0 && cut.text.ends_with('…'));
             assert!(text.starts_with(cut.text.trim_end_matches('…')) && cut.text.chars().count() > 2, "{}", cut.text);
