@@ -1,0 +1,24 @@
+use babelscope::lab::{quick, recipe::Recipe, train::Training, model::Model};
+fn main() -> anyhow::Result<()> {
+    let args: Vec<String> = std::env::args().collect();
+    let mut v = toml::Value::try_from(Recipe::default())?;
+    for kv in &args[2..] {
+        let (k, val) = kv.split_once('=').unwrap();
+        let val: toml::Value = toml::from_str::<toml::Table>(&format!("x = {val}"))?.remove("x").unwrap();
+        let mut at = &mut v;
+        for part in k.split('.') { at = at.get_mut(part).unwrap(); }
+        *at = val;
+    }
+    let recipe: Recipe = v.try_into()?;
+    let out = std::path::Path::new(&args[1]);
+    let mut t = Training::open(out, &recipe)?;
+    println!("vocab {}", t.tokenizer().get_vocab_size(true));
+    println!("untrained\n{}", quick::table(&Model::new(&recipe.shape, t.tokenizer().get_vocab_size(true), 5)?, t.tokenizer(), 240)?);
+    let every = recipe.steps / 5;
+    let start = std::time::Instant::now();
+    for part in 1..=5 {
+        t.run_until(part * every)?;
+        println!("step {} {:.0}s\n{}", part * every, start.elapsed().as_secs_f64(), quick::table(t.model(), t.tokenizer(), 240)?);
+    }
+    Ok(())
+}
