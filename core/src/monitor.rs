@@ -38,6 +38,12 @@ impl Monitor {
         Self::new(Arc::default(), |_| ())
     }
 
+    /// The same wish to stop, without the reports: for small pieces of a work that reports as a whole.
+    #[must_use]
+    pub fn quiet(&self) -> Self {
+        Self { cancel: Arc::clone(&self.cancel), report: Arc::new(|_| ()) }
+    }
+
     /// Reports progress, then fails with [`Error::Cancelled`] when the work is no longer wanted.
     ///
     /// # Errors

@@ -1,7 +1,13 @@
 //! manifest.json: what was computed, from what, by what, and at what cost.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use babelscope_core::engine::ModelInfo;
+use babelscope_probes::lens::LensReport;
 use serde::{Deserialize, Serialize};
+
+/// The version of the layout that this program writes and reads.
+pub const SCHEMA: u32 = 1;
 
 /// The whole manifest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,6 +44,21 @@ pub struct Manifest {
     pub files: Vec<FileInfo>,
 }
 
+impl Manifest {
+    /// Reads a manifest; the error is a sentence.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let value: serde_json::Value =
+            serde_json::from_str(text).map_err(|e| format!("the manifest is no JSON: {e}"))?;
+        match value.get("schema").and_then(serde_json::Value::as_u64) {
+            Some(schema) if schema == u64::from(SCHEMA) => {
+                serde_json::from_value(value).map_err(|e| format!("the manifest is damaged: {e}"))
+            }
+            Some(schema) => Err(format!("the run has layout {schema}, this program reads {SCHEMA}")),
+            None => Err("the manifest has no `schema`, so it is not one of ours".to_owned()),
+        }
+    }
+}
+
 /// Which program computed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Program {
@@ -58,14 +79,31 @@ pub struct Machine {
     pub threads: usize,
 }
 
+impl Program {
+    /// The program that is running.
+    pub(crate) fn this() -> Self {
+        Self {
+            name: "babelscope".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            revision: option_env!("BABELSCOPE_REVISION").map(str::to_owned),
+        }
+    }
+}
+
+impl Machine {
+    /// The machine on which the program runs.
+    pub(crate) fn this() -> Self {
+        let system = format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH);
+        Self { system, threads: candle_core::utils::get_num_threads() }
+    }
+}
+
 /// Wall time of the parts, in seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Seconds {
     /// Loading and hashing the model.
     pub load: f64,
-    /// Tokenizing, running the model, pooling.
-    pub capture: f64,
-    /// The alignment analysis.
+    /// The alignment analysis: tokenizing, running the model, measuring.
     pub align: f64,
     /// The lens.
     pub lens: f64,
@@ -139,6 +177,19 @@ pub struct LensInfo {
     pub scripts: Vec<String>,
 }
 
+impl LensInfo {
+    /// What of a report is not in the tables.
+    pub(crate) fn of(report: &LensReport) -> Self {
+        Self {
+            text: report.text.clone(),
+            layers: report.layers.clone(),
+            languages: report.languages.clone(),
+            language_rule: report.language_rule.clone(),
+            scripts: report.scripts.clone(),
+        }
+    }
+}
+
 /// A file of the run folder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FileInfo {
@@ -148,4 +199,46 @@ pub struct FileInfo {
     pub bytes: u64,
     /// BLAKE3 (hex).
     pub blake3: String,
+}
+
+/// Largest resident memory of this process so far, in bytes; `None` where the system does not say.
+pub(crate) fn peak_memory_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+/// The time now, UTC, as RFC 3339 to the second.
+pub(crate) fn now() -> String {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    rfc3339(seconds)
+}
+
+/// Seconds since 1970 as a date, by the era arithmetic of Howard Hinnant's `civil_from_days`.
+fn rfc3339(seconds: u64) -> String {
+    let (days, second) = (seconds / 86_400 + 719_468, seconds % 86_400);
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let (hour, minute) = (second / 3600, second / 60 % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{:02}Z", second % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rfc3339;
+
+    /// Values of `date -u -d @N +%FT%TZ`.
+    #[test]
+    fn dates_agree_with_the_calendar() {
+        assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
+        assert_eq!(rfc3339(951_782_399), "2000-02-28T23:59:59Z");
+        assert_eq!(rfc3339(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(rfc3339(1_795_189_327), "2026-11-20T15:42:07Z");
+        assert_eq!(rfc3339(4_107_542_400), "2100-03-01T00:00:00Z");
+    }
 }

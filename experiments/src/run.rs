@@ -1,18 +1,37 @@
-//! Executes a spec into a run folder, and opens run folders.
+//! A run in memory and on disk: opening run folders and listing them. [`Workbench`] makes them.
+
+mod folder;
+mod identity;
+mod workbench;
 
 use std::{
+    fs,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use anyhow::Result;
-use babelscope_core::{corpus::Corpus, engine::Engine, monitor::Monitor};
+use babelscope_core::corpus::Corpus;
 use babelscope_probes::{align::AlignReport, lens::LensReport};
 
+pub use workbench::{Outcome, Workbench};
+
 use crate::{
+    fault::{Fault, Kind},
     manifest::Manifest,
-    spec::{ModelSpec, RunSpec},
+    spec::RunSpec,
+    tables,
 };
+
+/// The manifest's name in a run folder.
+pub(crate) const MANIFEST: &str = "manifest.json";
+/// The spec's name in a run folder.
+pub(crate) const SPEC: &str = "spec.toml";
+/// The metrics, below a run folder.
+pub(crate) const RESULTS: &str = "tables/results.parquet";
+/// The outcomes of the sentences, below a run folder.
+pub(crate) const SENTENCES: &str = "tables/sentences.parquet";
+/// The sentences, below a run folder.
+pub(crate) const CORPUS: &str = "tables/corpus.parquet";
 
 /// A finished run, in memory: what every view draws.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,9 +57,43 @@ impl Run {
     /// A [`crate::fault::Fault`] with a sentence where the folder is missing, is no run folder, was written by another layout, or is
     /// damaged (a file missing, of another length or content than the manifest says).
     pub fn open(folder: &Path) -> Result<Self> {
-        let _ = folder;
-        todo!()
+        let manifest = manifest(folder)?;
+        for file in &manifest.files {
+            folder::verify(folder, file)?;
+        }
+        let spec = RunSpec::open(&folder.join(SPEC))?;
+        let corpus = tables::corpus::read(&folder.join(CORPUS), &manifest.corpus)?;
+        let align = manifest
+            .align
+            .as_ref()
+            .map(|info| {
+                tables::align::read(&folder.join(RESULTS), &folder.join(SENTENCES), info, manifest.corpus.tokens)
+            })
+            .transpose()?;
+        let lens = if manifest.lens.is_empty() {
+            Vec::new()
+        } else {
+            tables::lens::read(&folder.join("tables"), &manifest.lens)?
+        };
+        Ok(Self { folder: folder.to_owned(), spec, manifest, corpus, align, lens })
     }
+}
+
+/// Reads the manifest of a run folder.
+///
+/// # Errors
+/// A [`crate::fault::Fault`] where the folder is missing, is no run folder, or was written by another layout.
+pub fn manifest(folder: &Path) -> Result<Manifest> {
+    if !folder.is_dir() {
+        return Err(Fault::new(Kind::Missing, format!("there is no run folder here\n{}", folder.display())).into());
+    }
+    let path = folder.join(MANIFEST);
+    let text = fs::read_to_string(&path).map_err(|e| {
+        let why =
+            if e.kind() == std::io::ErrorKind::NotFound { "it has no manifest.json".to_owned() } else { e.to_string() };
+        Fault::new(Kind::Missing, format!("this folder is no run: {why}\n{}", folder.display()))
+    })?;
+    Manifest::parse(&text).map_err(|why| Fault::data(format!("{why}\n{}", path.display())).into())
 }
 
 /// One line of a runs browser.
@@ -52,64 +105,27 @@ pub struct Entry {
     pub manifest: Result<Manifest>,
 }
 
-/// What [`Workbench::execute`] did.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// The run.
-    pub run: Run,
-    /// Whether it was there already, and so was only opened.
-    pub already_done: bool,
-}
-
-/// Executes specs and keeps the last model loaded, so that the second click is fast.
-pub struct Workbench {
-    root: PathBuf,
-    engine: Option<(ModelSpec, Arc<Engine>)>,
-}
-
-impl Workbench {
-    /// Runs are written below `root`, which is made when the first run is written.
-    pub fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), engine: None }
+/// The run folders below `root`, newest first; none where `root` does not exist. Reads the manifests only. A folder that holds
+/// a spec or a manifest and cannot be read is listed last, with the reason.
+///
+/// # Errors
+/// `root` exists and cannot be read.
+pub fn list(root: &Path) -> Result<Vec<Entry>> {
+    let entries = match fs::read_dir(root) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(Fault::read("the folder of the runs", root, &e).into()),
+        Ok(entries) => entries,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let folder = entry.map_err(|e| Fault::read("the folder of the runs", root, &e))?.path();
+        let hidden = folder.file_name().is_none_or(|n| n.to_string_lossy().starts_with('.'));
+        if !hidden && (folder.join(MANIFEST).exists() || folder.join(SPEC).exists()) {
+            let manifest = manifest(&folder);
+            found.push(Entry { folder, manifest });
+        }
     }
-
-    /// Where the runs lie.
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-
-    /// The run folders below the root, newest first. Reads the manifests only; a folder that cannot be read is listed with the reason.
-    ///
-    /// # Errors
-    /// The root exists and cannot be read.
-    pub fn list(&self) -> Result<Vec<Entry>> {
-        todo!()
-    }
-
-    /// The engine of `model`: the one that is loaded, or loaded now.
-    ///
-    /// # Errors
-    /// Those of [`Engine::load`].
-    pub fn engine(&mut self, model: &ModelSpec, monitor: &Monitor) -> Result<Arc<Engine>> {
-        let _ = (&self.engine, model, monitor);
-        todo!()
-    }
-
-    /// Executes `spec` into `ROOT/NAME-HASH`; a run of the same identity that is there already is opened, not repeated.
-    ///
-    /// # Errors
-    /// Anything that keeps the run from being whole; then no run folder is left. [`crate::fault::kind`] tells the kinds apart.
-    pub fn execute(&mut self, spec: &RunSpec, monitor: &Monitor) -> Result<Outcome> {
-        let _ = (spec, monitor);
-        todo!()
-    }
-
-    /// Executes `spec` into `folder`.
-    ///
-    /// # Errors
-    /// As [`Workbench::execute`]; [`crate::fault::Kind::Exists`] where `folder` exists and is not this very run.
-    pub fn execute_to(&mut self, spec: &RunSpec, folder: &Path, monitor: &Monitor) -> Result<Outcome> {
-        let _ = (spec, folder, monitor);
-        todo!()
-    }
+    let started = |e: &Entry| e.manifest.as_ref().map(|m| m.started.clone()).ok();
+    found.sort_by(|a, b| started(b).cmp(&started(a)).then_with(|| a.folder.cmp(&b.folder)));
+    Ok(found)
 }

@@ -2,8 +2,13 @@
 
 mod keys;
 
+use std::path::Path;
+
 use anyhow::{Context as _, Result};
+use babelscope_core::corpus::Corpus;
 use serde::{Deserialize, Serialize};
+
+pub(crate) use keys::nearest;
 
 use crate::fault::Fault;
 
@@ -23,7 +28,7 @@ pub const SCHEMA: u32 = 1;
 ///     kind = "align"
 /// "#)?;
 /// assert_eq!(spec.data.path, "lab");
-/// assert_eq!(RunSpec::parse(&spec.to_toml())?, spec);
+/// assert_eq!(RunSpec::parse(&spec.to_toml()?)?, spec);
 /// # Ok::<(), anyhow::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -206,6 +211,18 @@ impl RunSpec {
         }
     }
 
+    /// The main job on what ships inside the program: alignment of every language with English, and the lens on one sentence in
+    /// several scripts.
+    ///
+    /// # Errors
+    /// The embedded corpus cannot be read.
+    pub fn demo() -> Result<Self> {
+        let corpus = Corpus::open(Path::new("lab"))?;
+        let text = |code: &&str| corpus.lines(code).and_then(<[String]>::first).cloned();
+        let texts = ["deu_Latn", "zho_Hans", "hin_Deva", "arb_Arab"].iter().filter_map(text).collect();
+        Ok(Self::new("demo", ModelSpec::new("lab"), vec![ProbeSpec::align("eng_Latn"), ProbeSpec::lens(texts)]))
+    }
+
     /// Reads a spec and checks it.
     ///
     /// # Errors
@@ -222,14 +239,18 @@ impl RunSpec {
     ///
     /// # Errors
     /// As [`RunSpec::parse`]; [`Fault::missing`] where there is no such file.
-    pub fn open(path: &std::path::Path) -> Result<Self> {
+    pub fn open(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|e| Fault::read("the spec", path, &e))?;
         Self::parse(&text).with_context(|| format!("the spec {}", path.display()))
     }
 
     /// The spec as TOML, every default written out. [`RunSpec::parse`] reads exactly this spec back.
-    pub fn to_toml(&self) -> String {
-        toml::to_string_pretty(self).unwrap_or_else(|e| format!("# this spec cannot be written as TOML: {e}\n"))
+    ///
+    /// # Errors
+    /// Those of [`RunSpec::check`]: a spec that could not be read back is not written.
+    pub fn to_toml(&self) -> Result<String> {
+        self.check()?;
+        Ok(toml::to_string_pretty(self)?)
     }
 
     /// The same spec with one value replaced: `data.limit=8`, `probe.0.bootstrap=100`, `name=second`. The value is read as TOML,
@@ -264,6 +285,9 @@ impl RunSpec {
                  with a letter or digit first",
                 self.name
             ));
+        }
+        if i64::try_from(self.seed).is_err() {
+            return Some(format!("`seed` is {}; TOML holds integers up to {}", self.seed, i64::MAX));
         }
         let [model] = self.model.as_slice() else {
             return Some(format!(

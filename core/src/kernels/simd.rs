@@ -1,15 +1,38 @@
 //! Loops in a form that the compiler turns into vector code, and the run-time choice of the vector width.
 
-use std::sync::LazyLock;
-
 /// Lanes of the widest registers (AVX-512); narrower machines use several registers.
 pub(super) const LANES: usize = 16;
 
-/// Runs `work` compiled for the best instruction set that this machine has.
+/// Runs `work`, which the compiler inlines here, compiled for the best instruction set that this machine has.
 #[inline(always)]
 pub(crate) fn dispatch<R>(work: impl FnOnce() -> R) -> R {
-    static ARCH: LazyLock<pulp::Arch> = LazyLock::new(pulp::Arch::new);
-    ARCH.dispatch(work)
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
+        fn avx512<R>(work: impl FnOnce() -> R) -> R {
+            work()
+        }
+        #[target_feature(enable = "avx2,fma")]
+        fn avx2<R>(work: impl FnOnce() -> R) -> R {
+            work()
+        }
+        if is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("fma")
+        {
+            #[expect(unsafe_code, reason = "run-time choice of the instruction set")]
+            // SAFETY: the machine has the features that the function is compiled for.
+            return unsafe { avx512(work) };
+        }
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            #[expect(unsafe_code, reason = "run-time choice of the instruction set")]
+            // SAFETY: as above.
+            return unsafe { avx2(work) };
+        }
+    }
+    work()
 }
 
 /// `sum_i term(a_i, b_i)` with one running sum a lane, which is also more precise than a single one.

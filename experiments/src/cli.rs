@@ -1,0 +1,171 @@
+//! The commands. One file each; this one parses, dispatches, and turns errors into exit codes.
+
+mod align;
+mod demo;
+mod lens;
+mod ls;
+mod run;
+mod show;
+mod validate;
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use anyhow::Result;
+use babelscope::{
+    fault::{self, Kind},
+    run::{Outcome, Workbench},
+    spec::{ModelSpec, RunSpec},
+};
+use clap::{Args, Parser, Subcommand};
+
+use crate::terminal::{self, report};
+
+/// What happens inside a language model when the same meaning arrives in many languages.
+///
+/// Without a command: the demo, both analyses on the model and the parallel sentences that ship inside the program.
+#[derive(Parser)]
+#[command(name = "babelscope", version, after_help = EXAMPLES)]
+struct Cli {
+    /// Folder in which runs are kept
+    #[arg(long, global = true, default_value = "runs", value_name = "DIR")]
+    runs: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  babelscope
+  babelscope align --model ~/models/Qwen3-0.6B --corpus flores/ --pivot eng_Latn
+  babelscope align --model lab --corpus lab --pivot all --layers 0,4,8 --print-spec > spec.toml
+  babelscope lens --model lab --text \"The cat sees two red birds.\"
+  babelscope run spec.toml --set data.limit=100
+  babelscope show runs/demo-1a2b3c4d
+
+Exit codes: 0 done, 2 wrong command line, 65 bad input, 66 missing input, 70 a mistake of this program,
+73 the run folder belongs to another run, 74 cannot write, 75 stopped on request, 78 the spec makes no sense.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Both analyses on the embedded model and corpus (also: no command)
+    Demo,
+    /// Execute a spec (TOML) into a run folder
+    Run(run::Arguments),
+    /// How closely do sentences of the same meaning lie together, at each layer?
+    Align(align::Arguments),
+    /// What would each layer say next, and in which language?
+    Lens(lens::Arguments),
+    /// Read a spec, and say what is wrong with it
+    Validate(validate::Arguments),
+    /// List the runs
+    Ls,
+    /// Show a finished run again
+    Show(show::Arguments),
+}
+
+/// Which model, for the short forms of a spec.
+#[derive(Args)]
+struct ModelArguments {
+    /// `lab` (embedded), a folder with config.json, tokenizer.json and safetensors, or a Hub id in the local cache
+    #[arg(long, value_name = "MODEL")]
+    model: String,
+    /// Revision of a Hub id
+    #[arg(long)]
+    revision: Option<String>,
+    /// cpu, cuda:0, metal
+    #[arg(long)]
+    device: Option<String>,
+}
+
+impl ModelArguments {
+    fn spec(&self) -> ModelSpec {
+        ModelSpec { revision: self.revision.clone(), device: self.device.clone(), ..ModelSpec::new(&self.model) }
+    }
+}
+
+/// Where a short form writes, and what it does instead.
+#[derive(Args)]
+struct OutArguments {
+    /// The run folder (default: NAME-HASH below --runs)
+    #[arg(long, value_name = "RUN")]
+    out: Option<PathBuf>,
+    /// Name of the run
+    #[arg(long)]
+    name: Option<String>,
+    /// Every other seed is derived from it
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Print the spec as TOML and do nothing
+    #[arg(long)]
+    print_spec: bool,
+}
+
+impl OutArguments {
+    fn finish(&self, mut spec: RunSpec, runs: PathBuf) -> Result<()> {
+        if let Some(name) = &self.name {
+            spec.name.clone_from(name);
+        }
+        spec.seed = self.seed;
+        if self.print_spec {
+            terminal::print(spec.to_toml()?.trim_end());
+            return Ok(());
+        }
+        execute(&spec, runs, self.out.as_deref())
+    }
+}
+
+/// Parses the command line, does what it says, and gives the exit code.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = catch_unwind(AssertUnwindSafe(|| dispatch(cli)));
+    let error = match result {
+        Ok(Ok(())) => return ExitCode::SUCCESS,
+        Ok(Err(error)) => error,
+        Err(_panic) => {
+            terminal::error("this is a mistake of the program, not yours; please report it with the lines above");
+            return ExitCode::from(Kind::Bug.code());
+        }
+    };
+    let kind = fault::kind(&error);
+    if kind == Kind::Cancelled {
+        terminal::error("stopped; nothing half-written is left");
+    } else {
+        terminal::error(&format!("{error:#}"));
+    }
+    ExitCode::from(kind.code())
+}
+
+fn dispatch(cli: Cli) -> Result<()> {
+    let runs = cli.runs;
+    match cli.command {
+        None | Some(Command::Demo) => demo::main(runs),
+        Some(Command::Run(arguments)) => run::main(&arguments, runs),
+        Some(Command::Align(arguments)) => align::main(&arguments, runs),
+        Some(Command::Lens(arguments)) => lens::main(&arguments, runs),
+        Some(Command::Validate(arguments)) => validate::main(&arguments),
+        Some(Command::Ls) => ls::main(&runs),
+        Some(Command::Show(arguments)) => show::main(&arguments),
+    }
+}
+
+/// Executes a spec with progress on the terminal, and shows the run.
+fn execute(spec: &RunSpec, runs: PathBuf, out: Option<&std::path::Path>) -> Result<()> {
+    let mut bench = Workbench::new(runs);
+    let progress = terminal::Progress::new();
+    let monitor = progress.monitor()?;
+    let done = match out {
+        Some(folder) => bench.execute_to(spec, folder, &monitor),
+        None => bench.execute(spec, &monitor),
+    };
+    progress.finish();
+    let Outcome { run, already_done } = done?;
+    if already_done {
+        terminal::note(&format!("already done on {}: shown again, nothing computed", run.manifest.started));
+    }
+    report::run(&run);
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! What determines a result, and its hash: paths, threads, devices and dates do not.
+
+use anyhow::Result;
+use babelscope_core::{corpus::Corpus, engine::ModelInfo};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::spec::{ExtractSpec, ModelSpec, ProbeSpec, RunSpec};
+
+/// Raised by hand whenever the same inputs give other numbers than before.
+const COMPUTE_VERSION: u32 = 1;
+
+/// The place in the network of every capture.
+pub(crate) const SITE: &str = "resid_post";
+
+#[derive(Serialize)]
+struct Identity<'a> {
+    compute_version: u32,
+    model: &'a str,
+    weights_sha256: &'a str,
+    config_sha256: &'a str,
+    tokenizer_sha256: &'a str,
+    compute_dtype: &'a str,
+    corpus_sha256: &'a str,
+    languages: &'a [String],
+    lines: usize,
+    site: &'a str,
+    extract: &'a ExtractSpec,
+    probes: &'a [ProbeSpec],
+    seed: u64,
+}
+
+/// BLAKE3 (hex) of the canonical JSON (sorted keys, no spaces) of what determines the result of `spec`, in which layers and
+/// pivots are written out.
+pub(crate) fn identity(spec: &RunSpec, model: &ModelInfo, corpus: &Corpus) -> Result<String> {
+    let identity = Identity {
+        compute_version: COMPUTE_VERSION,
+        model: spec.model.first().map_or("", ModelSpec::label),
+        weights_sha256: &model.weights_sha256,
+        config_sha256: &model.config_sha256,
+        tokenizer_sha256: &model.tokenizer_sha256,
+        compute_dtype: &model.compute_dtype,
+        corpus_sha256: &corpus.sha256,
+        languages: &corpus.languages,
+        lines: corpus.len(),
+        site: SITE,
+        extract: &spec.extract,
+        probes: &spec.probe,
+        seed: spec.seed,
+    };
+    let canonical = sorted(serde_json::to_value(identity)?).to_string();
+    Ok(blake3::hash(canonical.as_bytes()).to_hex().to_string())
+}
+
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let mut entries: Vec<_> = map.into_iter().collect();
+            entries.sort_by(|a, b| a.0.cmp(&b.0));
+            Value::Object(entries.into_iter().map(|(k, v)| (k, sorted(v))).collect::<Map<_, _>>())
+        }
+        Value::Array(values) => Value::Array(values.into_iter().map(sorted).collect()),
+        other => other,
+    }
+}
+
+/// The seed of one part of a run: 53 bits (exact in JSON) of the BLAKE3 of the run's seed and the part's name.
+pub(crate) fn derived_seed(seed: u64, part: &str) -> u64 {
+    let hash = blake3::hash(format!("{seed}/{part}").as_bytes());
+    hash.as_bytes().iter().take(8).fold(0u64, |all, byte| all << 8 | u64::from(*byte)) >> 11
+}

@@ -1,0 +1,384 @@
+//! Executes specs: model and corpus in, analyses, run folder out.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
+
+use anyhow::{Context as _, Result};
+use babelscope_core::{
+    corpus::Corpus,
+    engine::{Engine, LoadOptions},
+    monitor::{Monitor, Tick},
+    plan::{Reduce, Window},
+};
+use babelscope_probes::{
+    align::{self, AlignParams, AlignReport, Extraction},
+    lens::{self, LensParams, LensReport, TokenSets},
+};
+
+use super::{
+    CORPUS, MANIFEST, RESULTS, Run, SENTENCES, SPEC,
+    folder::Draft,
+    identity::{SITE, derived_seed, identity},
+    manifest,
+};
+use crate::{
+    fault::{Fault, Kind},
+    manifest::{
+        AlignInfo, CaptureInfo, CorpusInfo, LensInfo, Machine, Manifest, Program, SCHEMA, Seconds, now,
+        peak_memory_bytes,
+    },
+    spec::{ExtractSpec, ModelSpec, Pooling, ProbeSpec, RunSpec, nearest},
+    tables::{self, align::Labels},
+};
+
+/// What [`Workbench::execute`] did.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The run.
+    pub run: Run,
+    /// Whether it was there already, and so was only opened.
+    pub already_done: bool,
+}
+
+/// Executes specs and keeps the last model loaded, so that the second click is fast.
+pub struct Workbench {
+    root: PathBuf,
+    engine: Option<(ModelSpec, Arc<Engine>)>,
+}
+
+impl Workbench {
+    /// Runs are written below `root`, which is made when the first run is written.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into(), engine: None }
+    }
+
+    /// Where the runs lie.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The engine of `model`: the one that is loaded, or loaded now.
+    ///
+    /// # Errors
+    /// Those of [`Engine::load`].
+    pub fn engine(&mut self, model: &ModelSpec, monitor: &Monitor) -> Result<Arc<Engine>> {
+        if let Some((loaded, engine)) = &self.engine
+            && loaded.path == model.path
+            && loaded.revision == model.revision
+            && loaded.device == model.device
+        {
+            return Ok(Arc::clone(engine));
+        }
+        // The old model goes first: two at once may not fit.
+        self.engine = None;
+        let options = LoadOptions { revision: model.revision.clone(), device: model.device.clone() };
+        let engine = Arc::new(Engine::load(&model.path, &options, monitor)?);
+        self.engine = Some((model.clone(), Arc::clone(&engine)));
+        Ok(engine)
+    }
+
+    /// Executes `spec` into `ROOT/NAME-HASH`; a run of the same identity that is there already is opened, not repeated.
+    ///
+    /// # Errors
+    /// Anything that keeps the run from being whole; then no run folder is left. [`crate::fault::kind`] tells the kinds apart.
+    pub fn execute(&mut self, spec: &RunSpec, monitor: &Monitor) -> Result<Outcome> {
+        let job = Job::prepare(self, spec, monitor)?;
+        let folder = self.root.join(format!("{}-{}", spec.name, job.identity.get(..8).unwrap_or_default()));
+        job.finish(&folder, monitor)
+    }
+
+    /// Executes `spec` into `folder`.
+    ///
+    /// # Errors
+    /// As [`Workbench::execute`]; [`Kind::Exists`] where `folder` exists and is not this very run.
+    pub fn execute_to(&mut self, spec: &RunSpec, folder: &Path, monitor: &Monitor) -> Result<Outcome> {
+        spec.check()?;
+        if folder.exists() && manifest(folder).is_err() {
+            // Known before minutes are spent on the model.
+            return Err(taken(folder, "it is there already and is no run"));
+        }
+        Job::prepare(self, spec, monitor)?.finish(folder, monitor)
+    }
+}
+
+fn taken(folder: &Path, why: &str) -> anyhow::Error {
+    let text = format!("will not write here: {why}; choose another folder or move it away\n{}", folder.display());
+    Fault::new(Kind::Exists, text).into()
+}
+
+/// A spec with everything that it names loaded and checked against each other.
+struct Job {
+    spec: RunSpec,
+    engine: Arc<Engine>,
+    corpus: Corpus,
+    identity: String,
+    notes: Vec<String>,
+    started: String,
+    clock: Instant,
+    seconds: Seconds,
+}
+
+impl Job {
+    fn prepare(bench: &mut Workbench, spec: &RunSpec, monitor: &Monitor) -> Result<Self> {
+        let (started, clock) = (now(), Instant::now());
+        spec.check()?;
+        let model = spec.model.first().ok_or_else(|| Fault::spec("the spec has no [[model]]"))?;
+        // The corpus first: it is cheap, and most mistakes are there.
+        let corpus = Corpus::open(Path::new(&spec.data.path))?.select(&spec.data.languages, spec.data.limit)?;
+        let pivots = spec.probe.iter().flat_map(|p| match p {
+            ProbeSpec::Align { pivots, .. } => pivots.as_slice(),
+            ProbeSpec::Lens { .. } => &[],
+        });
+        for pivot in pivots {
+            if !corpus.languages.contains(pivot) {
+                let near = nearest(pivot, corpus.languages.iter().map(String::as_str));
+                let hint = near.map_or_else(String::new, |n| format!("; did you mean {n}?"));
+                let there = corpus.languages.join(", ");
+                return Err(
+                    Fault::spec(format!("the corpus has no language {pivot}, the pivot{hint} It has {there}")).into()
+                );
+            }
+        }
+        let begun = Instant::now();
+        let engine = bench.engine(model, monitor)?;
+        let load = begun.elapsed().as_secs_f64();
+        let spec = resolved(spec, &engine, &corpus)?;
+        let identity = identity(&spec, engine.info(), &corpus)?;
+        let mut notes: Vec<String> = corpus.notes.clone();
+        if spec.data.limit > 0 {
+            notes.push(format!("only the first {} lines of the corpus were used (data.limit)", corpus.len()));
+        }
+        let seconds = Seconds { load, ..Seconds::default() };
+        Ok(Self { spec, engine, corpus, identity, notes, started, clock, seconds })
+    }
+
+    /// Opens the run when `folder` is this very run, refuses any other folder, and computes otherwise.
+    fn finish(self, folder: &Path, monitor: &Monitor) -> Result<Outcome> {
+        if let Some(run) = self.already(folder)? {
+            return Ok(Outcome { run, already_done: true });
+        }
+        let identity = self.identity.clone();
+        let (draft, run) = self.compute(folder, monitor)?;
+        monitor.check()?;
+        if draft.publish()? {
+            return Ok(Outcome { run, already_done: false });
+        }
+        // Someone else finished a run here in the meantime.
+        let found = Run::open(folder)?;
+        if found.manifest.identity != identity {
+            return Err(taken(folder, "another run came to be here in the meantime"));
+        }
+        Ok(Outcome { run: found, already_done: true })
+    }
+
+    fn already(&self, folder: &Path) -> Result<Option<Run>> {
+        if !folder.exists() {
+            return Ok(None);
+        }
+        let found = manifest(folder).map_err(|e| taken(folder, &format!("it is there already ({e})")))?;
+        if found.identity != self.identity {
+            return Err(taken(folder, "it holds another run"));
+        }
+        Run::open(folder).map(Some)
+    }
+
+    fn compute(mut self, folder: &Path, monitor: &Monitor) -> Result<(Draft, Run)> {
+        // Before the work: a place that cannot be written to is found now.
+        let draft = Draft::begin(folder)?;
+        let align_seed = derived_seed(self.spec.seed, "align/bootstrap");
+        let (mut aligned, mut lenses) = (None, Vec::new());
+        for probe in self.spec.probe.clone() {
+            match probe {
+                ProbeSpec::Align { pivots, bootstrap } => {
+                    let params = AlignParams { pivots, bootstrap, seed: align_seed, ..AlignParams::default() };
+                    aligned = Some(self.align(&params, monitor)?);
+                }
+                ProbeSpec::Lens { texts, top_k } => lenses = self.lens(&texts, top_k, monitor)?,
+            }
+        }
+
+        let begun = Instant::now();
+        let extract = &self.spec.extract;
+        let mut manifest = Manifest {
+            schema: SCHEMA,
+            identity: self.identity.clone(),
+            name: self.spec.name.clone(),
+            started: self.started.clone(),
+            program: Program::this(),
+            machine: Machine::this(),
+            seconds: self.seconds,
+            peak_memory_bytes: None,
+            model: self.engine.info().clone(),
+            corpus: CorpusInfo {
+                name: self.corpus.name.clone(),
+                sha256: self.corpus.sha256.clone(),
+                lines: self.corpus.len(),
+                languages: self.corpus.languages.clone(),
+                tokens: aligned.as_ref().map_or(0, |report| report.tokens),
+                notes: self.corpus.notes.clone(),
+            },
+            capture: CaptureInfo {
+                layers: extract.layers.clone(),
+                layer_convention: "0 = embedding output; l = output of block l, counted from 1, before the final norm"
+                    .to_owned(),
+                post_final_norm: false,
+                site: SITE.to_owned(),
+                pooling: extract.pooling.name().to_owned(),
+                include_bos: extract.include_bos,
+                skip_first: extract.skip_first,
+            },
+            align: aligned.as_ref().map(|report| AlignInfo {
+                chance_mexa: report.chance_mexa,
+                chance_recall: report.chance_recall,
+                seed: align_seed,
+                notes: report.notes.clone(),
+            }),
+            lens: lenses.iter().map(LensInfo::of).collect(),
+            notes: self.notes.clone(),
+            files: Vec::new(),
+        };
+        let mut run = Run {
+            folder: folder.to_owned(),
+            spec: self.spec.clone(),
+            manifest: manifest.clone(),
+            corpus: self.corpus,
+            align: aligned,
+            lens: lenses,
+        };
+        write_tables(&draft, &run)?;
+        draft.text(SPEC, &self.spec.to_toml()?)?;
+        manifest.seconds.write = begun.elapsed().as_secs_f64();
+        manifest.seconds.total = self.clock.elapsed().as_secs_f64();
+        manifest.peak_memory_bytes = peak_memory_bytes();
+        draft.text("log.txt", &log(&manifest))?;
+        manifest.files = draft.files()?;
+        draft.text(MANIFEST, &(serde_json::to_string_pretty(&manifest)? + "\n"))?;
+        run.manifest = manifest;
+        Ok((draft, run))
+    }
+
+    fn align(&mut self, params: &AlignParams, monitor: &Monitor) -> Result<AlignReport> {
+        let begun = Instant::now();
+        let extraction = Extraction { layers: self.spec.extract.layers.clone(), reduce: reduce(&self.spec.extract) };
+        let report = align::analyse(&self.engine, &self.corpus, &extraction, params, monitor)?;
+        self.seconds.align = begun.elapsed().as_secs_f64();
+        self.notes.extend(report.notes.iter().cloned());
+        Ok(report)
+    }
+
+    fn lens(&mut self, texts: &[String], top_k: usize, monitor: &Monitor) -> Result<Vec<LensReport>> {
+        let begun = Instant::now();
+        let tokenizer = self.engine.tokenizer();
+        let sets = if self.corpus.languages.len() < 2 {
+            self.notes
+                .push("the corpus has one language, so the lens tells scripts apart, but no languages".to_owned());
+            TokenSets::scripts_only(tokenizer)
+        } else {
+            TokenSets::from_corpus(tokenizer, &self.corpus)?
+        };
+        let params = LensParams { layers: self.spec.extract.layers.clone(), top_k, ..LensParams::default() };
+        let total = texts.len();
+        let mut reports = Vec::with_capacity(total);
+        for (done, text) in texts.iter().enumerate() {
+            monitor.tick(Tick { what: "reading texts through the lens", done, total, unit: "texts" })?;
+            // Its own ticks would be a bar for each text.
+            let report = lens::analyse(&self.engine, text, &sets, &params, &monitor.quiet());
+            reports.push(report.with_context(|| format!("text {} of the lens", done + 1))?);
+        }
+        monitor.tick(Tick { what: "reading texts through the lens", done: total, total, unit: "texts" })?;
+        self.seconds.lens = begun.elapsed().as_secs_f64();
+        Ok(reports)
+    }
+}
+
+fn reduce(extract: &ExtractSpec) -> Reduce {
+    let window = Window { include_bos: extract.include_bos, skip_first: extract.skip_first };
+    match extract.pooling {
+        Pooling::Mean => Reduce::Mean(window),
+        Pooling::Weighted => Reduce::Weighted(window),
+        Pooling::Last => Reduce::Last,
+    }
+}
+
+/// The spec with the model's layers and name and the corpus's languages written out, and paths that do not depend on where
+/// the program was started.
+fn resolved(spec: &RunSpec, engine: &Engine, corpus: &Corpus) -> Result<RunSpec> {
+    let mut spec = spec.clone();
+    let deepest = engine.info().layers;
+    if let Some(layer) = spec.extract.layers.iter().find(|l| **l > deepest) {
+        let text = format!("`extract.layers` names layer {layer}; the model has layers 0 (embeddings) to {deepest}");
+        return Err(Fault::spec(text).into());
+    }
+    if spec.extract.layers.is_empty() {
+        spec.extract.layers = (0..=deepest).collect();
+    }
+    spec.extract.layers.sort_unstable();
+    spec.data.languages.clone_from(&corpus.languages);
+    spec.data.path = absolute(&spec.data.path);
+    for model in &mut spec.model {
+        model.id = model.label().to_owned();
+        model.path = absolute(&model.path);
+    }
+    for probe in &mut spec.probe {
+        if let ProbeSpec::Align { pivots, .. } = probe
+            && pivots.is_empty()
+        {
+            pivots.clone_from(&corpus.languages);
+        }
+    }
+    Ok(spec)
+}
+
+/// Where a file or folder lies, seen from anywhere; names that are no path (`lab`, Hub ids) stay.
+fn absolute(path: &str) -> String {
+    if path == "lab" || !Path::new(path).exists() {
+        return path.to_owned();
+    }
+    std::path::absolute(path).ok().and_then(|p| p.to_str().map(str::to_owned)).unwrap_or_else(|| path.to_owned())
+}
+
+fn write_tables(draft: &Draft, run: &Run) -> Result<()> {
+    let folder = draft.subfolder("tables")?;
+    tables::corpus::write(&draft.path().join(CORPUS), &run.corpus)?;
+    if let (Some(report), Some(info)) = (&run.align, &run.manifest.align) {
+        let model = run.spec.model.first();
+        let labels = Labels {
+            model: model.map_or("", |m| m.id.as_str()),
+            revision: run
+                .manifest
+                .model
+                .revision
+                .as_deref()
+                .or(model.and_then(|m| m.revision.as_deref()))
+                .unwrap_or_default(),
+            site: &run.manifest.capture.site,
+            pooling: &run.manifest.capture.pooling,
+            seed: info.seed,
+            intervals: run.spec.probe.iter().any(|p| matches!(p, ProbeSpec::Align { bootstrap: 1.., .. })),
+        };
+        tables::align::write_results(&draft.path().join(RESULTS), report, labels)?;
+        tables::align::write_sentences(&draft.path().join(SENTENCES), report)?;
+    }
+    if !run.lens.is_empty() {
+        tables::lens::write(&folder, &run.lens)?;
+    }
+    Ok(())
+}
+
+fn log(manifest: &Manifest) -> String {
+    let s = &manifest.seconds;
+    let mut lines = vec![
+        format!("{} run {} begun", manifest.started, manifest.name),
+        format!("identity {}", manifest.identity),
+        format!("{:9.3} s loading the model", s.load),
+        format!("{:9.3} s alignment", s.align),
+        format!("{:9.3} s lens", s.lens),
+        format!("{:9.3} s tables and figures", s.write),
+        format!("{:9.3} s in all", s.total),
+    ];
+    lines.extend(manifest.notes.iter().map(|note| format!("note: {note}")));
+    lines.join("\n") + "\n"
+}

@@ -1,0 +1,107 @@
+//! Progress of long work: a bar with rate and time left on a terminal, a plain line at each stage elsewhere; and Ctrl-C.
+
+use std::{
+    io::{IsTerminal as _, stderr},
+    process::exit,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use babelscope_core::monitor::{Monitor, Tick};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::note;
+
+/// Elsewhere than on a terminal, how often a long stage says that it lives.
+const PLAIN_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Shows the ticks of a monitor.
+pub(crate) struct Progress {
+    stage: Arc<Mutex<Option<Stage>>>,
+}
+
+struct Stage {
+    what: String,
+    unit: &'static str,
+    total: usize,
+    begun: Instant,
+    said: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    pub(crate) fn new() -> Self {
+        Self { stage: Arc::default() }
+    }
+
+    /// A monitor that shows its ticks here and stops at Ctrl-C; a second Ctrl-C ends the program at once.
+    pub(crate) fn monitor(&self) -> Result<Monitor> {
+        let cancel = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&cancel);
+        ctrlc::set_handler(move || {
+            if flag.swap(true, Ordering::Relaxed) {
+                exit(130);
+            }
+            note("\nstopping at the next step; once more stops at once");
+        })
+        .context("cannot listen for Ctrl-C")?;
+        let stage = Arc::clone(&self.stage);
+        Ok(Monitor::new(cancel, move |tick| {
+            let mut stage = stage.lock().unwrap_or_else(PoisonError::into_inner);
+            if stage.as_ref().is_none_or(|s| s.what != tick.what || s.total != tick.total) {
+                if let Some(before) = stage.take() {
+                    before.finish();
+                }
+                *stage = Some(Stage::begin(tick));
+            }
+            if let Some(stage) = stage.as_mut() {
+                stage.tick(tick);
+            }
+        }))
+    }
+
+    /// Ends the last stage.
+    pub(crate) fn finish(&self) {
+        if let Some(stage) = self.stage.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            stage.finish();
+        }
+    }
+}
+
+impl Stage {
+    fn begin(tick: Tick<'_>) -> Self {
+        let now = Instant::now();
+        let bar = stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(Some(tick.total as u64), ProgressDrawTarget::stderr_with_hz(10));
+            let template = format!("{{msg:24}} {{bar:24}} {{pos}}/{{len}} {} {{per_sec}} {{eta}} left", tick.unit);
+            if let Ok(style) = ProgressStyle::with_template(&template) {
+                bar.set_style(style.progress_chars("━╸─"));
+            }
+            bar.set_message(tick.what.to_owned());
+            bar
+        });
+        Self { what: tick.what.to_owned(), unit: tick.unit, total: tick.total, begun: now, said: now, bar }
+    }
+
+    fn tick(&mut self, tick: Tick<'_>) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(tick.done as u64);
+        } else if self.said.elapsed() >= PLAIN_INTERVAL && tick.done > 0 {
+            self.said = Instant::now();
+            let rate = tick.done as f64 / self.begun.elapsed().as_secs_f64();
+            let left = tick.total.saturating_sub(tick.done) as f64 / rate;
+            note(&format!("{}: {}/{} {} ({rate:.1}/s, {left:.0} s left)", self.what, tick.done, tick.total, self.unit));
+        }
+    }
+
+    fn finish(self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        note(&format!("{}: {} {} in {:.1} s", self.what, self.total, self.unit, self.begun.elapsed().as_secs_f64()));
+    }
+}

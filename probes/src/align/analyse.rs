@@ -1,0 +1,84 @@
+//! Alignment of a model on a corpus: capture, then measure.
+
+use babelscope_core::{
+    corpus::Corpus,
+    engine::{Captured, Engine},
+    monitor::Monitor,
+    plan::{Plan, Reduce},
+};
+
+use super::{AlignCell, AlignParams, AlignReport, LanguageStates, align, align_some};
+use crate::{Error, Result};
+
+/// What of each sentence is compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extraction {
+    /// Canonical layers, ascending; empty means all, 0 (embeddings) included.
+    pub layers: Vec<usize>,
+    /// How the tokens of a sentence become one vector; [`Reduce::All`] is refused.
+    pub reduce: Reduce,
+}
+
+/// Captures every language of `corpus` and measures it. With pivots named, only their states and those of one language are held
+/// at a time; with all pairs, those of all languages.
+///
+/// # Errors
+/// As [`LanguageStates::new`] and [`align`]; a corpus without one of the pivots; whatever the engine refuses.
+pub fn analyse(
+    engine: &Engine,
+    corpus: &Corpus,
+    extraction: &Extraction,
+    params: &AlignParams,
+    monitor: &Monitor,
+) -> Result<AlignReport> {
+    let refuse = |why: String| Err(Error::Input { measure: "align", why });
+    if let Some(pivot) = params.pivots.iter().find(|p| !corpus.languages.contains(p)) {
+        let known = corpus.languages.join(", ");
+        return refuse(format!("pivot {pivot} is not in the corpus {}, which has {known}", corpus.name));
+    }
+    if corpus.languages.len() < 2 {
+        return refuse(format!("the corpus {} has one language; alignment needs at least 2", corpus.name));
+    }
+    if extraction.reduce == Reduce::All {
+        return refuse(
+            "every token was asked for; alignment needs one vector a sentence: mean, weighted or last".into(),
+        );
+    }
+    let layers: Vec<usize> = match extraction.layers.as_slice() {
+        [] => (0..=engine.info().layers).collect(),
+        some => some.to_vec(),
+    };
+    let plan = Plan::layers(layers, extraction.reduce);
+    let mut tokens = 0;
+    let mut capture = |language: &String| -> Result<(String, Vec<Captured>)> {
+        let lines = corpus.lines(language).unwrap_or_default();
+        let encoded = engine.tokenizer().encode_all(lines)?;
+        tokens += encoded.iter().map(|e| e.ids.len()).sum::<usize>();
+        Ok((language.clone(), engine.run(&encoded, &plan, monitor)?))
+    };
+    let others: Vec<&String> = corpus.languages.iter().filter(|l| !params.pivots.contains(l)).collect();
+    if params.pivots.is_empty() || others.is_empty() {
+        let captured = corpus.languages.iter().map(&mut capture).collect::<Result<Vec<_>>>()?;
+        let report = align(&LanguageStates::from_captured(&captured)?, params, monitor)?;
+        return Ok(AlignReport { tokens, ..report });
+    }
+    let mut held = params.pivots.iter().map(&mut capture).collect::<Result<Vec<_>>>()?;
+    let pivots = held.len();
+    let mut whole = AlignReport::default();
+    for (at, language) in others.into_iter().enumerate() {
+        held.push(capture(language)?);
+        // What the pivots have among themselves is measured with the first language, not again with each.
+        let measured = if at == 0 { 0..=pivots } else { pivots..=pivots };
+        let part = align_some(&LanguageStates::from_captured(&held)?, measured, params, monitor)?;
+        held.truncate(pivots);
+        whole.cells.extend(part.cells);
+        whole.notes.extend(part.notes);
+        (whole.chance_mexa, whole.chance_recall) = (part.chance_mexa, part.chance_recall);
+    }
+    let place = |cell: &AlignCell| {
+        let pivot = params.pivots.iter().position(|p| *p == cell.pivot);
+        (pivot, corpus.languages.iter().position(|l| *l == cell.language))
+    };
+    whole.cells.sort_by_key(place);
+    Ok(AlignReport { tokens, ..whole })
+}

@@ -1,0 +1,151 @@
+//! What alignment says: cells of the heat map, and the outcome of each sentence in them.
+
+use serde::{Deserialize, Serialize};
+
+/// What is done to the states of a language before the cosine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Centring {
+    /// Nothing.
+    Raw,
+    /// The mean of its own language is subtracted.
+    Language,
+}
+
+/// A value with its bootstrap interval over sentences.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// The value.
+    pub value: f64,
+    /// 2.5 % percentile of the bootstrap; NaN never: equal to the value when the bootstrap is off.
+    pub low: f64,
+    /// 97.5 % percentile.
+    pub high: f64,
+}
+
+/// One cell of the heat map: a language against the pivot at a layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AlignCell {
+    /// The language.
+    pub language: String,
+    /// The pivot.
+    pub pivot: String,
+    /// Canonical layer: 0 = embeddings, l = after block l.
+    pub layer: usize,
+    /// Raw or centred.
+    pub centring: Centring,
+    /// Share of the sentences whose true pair is strictly the closest both ways.
+    pub mexa: Estimate,
+    /// Share of the pivot's sentences whose closest in the language is the true one (strictly).
+    pub recall_from_pivot: Estimate,
+    /// Share of the language's sentences whose closest in the pivot is the true one (strictly).
+    pub recall_to_pivot: Estimate,
+    /// Mean cosine of the true pairs minus mean cosine of the wrong ones.
+    pub cosine_gap: f64,
+    /// Mean cosine of the wrong pairs: how narrow the cone is.
+    pub cosine_wrong: f64,
+    /// Sentences.
+    pub n: usize,
+    /// The outcome of each sentence, in corpus order; empty when they were not asked for.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// What happened to one sentence in one cell.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Cosine of the true pair.
+    pub cosine: f32,
+    /// The closest wrong sentence of the language, seen from the pivot's sentence (the first of several equal ones).
+    pub rival: u32,
+    /// Its cosine.
+    pub rival_cosine: f32,
+    /// The closest wrong sentence of the pivot, seen from the language's sentence (the first of several equal ones).
+    pub rival_back: u32,
+    /// Its cosine.
+    pub rival_back_cosine: f32,
+}
+
+impl Outcome {
+    /// Whether MEXA counts the sentence: strictly closest both ways.
+    ///
+    /// ```
+    /// use babelscope_probes::align::Outcome;
+    /// let tie = Outcome { cosine: 0.8, rival: 3, rival_cosine: 0.8, rival_back: 5, rival_back_cosine: 0.1 };
+    /// assert!(!tie.hit() && !tie.found_from_pivot() && tie.found_to_pivot());
+    /// ```
+    pub fn hit(&self) -> bool {
+        self.found_from_pivot() && self.found_to_pivot()
+    }
+
+    /// Whether the pivot's sentence finds its pair: strictly closer than every other sentence of the language.
+    pub fn found_from_pivot(&self) -> bool {
+        self.cosine > self.rival_cosine
+    }
+
+    /// Whether the language's sentence finds its pair: strictly closer than every other sentence of the pivot.
+    pub fn found_to_pivot(&self) -> bool {
+        self.cosine > self.rival_back_cosine
+    }
+
+    /// The same pair seen with pivot and language exchanged.
+    pub(crate) fn mirrored(&self) -> Self {
+        Self {
+            cosine: self.cosine,
+            rival: self.rival_back,
+            rival_cosine: self.rival_back_cosine,
+            rival_back: self.rival,
+            rival_back_cosine: self.rival_cosine,
+        }
+    }
+}
+
+/// A whole analysis: every language with every pivot at every layer, raw and centred.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AlignReport {
+    /// Cells, sorted by pivot, language, layer, centring.
+    pub cells: Vec<AlignCell>,
+    /// Chance of MEXA for exchangeable similarities, 1 / (2n - 1).
+    pub chance_mexa: f64,
+    /// Chance of recall@1, 1 / n.
+    pub chance_recall: f64,
+    /// Notes a person should see: duplicates, ties.
+    pub notes: Vec<String>,
+    /// Tokens that the engine read for it, BOS included; 0 where the states were given.
+    #[serde(default)]
+    pub tokens: usize,
+}
+
+/// MEXA of one language over the layers that were measured, as the paper pools it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OverLayers {
+    /// Mean over the layers.
+    pub mean: f64,
+    /// Maximum over the layers.
+    pub max: f64,
+    /// The first layer that reaches the maximum.
+    pub best_layer: usize,
+}
+
+impl AlignReport {
+    /// The cell of a language, a pivot, a layer and a centring.
+    pub fn cell(&self, language: &str, pivot: &str, layer: usize, centring: Centring) -> Option<&AlignCell> {
+        self.cells
+            .iter()
+            .find(|c| c.language == language && c.pivot == pivot && c.layer == layer && c.centring == centring)
+    }
+
+    /// Mean and maximum of MEXA over the layers; `None` when no cell fits. The maximum of several noisy layers is biased
+    /// upwards: compare it only between analyses with the same layers and the same number of sentences.
+    pub fn over_layers(&self, language: &str, pivot: &str, centring: Centring) -> Option<OverLayers> {
+        let fits = |c: &&AlignCell| c.language == language && c.pivot == pivot && c.centring == centring;
+        let cells: Vec<&AlignCell> = self.cells.iter().filter(fits).collect();
+        let mut best = *cells.first()?;
+        for cell in &cells {
+            if cell.mexa.value > best.mexa.value {
+                best = cell;
+            }
+        }
+        let mean = cells.iter().map(|c| c.mexa.value).sum::<f64>() / cells.len() as f64;
+        Some(OverLayers { mean, max: best.mexa.value, best_layer: best.layer })
+    }
+}
