@@ -1,7 +1,7 @@
 use babelscope::lab::{quick, recipe::Recipe, train::Training, model::Model};
 fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().collect();
-    let mut v = toml::Value::try_from(Recipe::default())?;
+    let mut v = toml::Value::try_from(Recipe::small())?;
     for kv in &args[2..] {
         let (k, val) = kv.split_once('=').unwrap();
         let val: toml::Value = toml::from_str::<toml::Table>(&format!("x = {val}"))?.remove("x").unwrap();

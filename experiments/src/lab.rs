@@ -4,8 +4,10 @@
 //! is English with its token ids moved, and that nothing ever tied the island to anything.
 
 pub mod documents;
+pub mod facts;
 pub mod kernels;
 pub mod languages;
+pub mod make;
 pub mod model;
 pub mod optimizer;
 pub mod quick;

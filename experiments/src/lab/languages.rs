@@ -5,6 +5,8 @@
 
 mod arb;
 mod eng;
+#[cfg(test)]
+mod golden;
 mod hin;
 mod qec;
 mod qis;
@@ -118,16 +120,14 @@ pub fn switched(matrix: Language, other: Language, meaning: &Meaning, rng: &mut 
     join(chunks.iter().map(|(text, spaced)| (text.as_str(), *spaced)), base.end)
 }
 
-/// Joins chunks; no space between two chunks of languages that write none. The first letter becomes a capital where there are any.
+/// Joins chunks: a space before each chunk of a language that writes them. The first letter becomes a capital where there are any.
 fn join<'a>(chunks: impl Iterator<Item = (&'a str, bool)>, end: &str) -> String {
     let mut text = String::new();
-    let mut after_spaced = false;
     for (chunk, spaced) in chunks.filter(|(chunk, _)| !chunk.is_empty()) {
-        if !text.is_empty() && (spaced || after_spaced) {
+        if !text.is_empty() && spaced {
             text.push(' ');
         }
         text.push_str(chunk);
-        after_spaced = spaced;
     }
     text.push_str(end);
     let mut letters = text.chars();

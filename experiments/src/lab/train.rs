@@ -11,15 +11,17 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use candle_core::{Device, safetensors};
 use indicatif::{ProgressBar, ProgressStyle};
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use tokenizers::Tokenizer;
 
 use super::{
-    documents::{Author, Document},
+    documents, facts,
     kernels::cross_entropy,
     model::{Batch, Model},
     optimizer::{AdamW, rate},
-    recipe::Recipe,
+    recipe::{Recipe, World},
     tokenizer,
 };
 
@@ -63,15 +65,57 @@ pub enum End {
     Stopped,
 }
 
-/// Documents of one batch as rows of equal length: inputs, next tokens, and a weight of 0 where a row is filled up.
-fn rows(documents: &[Document]) -> (Batch, Vec<u32>, Vec<f32>) {
-    let length = documents.iter().map(|d| d.ids.len() - 1).max().unwrap_or(0);
+/// What a model reads: ids with BOS first, and for each id after BOS how much its prediction counts.
+pub(super) struct Row {
+    pub(super) ids: Vec<u32>,
+    pub(super) weights: Vec<f32>,
+}
+
+/// Who writes the documents.
+enum Source<'a> {
+    Small(documents::Author<'a>),
+    Facts(facts::Author),
+}
+
+impl<'a> Source<'a> {
+    fn new(recipe: &'a Recipe, tokenizer: &'a Tokenizer) -> Result<Self> {
+        Ok(match &recipe.world {
+            World::Small(small) => Self::Small(documents::Author::new(small, recipe.shape.context, tokenizer)?),
+            World::Facts(facts) => Self::Facts(facts::Author::new(facts)),
+        })
+    }
+
+    /// The documents of a step: they depend on the seed and the step alone, so a resumed training continues exactly.
+    fn rows(&self, recipe: &Recipe, step: usize) -> Result<Vec<Row>> {
+        let mut rng = ChaCha8Rng::seed_from_u64(recipe.seed);
+        rng.set_stream(step as u64 + 1);
+        let mut row = || match self {
+            Self::Small(author) => {
+                let ids = author.document(&mut rng)?.ids;
+                Ok(Row { weights: vec![1.0; ids.len() - 1], ids })
+            }
+            Self::Facts(author) => Ok(author.document(&mut rng)),
+        };
+        (0..recipe.batch).map(|_| row()).collect()
+    }
+}
+
+fn vocabulary(recipe: &Recipe) -> Result<Tokenizer> {
+    match &recipe.world {
+        World::Small(_) => tokenizer::build(),
+        World::Facts(_) => facts::tokenizer(),
+    }
+}
+
+/// Rows filled up to equal length: inputs, next tokens, and their weights (0 where a row is filled up).
+fn batch(rows: &[Row]) -> (Batch, Vec<u32>, Vec<f32>) {
+    let length = rows.iter().map(|row| row.weights.len()).max().unwrap_or(0);
     let (mut ids, mut targets, mut weights) = (Vec::new(), Vec::new(), Vec::new());
-    for Document { ids: of, .. } in documents {
-        let fill = length + 1 - of.len();
-        ids.extend(of[..of.len() - 1].iter().copied().chain(std::iter::repeat_n(0, fill)));
-        targets.extend(of[1..].iter().copied().chain(std::iter::repeat_n(0, fill)));
-        weights.extend(std::iter::repeat_n(1.0, of.len() - 1).chain(std::iter::repeat_n(0.0, fill)));
+    for row in rows {
+        let fill = length - row.weights.len();
+        ids.extend(row.ids[..row.weights.len()].iter().copied().chain(std::iter::repeat_n(0, fill)));
+        targets.extend(row.ids[1..].iter().copied().chain(std::iter::repeat_n(0, fill)));
+        weights.extend(row.weights.iter().copied().chain(std::iter::repeat_n(0.0, fill)));
     }
     (Batch { ids, length }, targets, weights)
 }
@@ -112,7 +156,7 @@ impl Training {
     /// # Errors
     /// The folder holds something else, or a training by another recipe.
     pub fn open(folder: &Path, recipe: &Recipe) -> Result<Self> {
-        let tokenizer = tokenizer::build()?;
+        let tokenizer = vocabulary(recipe)?;
         let model = Model::new(&recipe.shape, tokenizer.get_vocab_size(true), recipe.seed)?;
         let mut optimizer = AdamW::new(&model.parameters());
         let mut progress = Progress::default();
@@ -168,7 +212,7 @@ impl Training {
     pub fn run(&mut self, stop: &AtomicBool, every: usize) -> Result<End> {
         let recipe = self.recipe.clone();
         let tokenizer = self.tokenizer.clone();
-        let author = Author::new(&recipe, &tokenizer)?;
+        let source = Source::new(&recipe, &tokenizer)?;
         let bar = ProgressBar::new(recipe.steps as u64).with_position(self.progress.step as u64).with_style(
             ProgressStyle::with_template("{bar:30} {pos}/{len} steps  {msg}  {elapsed} gone, {eta} left")?,
         );
@@ -180,7 +224,7 @@ impl Training {
                 bar.abandon_with_message("stopped; the same command continues");
                 return Ok(End::Stopped);
             }
-            let (loss, tokens, gradient) = self.step(&author)?;
+            let (loss, tokens, gradient) = self.step(&source)?;
             ensure!(loss.is_finite(), "step {}: the loss is {loss}; a smaller rate may help", self.progress.step);
             self.progress.step += 1;
             self.progress.tokens += tokens;
@@ -212,13 +256,13 @@ impl Training {
     pub fn run_until(&mut self, step: usize) -> Result<()> {
         let recipe = self.recipe.clone();
         let tokenizer = self.tokenizer.clone();
-        let author = Author::new(&recipe, &tokenizer)?;
+        let source = Source::new(&recipe, &tokenizer)?;
         let t = Instant::now();
         let mut tok = 0;
         let mut sum = 0.0;
         let from = self.progress.step;
         while self.progress.step < step {
-            let (loss, n, _g) = self.step(&author)?;
+            let (loss, n, _g) = self.step(&source)?;
             self.progress.step += 1;
             tok += n;
             sum += loss;
@@ -229,9 +273,9 @@ impl Training {
     }
 
     /// One step; returns loss, tokens and gradient norm.
-    fn step(&mut self, author: &Author<'_>) -> Result<(f32, usize, f32)> {
+    fn step(&mut self, source: &Source<'_>) -> Result<(f32, usize, f32)> {
         let Recipe { steps, warmup, rate: peak, decay, clip, .. } = self.recipe;
-        let (batch, targets, weights) = rows(&author.batch(self.progress.step)?);
+        let (batch, targets, weights) = batch(&source.rows(&self.recipe, self.progress.step)?);
         let tokens = weights.iter().filter(|w| **w > 0.0).count();
         let states = self.model.states(&batch)?;
         let last = states.last().context("there is always layer 0")?;
