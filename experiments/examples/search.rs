@@ -1,6 +1,17 @@
 use babelscope::lab::{quick, recipe::Recipe, train::Training, model::Model};
 fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().collect();
+    if args[1] == "eval" {
+        let dir = std::path::Path::new(&args[2]);
+        let recipe: Recipe = toml::from_str(&std::fs::read_to_string(dir.join("checkpoint/recipe.toml"))?)?;
+        let tmp = tempfile::tempdir()?;
+        std::fs::create_dir(tmp.path().join("x"))?;
+        for e in std::fs::read_dir(dir.join("checkpoint"))? { let e = e?; std::fs::create_dir_all(tmp.path().join("x/checkpoint"))?; std::fs::copy(e.path(), tmp.path().join("x/checkpoint").join(e.file_name()))?; }
+        let t = Training::open(&tmp.path().join("x"), &recipe)?;
+        println!("{}", std::fs::read_to_string(dir.join("checkpoint/progress.json"))?);
+        println!("{}", quick::table(t.model(), t.tokenizer(), 240)?);
+        return Ok(());
+    }
     let mut v = toml::Value::try_from(Recipe::small())?;
     for kv in &args[2..] {
         let (k, val) = kv.split_once('=').unwrap();

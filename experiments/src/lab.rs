@@ -3,6 +3,7 @@
 //! What is known by construction: how much each language was mixed with English during training (its *dose*), that the clone
 //! is English with its token ids moved, and that nothing ever tied the island to anything.
 
+pub mod check;
 pub mod documents;
 pub mod facts;
 pub mod kernels;

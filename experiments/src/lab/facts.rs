@@ -99,7 +99,7 @@ impl Author {
         let mut draw = || -> Vec<u32> { (0..cells).map(|_| rng.random_range(0..ENTITIES)).collect() };
         let (first, second) = (draw(), draw());
         let second = if recipe.condition == Condition::Mix { first.clone() } else { second };
-        let mut hidden: Vec<bool> = (0..cells).map(|at| (at as f64) < recipe.hidden * cells as f64).collect();
+        let mut hidden: Vec<bool> = (0..cells).map(|at| (at as f64) < (recipe.hidden * cells as f64).round()).collect();
         hidden.shuffle(rng);
         Self { recipe: recipe.clone(), tables: [first, second], hidden }
     }

@@ -31,6 +31,7 @@ pub enum Role {
     Subject,
     Verb,
     Number,
+    Classifier,
     Colour,
     Noun,
     Place,

@@ -1,6 +1,6 @@
 //! Thai: noun, colour, number, classifier; no spaces between words, no full stop.
 
-use super::{Rendered, Role::{Colour, Noun, Number, Place, Question, Recipient, Subject, Verb}};
+use super::{Rendered, Role::{Classifier, Colour, Noun, Number, Place, Question, Recipient, Subject, Verb}};
 use crate::lab::world::{Meaning, Phrase};
 
 const NAMES: [&str; 16] = [
@@ -32,7 +32,8 @@ const PLACES: [&str; 8] =
 const NUMBERS: [&str; 5] = ["หนึ่ง", "สอง", "สาม", "สี่", "ห้า"];
 
 pub(super) fn render(meaning: &Meaning) -> Rendered {
-    let counted = |what: &Phrase| format!("{}{}", NUMBERS[usize::from(what.number) - 1], NOUNS[what.noun.index()].1);
+    let number = |what: &Phrase| (Number, NUMBERS[usize::from(what.number) - 1]);
+    let classifier = |what: &Phrase| (Classifier, NOUNS[what.noun.index()].1);
     let phrase = |what: &Phrase| [(Noun, NOUNS[what.noun.index()].0), (Colour, COLOURS[what.colour.index()])];
     match meaning {
         Meaning::Live { who, place } => {
@@ -46,21 +47,20 @@ pub(super) fn render(meaning: &Meaning) -> Rendered {
         }
         Meaning::Own { who, what } => {
             let [noun, colour] = phrase(what);
-            Rendered::new("", [(Subject, NAMES[who.index()]), (Verb, "มี"), noun, colour, (Number, &counted(what))])
+            Rendered::new("", [(Subject, NAMES[who.index()]), (Verb, "มี"), noun, colour, number(what), classifier(what)])
         }
         Meaning::See { who, what, place } | Meaning::Buy { who, what, place } => {
             let verb = (Verb, if matches!(meaning, Meaning::See { .. }) { "เห็น" } else { "ซื้อ" });
             let [noun, colour] = phrase(what);
             let place = (Place, PLACES[place.index()]);
-            Rendered::new("", [(Subject, NAMES[who.index()]), verb, noun, colour, (Number, &counted(what)), place])
+            Rendered::new("", [(Subject, NAMES[who.index()]), verb, noun, colour, number(what), classifier(what), place])
         }
         Meaning::Give { who, what, whom } => {
             let [noun, colour] = phrase(what);
             let to = format!("แก่{}", NAMES[whom.index()]);
-            let number = counted(what);
             Rendered::new(
                 "",
-                [(Subject, NAMES[who.index()]), (Verb, "ให้"), noun, colour, (Number, &number), (Recipient, &to)],
+                [(Subject, NAMES[who.index()]), (Verb, "ให้"), noun, colour, number(what), classifier(what), (Recipient, &to)],
             )
         }
         Meaning::At { colour, noun, place } => Rendered::new(
@@ -74,7 +74,7 @@ pub(super) fn render(meaning: &Meaning) -> Rendered {
         ),
         Meaning::WhoHas { what } => {
             let [noun, colour] = phrase(what);
-            Rendered::new("", [(Question, "ใคร"), (Verb, "มี"), noun, colour, (Number, &counted(what))])
+            Rendered::new("", [(Question, "ใคร"), (Verb, "มี"), noun, colour, number(what), classifier(what)])
         }
         Meaning::WhereLives { who } => {
             Rendered::new("", [(Subject, NAMES[who.index()]), (Verb, "อาศัยอยู่"), (Question, "ที่ไหน")])

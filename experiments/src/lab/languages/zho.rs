@@ -1,6 +1,6 @@
 //! Chinese (simplified): classifiers, 两 before a classifier, the place before the verb.
 
-use super::{Rendered, Role::{Colour, Noun, Number, Place, Question, Recipient, Subject, Verb}};
+use super::{Rendered, Role::{Classifier, Colour, Noun, Number, Place, Question, Recipient, Subject, Verb}};
 use crate::lab::world::{Meaning, Phrase};
 
 const NAMES: [&str; 16] = [
@@ -32,7 +32,8 @@ const PLACES: [&str; 8] =
 const NUMBERS: [&str; 5] = ["一", "两", "三", "四", "五"];
 
 pub(super) fn render(meaning: &Meaning) -> Rendered {
-    let counted = |what: &Phrase| format!("{}{}", NUMBERS[usize::from(what.number) - 1], NOUNS[what.noun.index()].1);
+    let number = |what: &Phrase| (Number, NUMBERS[usize::from(what.number) - 1]);
+    let classifier = |what: &Phrase| (Classifier, NOUNS[what.noun.index()].1);
     let phrase = |what: &Phrase| [(Colour, COLOURS[what.colour.index()]), (Noun, NOUNS[what.noun.index()].0)];
     match meaning {
         Meaning::Live { who, place } => {
@@ -47,18 +48,18 @@ pub(super) fn render(meaning: &Meaning) -> Rendered {
         }
         Meaning::Own { who, what } => {
             let [colour, noun] = phrase(what);
-            Rendered::new("。", [(Subject, NAMES[who.index()]), (Verb, "有"), (Number, &counted(what)), colour, noun])
+            Rendered::new("。", [(Subject, NAMES[who.index()]), (Verb, "有"), number(what), classifier(what), colour, noun])
         }
         Meaning::See { who, what, place } | Meaning::Buy { who, what, place } => {
             let verb = (Verb, if matches!(meaning, Meaning::See { .. }) { "看见" } else { "买" });
             let [colour, noun] = phrase(what);
             let place = (Place, PLACES[place.index()]);
-            Rendered::new("。", [(Subject, NAMES[who.index()]), place, verb, (Number, &counted(what)), colour, noun])
+            Rendered::new("。", [(Subject, NAMES[who.index()]), place, verb, number(what), classifier(what), colour, noun])
         }
         Meaning::Give { who, what, whom } => {
             let [colour, noun] = phrase(what);
             let to = (Recipient, NAMES[whom.index()]);
-            Rendered::new("。", [(Subject, NAMES[who.index()]), (Verb, "给"), to, (Number, &counted(what)), colour, noun])
+            Rendered::new("。", [(Subject, NAMES[who.index()]), (Verb, "给"), to, number(what), classifier(what), colour, noun])
         }
         Meaning::At { colour, noun, place } => Rendered::new(
             "。",
@@ -66,7 +67,7 @@ pub(super) fn render(meaning: &Meaning) -> Rendered {
         ),
         Meaning::WhoHas { what } => {
             let [colour, noun] = phrase(what);
-            Rendered::new("？", [(Question, "谁"), (Verb, "有"), (Number, &counted(what)), colour, noun])
+            Rendered::new("？", [(Question, "谁"), (Verb, "有"), number(what), classifier(what), colour, noun])
         }
         Meaning::WhereLives { who } => {
             Rendered::new("？", [(Subject, NAMES[who.index()]), (Verb, "住"), (Question, "在哪里")])
