@@ -11,7 +11,6 @@ pub mod languages;
 pub mod make;
 pub mod model;
 pub mod optimizer;
-pub mod quick;
 pub mod recipe;
 pub mod tokenizer;
 pub mod train;

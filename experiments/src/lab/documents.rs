@@ -57,7 +57,10 @@ impl<'a> Author<'a> {
                 let known: Vec<_> = languages::ALL.iter().map(|l| l.code).collect();
                 format!("the laboratory has no language {code}; it has {}", known.join(", "))
             })?;
-            ensure!((0.0..=1.0).contains(&diet.dose) && diet.share >= 0.0, "{code}: a dose is between 0 and 1, a share not negative");
+            ensure!(
+                (0.0..=1.0).contains(&diet.dose) && diet.share >= 0.0,
+                "{code}: a dose is between 0 and 1, a share not negative"
+            );
             ensure!(
                 diet.dose == 0.0 || (code != PIVOT.code && code != ISLAND.code),
                 "{code}: the pivot has no dose of its own, and the island must never be mixed"

@@ -18,6 +18,8 @@ use super::{
 pub const ENTITIES: u32 = 48;
 /// Relations.
 pub const RELATIONS: u32 = 6;
+/// Hidden cells whose prompts are compared.
+pub const PROMPTS: usize = 100;
 /// Words of a language.
 const WORDS: u32 = 2 * ENTITIES + RELATIONS;
 /// Facts in a document.
@@ -171,7 +173,9 @@ mod tests {
             let ids = author.document(rng).ids;
             assert_eq!(ids.len(), 25);
             for fact in ids[1..].chunks(3) {
-                let of = |language| hidden.iter().any(|c| fact[0] == subject(language, c.0) && fact[1] == relation(language, c.1));
+                let of = |language| {
+                    hidden.iter().any(|c| fact[0] == subject(language, c.0) && fact[1] == relation(language, c.1))
+                };
                 assert!(!of(1));
                 assert!(!of(0) || fact[2] < 1 + WORDS, "a hidden cell is told in the first language alone");
             }
@@ -182,7 +186,8 @@ mod tests {
     fn tables_agree_in_mix_and_not_in_indep() {
         let agree = |author: &Author| {
             let cells = author.cells(false);
-            cells.iter().filter(|c| author.answer(0, **c) + WORDS == author.answer(1, **c)).count() as f64 / cells.len() as f64
+            cells.iter().filter(|c| author.answer(0, **c) + WORDS == author.answer(1, **c)).count() as f64
+                / cells.len() as f64
         };
         assert_eq!(agree(&author(Condition::Mix)), 1.0);
         assert!(agree(&author(Condition::Indep)) < 0.1);

@@ -200,9 +200,8 @@ impl Attention {
             }
             rows
         };
-        let transpose = |rows: &[f32]| {
-            (0..length * size).map(|at| rows[(at % length) * size + at / length]).collect::<Vec<f32>>()
-        };
+        let transpose =
+            |rows: &[f32]| (0..length * size).map(|at| rows[(at % length) * size + at / length]).collect::<Vec<f32>>();
         let (query, key, value) = (take(0, true), take(1, true), take(2, false));
         Head { key_t: transpose(&key), value_t: transpose(&value), query, key, value }
     }
@@ -298,7 +297,9 @@ impl CustomOp1 for Attention {
                         axpy(dscore, query, &mut dk[j * size..(j + 1) * size]);
                     }
                 }
-                for (part, (rows, rotated)) in [(&mut dq, true), (&mut dk, true), (&mut dv, false)].into_iter().enumerate() {
+                for (part, (rows, rotated)) in
+                    [(&mut dq, true), (&mut dk, true), (&mut dv, false)].into_iter().enumerate()
+                {
                     for (t, row) in rows.chunks_mut(size).enumerate() {
                         if rotated {
                             turn(row, &angles[t * size / 2..], -1.0);
@@ -394,7 +395,8 @@ fn exp(x: f32) -> f32 {
     let x = x.clamp(-87.0, 88.0);
     let whole = (x * std::f32::consts::LOG2_E + 12_582_912.0) - 12_582_912.0;
     let r = x - whole * 0.693_359_4 + whole * 2.121_944_4e-4;
-    let poly = ((((1.987_569_1e-4 * r + 1.398_2e-3) * r + 8.333_452e-3) * r + 4.166_579_6e-2) * r + 0.166_666_65) * r + 0.5;
+    let poly =
+        ((((1.987_569_1e-4 * r + 1.398_2e-3) * r + 8.333_452e-3) * r + 4.166_579_6e-2) * r + 0.166_666_65) * r + 0.5;
     (poly * r * r + r + 1.0) * f32::from_bits(((whole as i32 + 127) << 23) as u32)
 }
 
@@ -406,7 +408,8 @@ mod tests {
 
     fn var(shape: &[usize], seed: u32) -> Var {
         let count: usize = shape.iter().product();
-        let data: Vec<f32> = (0..count).map(|i| ((i as u32 * 2_654_435_761 + seed) as f32 / u32::MAX as f32 - 0.5) * 2.0).collect();
+        let data: Vec<f32> =
+            (0..count).map(|i| ((i as u32 * 2_654_435_761 + seed) as f32 / u32::MAX as f32 - 0.5) * 2.0).collect();
         Var::from_tensor(&Tensor::from_vec(data, shape, &Device::Cpu).unwrap()).unwrap()
     }
 
@@ -460,12 +463,16 @@ mod tests {
         let (half, size) = (2, 4);
         let x = var(&[documents * length, 3 * width], 4);
         let slow = || {
-            let angle: Vec<f32> =
-                (0..length * half).map(|i| (i / half) as f32 * 100f32.powf(-((i % half) as f32) / half as f32)).collect();
+            let angle: Vec<f32> = (0..length * half)
+                .map(|i| (i / half) as f32 * 100f32.powf(-((i % half) as f32) / half as f32))
+                .collect();
             let angle = Tensor::from_vec(angle, (1, 1, length, half), &Device::Cpu)?;
             let (cos, sin) = (angle.cos()?, angle.sin()?);
             let take = |part: usize| {
-                x.narrow(1, part * width, width)?.reshape((documents, length, heads, size))?.transpose(1, 2)?.contiguous()
+                x.narrow(1, part * width, width)?
+                    .reshape((documents, length, heads, size))?
+                    .transpose(1, 2)?
+                    .contiguous()
             };
             let rotate = |x: Tensor| {
                 let (a, b) = (x.narrow(3, 0, half)?, x.narrow(3, half, half)?);

@@ -5,8 +5,9 @@ use std::{fs, path::Path};
 use anyhow::{Context as _, Result};
 
 use super::{
+    facts,
     languages::{self, Language},
-    recipe::Recipe,
+    recipe::{Condition, Recipe, World},
     tokenizer,
     world::held_out,
 };
@@ -21,7 +22,20 @@ pub fn corpus(language: Language) -> Vec<String> {
     held_out(HELD_OUT_SEED, HELD_OUT).iter().map(|meaning| languages::sentence(language, meaning)).collect()
 }
 
-/// Writes `corpus/CODE.txt`, `tokenizer.json` and `recipe.toml` into `folder`, which must not exist yet.
+/// The held-out prompts of the facts world, one column a language; they are the same in both conditions.
+///
+/// # Errors
+/// The recipe of the facts world tells another world.
+pub fn prompts() -> Result<[(&'static str, Vec<String>); 2]> {
+    let World::Facts(facts) = Recipe::facts(Condition::Mix).world else {
+        anyhow::bail!("the recipe of the facts world tells another world")
+    };
+    let cells: Vec<facts::Cell> = facts::Author::new(&facts).cells(true).into_iter().take(facts::PROMPTS).collect();
+    let column = |language: u32| cells.iter().map(|cell| facts::Author::prompt(language, *cell)).collect();
+    Ok([(facts::LANGUAGES[0], column(0)), (facts::LANGUAGES[1], column(1))])
+}
+
+/// Writes `corpus/CODE.txt`, `facts-corpus/CODE.txt`, `tokenizer.json` and `recipe.toml` into `folder`, which must not exist yet.
 ///
 /// # Errors
 /// The folder exists, or cannot be written.
@@ -30,10 +44,16 @@ pub fn make(folder: &Path) -> Result<()> {
     fs::create_dir_all(parent).with_context(|| format!("cannot make the folder\n{}", parent.display()))?;
     anyhow::ensure!(!folder.exists(), "the folder exists already; give --out a new one\n{}", folder.display());
     let fresh = tempfile::Builder::new().prefix(".lab-").tempdir_in(parent)?;
-    let lines = fresh.path().join("corpus");
-    fs::create_dir(&lines)?;
+    let write = |folder: &str, code: &str, lines: Vec<String>| -> Result<()> {
+        let folder = fresh.path().join(folder);
+        fs::create_dir_all(&folder)?;
+        Ok(fs::write(folder.join(format!("{code}.txt")), lines.join("\n") + "\n")?)
+    };
     for language in languages::ALL {
-        fs::write(lines.join(format!("{}.txt", language.code)), corpus(language).join("\n") + "\n")?;
+        write("corpus", language.code, corpus(language))?;
+    }
+    for (code, lines) in prompts()? {
+        write("facts-corpus", code, lines)?;
     }
     tokenizer::build()?.save(fresh.path().join("tokenizer.json"), false).map_err(anyhow::Error::msg)?;
     fs::write(fresh.path().join("recipe.toml"), toml::to_string(&Recipe::small())?)?;

@@ -30,6 +30,8 @@ pub struct Shape {
 
 const EPS: f32 = 1e-5;
 const THETA: f32 = 10_000.0;
+/// Of the untrained weights. Small on purpose: large ones let the model keep each language to itself (CARD.md, the search).
+const DEVIATION: f32 = 0.02;
 
 /// A batch of documents of one length.
 #[derive(Clone, Debug)]
@@ -59,10 +61,10 @@ pub struct Model {
     head: Option<Var>,
 }
 
-fn normal(rng: &mut ChaCha8Rng, rows: usize, columns: usize, deviation: f32) -> Result<Var> {
+fn normal(rng: &mut ChaCha8Rng, rows: usize, columns: usize) -> Result<Var> {
     let mut one = || -> f32 {
         let (u, v): (f32, f32) = (1.0 - rng.random::<f32>(), rng.random());
-        (-2.0 * u.ln()).sqrt() * (std::f32::consts::TAU * v).cos() * deviation
+        (-2.0 * u.ln()).sqrt() * (std::f32::consts::TAU * v).cos() * DEVIATION
     };
     let data: Vec<f32> = (0..rows * columns).map(|_| one()).collect();
     Ok(Var::from_tensor(&Tensor::from_vec(data, (rows, columns), &Device::Cpu)?)?)
@@ -73,26 +75,27 @@ fn ones(width: usize) -> Result<Var> {
 }
 
 impl Model {
-    /// An untrained model: normal weights of deviation 1/sqrt(inputs), the projections into the residual stream divided by
-    /// sqrt(2 layers) more.
+    /// An untrained model: normal weights of deviation [`DEVIATION`].
+    ///
+    /// # Errors
+    /// A tensor operation failed.
     pub fn new(shape: &Shape, vocabulary: usize, seed: u64) -> Result<Self> {
         let rng = &mut ChaCha8Rng::seed_from_u64(seed);
         let (d, f) = (shape.width, shape.inner);
-        let (wide, inner, depth) = ((d as f32).sqrt(), (f as f32).sqrt(), (2.0 * shape.layers as f32).sqrt());
-        let embedding = normal(rng, vocabulary, d, 1.0 / wide)?;
+        let embedding = normal(rng, vocabulary, d)?;
         let blocks = (0..shape.layers)
             .map(|_| {
                 Ok(Block {
                     norm: ones(d)?,
-                    qkv: normal(rng, 3 * d, d, 1.0 / wide)?,
-                    out: normal(rng, d, d, 1.0 / wide / depth)?,
+                    qkv: normal(rng, 3 * d, d)?,
+                    out: normal(rng, d, d)?,
                     mlp_norm: ones(d)?,
-                    gate_up: normal(rng, 2 * f, d, 1.0 / wide)?,
-                    down: normal(rng, d, f, 1.0 / inner / depth)?,
+                    gate_up: normal(rng, 2 * f, d)?,
+                    down: normal(rng, d, f)?,
                 })
             })
             .collect::<Result<_>>()?;
-        let head = if shape.tied { None } else { Some(normal(rng, vocabulary, d, 1.0 / wide)?) };
+        let head = if shape.tied { None } else { Some(normal(rng, vocabulary, d)?) };
         Ok(Self { shape: shape.clone(), embedding, blocks, norm: ones(d)?, head })
     }
 
@@ -101,7 +104,14 @@ impl Model {
         let mut all = vec![("embedding".to_owned(), &self.embedding)];
         for (at, block) in self.blocks.iter().enumerate() {
             let Block { norm, qkv, out, mlp_norm, gate_up, down } = block;
-            let parts = [("norm", norm), ("qkv", qkv), ("out", out), ("mlp_norm", mlp_norm), ("gate_up", gate_up), ("down", down)];
+            let parts = [
+                ("norm", norm),
+                ("qkv", qkv),
+                ("out", out),
+                ("mlp_norm", mlp_norm),
+                ("gate_up", gate_up),
+                ("down", down),
+            ];
             all.extend(parts.map(|(name, var)| (format!("{at}.{name}"), var)));
         }
         all.push(("norm".to_owned(), &self.norm));

@@ -74,10 +74,16 @@ impl AdamW {
     }
 
     /// Takes up the moments of [`AdamW::state`] after `steps` steps.
-    pub fn restore(&mut self, parameters: &[(String, &Var)], state: &HashMap<String, Tensor>, steps: usize) -> Result<()> {
+    pub fn restore(
+        &mut self,
+        parameters: &[(String, &Var)],
+        state: &HashMap<String, Tensor>,
+        steps: usize,
+    ) -> Result<()> {
         for ((name, var), moments) in parameters.iter().zip(&mut self.moments) {
             for (which, values) in ["m", "v"].iter().zip(moments) {
-                let saved = state.get(&format!("{which}.{name}")).with_context(|| format!("no moment {which}.{name}"))?;
+                let saved =
+                    state.get(&format!("{which}.{name}")).with_context(|| format!("no moment {which}.{name}"))?;
                 ensure!(saved.shape() == var.shape(), "{name}: expected {:?}, got {:?}", var.shape(), saved.shape());
                 *values = with_values(saved, <[f32]>::to_vec)?;
             }

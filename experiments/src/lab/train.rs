@@ -213,9 +213,9 @@ impl Training {
         let recipe = self.recipe.clone();
         let tokenizer = self.tokenizer.clone();
         let source = Source::new(&recipe, &tokenizer)?;
-        let bar = ProgressBar::new(recipe.steps as u64).with_position(self.progress.step as u64).with_style(
-            ProgressStyle::with_template("{bar:30} {pos}/{len} steps  {msg}  {elapsed} gone, {eta} left")?,
-        );
+        let bar = ProgressBar::new(recipe.steps as u64)
+            .with_position(self.progress.step as u64)
+            .with_style(ProgressStyle::with_template("{bar:30} {pos}/{len} steps  {msg}  {elapsed} gone, {eta} left")?);
         let (start, before) = (Instant::now(), self.progress.seconds);
         let (mut losses, mut counted) = (0.0, 0);
         while self.progress.step < recipe.steps {
@@ -251,25 +251,6 @@ impl Training {
         self.checkpoint()?;
         bar.finish();
         Ok(End::Finished)
-    }
-
-    pub fn run_until(&mut self, step: usize) -> Result<()> {
-        let recipe = self.recipe.clone();
-        let tokenizer = self.tokenizer.clone();
-        let source = Source::new(&recipe, &tokenizer)?;
-        let t = Instant::now();
-        let mut tok = 0;
-        let mut sum = 0.0;
-        let from = self.progress.step;
-        while self.progress.step < step {
-            let (loss, n, _g) = self.step(&source)?;
-            self.progress.step += 1;
-            tok += n;
-            sum += loss;
-            if self.progress.step % 100 == 0 { eprintln!("{} {:.3} {:.0} tok/s", self.progress.step, sum / 100.0, tok as f64 / t.elapsed().as_secs_f64()); sum = 0.0; }
-        }
-        let _ = from;
-        Ok(())
     }
 
     /// One step; returns loss, tokens and gradient norm.

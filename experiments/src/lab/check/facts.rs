@@ -12,11 +12,9 @@ use babelscope_probes::align::{self, AlignParams, Centring, Extraction};
 use super::Truth;
 use crate::lab::{
     facts::{Author, Cell, LANGUAGES},
+    make,
     recipe::{Condition, Recipe, World},
 };
-
-/// Prompts compared: hidden cells, which the second language never showed.
-const PROMPTS: usize = 100;
 
 type File = (&'static str, &'static [u8]);
 
@@ -83,9 +81,7 @@ impl Measured {
             seen[language as usize] /= shown.len() as f64;
             mass[language as usize] /= shown.len() as f64;
         }
-        let hidden = author.cells(true);
-        let prompts = |language: u32| hidden.iter().take(PROMPTS).map(|cell| Author::prompt(language, *cell)).collect();
-        let columns = vec![(LANGUAGES[0].to_owned(), prompts(0)), (LANGUAGES[1].to_owned(), prompts(1))];
+        let columns = make::prompts()?.map(|(code, lines)| (code.to_owned(), lines)).to_vec();
         let corpus = Corpus::from_lines("facts", columns)?;
         let params = AlignParams {
             pivots: vec![LANGUAGES[0].to_owned()],

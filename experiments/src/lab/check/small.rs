@@ -27,6 +27,8 @@ use crate::lab::{
 
 /// Sentences a language that the lens reads.
 const READ: usize = 12;
+/// Sentences a language whose probability is measured.
+const SURPRISED: usize = 60;
 
 pub(super) fn check(engine: &Engine, monitor: &Monitor) -> Result<Vec<Truth>> {
     let corpus = Corpus::open(Path::new("lab"))?;
@@ -48,7 +50,12 @@ fn shift(engine: &Engine, corpus: &Corpus) -> Result<Truth> {
     let mut shifts = Vec::new();
     for (english, clone) in pairs {
         let (english, clone) = (engine.tokenizer().encode_plain(english)?, engine.tokenizer().encode_plain(clone)?);
-        anyhow::ensure!(english.len() == clone.len(), "the clone's sentence has {} tokens, not {}", clone.len(), english.len());
+        anyhow::ensure!(
+            english.len() == clone.len(),
+            "the clone's sentence has {} tokens, not {}",
+            clone.len(),
+            english.len()
+        );
         shifts.extend(english.into_iter().zip(clone).map(|(e, c)| i64::from(c) - i64::from(e)));
     }
     shifts.sort_unstable();
@@ -80,7 +87,8 @@ fn measure(engine: &Engine, corpus: &Corpus, monitor: &Monitor) -> Result<Aligne
             (0..=engine.info().layers)
                 .map(|layer| {
                     let cell = report.cell(language, PIVOT.code, layer, Centring::Language);
-                    cell.map(|cell| cell.mexa.value).with_context(|| format!("{language} was not measured at layer {layer}"))
+                    cell.map(|cell| cell.mexa.value)
+                        .with_context(|| format!("{language} was not measured at layer {layer}"))
                 })
                 .collect()
         })
@@ -137,7 +145,10 @@ fn alignment(engine: &Engine, corpus: &Corpus, monitor: &Monitor) -> Result<Vec<
         Truth::new(
             "clone > every mixed language > island (best layers)",
             "in this order",
-            format!("{clone:.2} > {lowest:.2} .. {:.2} > {island:.2}", rows.iter().map(|row| best(row).1).fold(0.0, f64::max)),
+            format!(
+                "{clone:.2} > {lowest:.2} .. {:.2} > {island:.2}",
+                rows.iter().map(|row| best(row).1).fold(0.0, f64::max)
+            ),
             clone >= rows.iter().map(|row| best(row).1).fold(0.0, f64::max) && lowest > island,
         ),
     ])
@@ -200,7 +211,12 @@ fn read(engine: &Engine, corpus: &Corpus, monitor: &Monitor) -> Result<Vec<Truth
     let place = |language: &str| format!(" (worst: {language})");
     Ok(vec![
         Truth::at_least("last layer's top token is of the sentence's language", 0.95, worst[0].0, &place(worst[0].1)),
-        Truth::at_least("last layer's language mass is on the sentence's language", 0.9, worst[1].0, &place(worst[1].1)),
+        Truth::at_least(
+            "last layer's language mass is on the sentence's language",
+            0.9,
+            worst[1].0,
+            &place(worst[1].1),
+        ),
     ])
 }
 
@@ -209,7 +225,8 @@ fn surprise(engine: &Engine, corpus: &Corpus, monitor: &Monitor) -> Result<Truth
     let rng = &mut ChaCha8Rng::seed_from_u64(0);
     let mut worst = (f64::MAX, 0.0, 0.0, "");
     for language in &corpus.languages {
-        let plain = engine.tokenizer().encode_all(lines(corpus, language)?)?;
+        let some: Vec<&String> = lines(corpus, language)?.iter().take(SURPRISED).collect();
+        let plain = engine.tokenizer().encode_all(&some)?;
         let mut shuffled = plain.clone();
         for sentence in &mut shuffled {
             let (bos, last) = (sentence.bos, sentence.ids.len() - 1);

@@ -1,12 +1,29 @@
 //! Modern Standard Arabic, unvocalised: dual, gender polarity of 3-5, plurals of things agreeing as feminine singular, the
 //! accusative where it shows in writing. The names are diptotes, so they never take an ending that is written.
 
-use super::{Rendered, Role::{Colour, Noun, Number, Place, Question, Recipient, Subject, Verb}};
+use super::{
+    Rendered,
+    Role::{Colour, Noun, Number, Place, Question, Recipient, Subject, Verb},
+};
 use crate::lab::world::{Meaning, Person, Phrase};
 
 const NAMES: [&str; 16] = [
-    "مريم", "فاطمة", "ليلى", "سارة", "زينب", "سلمى", "عائشة", "خديجة", "أحمد", "إبراهيم", "يوسف", "يعقوب", "داود", "سليمان",
-    "عثمان", "عمر",
+    "مريم",
+    "فاطمة",
+    "ليلى",
+    "سارة",
+    "زينب",
+    "سلمى",
+    "عائشة",
+    "خديجة",
+    "أحمد",
+    "إبراهيم",
+    "يوسف",
+    "يعقوب",
+    "داود",
+    "سليمان",
+    "عثمان",
+    "عمر",
 ];
 /// Whether feminine; singular, accusative singular, dual, accusative dual, plural.
 const NOUNS: [(bool, [&str; 5]); 16] = [

@@ -1,11 +1,14 @@
 //! English: the pivot.
 
-use super::{Rendered, Role::{Article, Colour, Noun, Number, Place, Question, Recipient, Subject, Verb}};
+use super::{
+    Rendered,
+    Role::{Article, Colour, Noun, Number, Place, Question, Recipient, Subject, Verb},
+};
 use crate::lab::world::{Meaning, Phrase};
 
 const NAMES: [&str; 16] = [
-    "Anna", "Mary", "Lucy", "Emma", "Sarah", "Helen", "Julia", "Martha", "John", "Peter", "Paul", "James", "David", "Simon",
-    "Mark", "Luke",
+    "Anna", "Mary", "Lucy", "Emma", "Sarah", "Helen", "Julia", "Martha", "John", "Peter", "Paul", "James", "David",
+    "Simon", "Mark", "Luke",
 ];
 /// Singular, plural.
 const NOUNS: [(&str, &str); 16] = [

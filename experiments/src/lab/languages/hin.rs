@@ -1,10 +1,27 @@
 //! Hindi: the verb at the end and in the gender of its subject, colours in *-ā* agreeing with their noun, postpositions.
 
-use super::{Rendered, Role::{Colour, Noun, Number, Place, Question, Recipient, Subject, Verb}};
+use super::{
+    Rendered,
+    Role::{Colour, Noun, Number, Place, Question, Recipient, Subject, Verb},
+};
 use crate::lab::world::{Meaning, Person, Phrase};
 
 const NAMES: [&str; 16] = [
-    "सीता", "राधा", "मीना", "गीता", "लता", "आशा", "कविता", "सुनीता", "राम", "मोहन", "राजू", "अमित", "विजय", "रवि", "अनिल",
+    "सीता",
+    "राधा",
+    "मीना",
+    "गीता",
+    "लता",
+    "आशा",
+    "कविता",
+    "सुनीता",
+    "राम",
+    "मोहन",
+    "राजू",
+    "अमित",
+    "विजय",
+    "रवि",
+    "अनिल",
     "सुरेश",
 ];
 /// Singular, plural, whether feminine. (The direct case: objects without life or not specific take no postposition.)
@@ -35,8 +52,7 @@ const COLOURS: [[&str; 3]; 6] = [
     ["काला", "काले", "काली"],
     ["सफेद", "सफेद", "सफेद"],
 ];
-const PLACES: [&str; 8] =
-    ["गाँव में", "शहर में", "जंगल में", "बाज़ार में", "स्कूल में", "बगीचे में", "किले में", "बंदरगाह पर"];
+const PLACES: [&str; 8] = ["गाँव में", "शहर में", "जंगल में", "बाज़ार में", "स्कूल में", "बगीचे में", "किले में", "बंदरगाह पर"];
 const NUMBERS: [&str; 5] = ["एक", "दो", "तीन", "चार", "पाँच"];
 
 fn colour(of: crate::lab::world::Colour, feminine: bool, plural: bool) -> &'static str {
@@ -83,8 +99,11 @@ pub(super) fn render(meaning: &Meaning) -> Rendered {
         }
         Meaning::See { who, what, place } | Meaning::Buy { who, what, place } => {
             let sees = matches!(meaning, Meaning::See { .. });
-            let verb =
-                if sees { verb(*who, "देखती है", "देखता है") } else { verb(*who, "खरीदती है", "खरीदता है") };
+            let verb = if sees {
+                verb(*who, "देखती है", "देखता है")
+            } else {
+                verb(*who, "खरीदती है", "खरीदता है")
+            };
             let [number, colour, noun] = phrase(what);
             let place = (Place, PLACES[place.index()]);
             Rendered::new("।", [(Subject, NAMES[who.index()]), place, number, colour, noun, verb])

@@ -1,7 +1,10 @@
 //! The island: an invented language. Verb first, number after the noun, colours agree with the class of the noun
 //! (animals end in *-ok*, things in *-ul*), places take the ending *-eth*.
 
-use super::{Rendered, Role::{Article, Colour, Noun, Number, Place, Question, Recipient, Subject, Verb}};
+use super::{
+    Rendered,
+    Role::{Article, Colour, Noun, Number, Place, Question, Recipient, Subject, Verb},
+};
 use crate::lab::world::{Meaning, Phrase};
 
 const NAMES: [&str; 16] = [
@@ -9,8 +12,8 @@ const NAMES: [&str; 16] = [
     "Mordrit", "Nyxolf", "Oshqet", "Pwardun", "Qilborn",
 ];
 const NOUNS: [&str; 16] = [
-    "mirrok", "wuffok", "hrossok", "fliggok", "blubbok", "mudrok", "bexxok", "lopprok", "wyrdul", "yelmul", "dakkul", "rollul",
-    "sippul", "wevvul", "glimmul", "klikkul",
+    "mirrok", "wuffok", "hrossok", "fliggok", "blubbok", "mudrok", "bexxok", "lopprok", "wyrdul", "yelmul", "dakkul",
+    "rollul", "sippul", "wevvul", "glimmul", "klikkul",
 ];
 const COLOURS: [[&str; 2]; 6] = [
     ["ruzzok", "ruzzul"],

@@ -1,6 +1,9 @@
 //! Russian: case, gender, animacy; after 2-4 the genitive singular, after 5 the genitive plural.
 
-use super::{Rendered, Role::{Colour, Noun, Number, Place, Question, Recipient, Subject, Verb}};
+use super::{
+    Rendered,
+    Role::{Colour, Noun, Number, Place, Question, Recipient, Subject, Verb},
+};
 use crate::lab::world::{Meaning, Phrase};
 
 /// Nominative, genitive, dative, accusative.
@@ -52,8 +55,7 @@ const COLOURS: [[&str; 6]; 6] = [
     ["чёрный", "чёрная", "чёрную", "чёрного", "чёрные", "чёрных"],
     ["белый", "белая", "белую", "белого", "белые", "белых"],
 ];
-const PLACES: [&str; 8] =
-    ["в деревне", "в городе", "в лесу", "на рынке", "в школе", "в саду", "в замке", "в порту"];
+const PLACES: [&str; 8] = ["в деревне", "в городе", "в лесу", "на рынке", "в школе", "в саду", "в замке", "в порту"];
 
 fn colour(what: &Phrase, form: usize) -> &'static str {
     COLOURS[what.colour.index()][form]

@@ -1,11 +1,14 @@
 //! Spanish: gender and number agreement, adjective after the noun, personal *a*, doubled dative clitic.
 
-use super::{Rendered, Role::{Article, Colour, Noun, Number, Place, Question, Recipient, Subject, Verb}};
+use super::{
+    Rendered,
+    Role::{Article, Colour, Noun, Number, Place, Question, Recipient, Subject, Verb},
+};
 use crate::lab::world::{Meaning, Phrase};
 
 const NAMES: [&str; 16] = [
-    "Ana", "María", "Lucía", "Elena", "Carmen", "Isabel", "Pilar", "Teresa", "Juan", "Pedro", "Pablo", "Diego", "Carlos",
-    "Miguel", "Antonio", "Luis",
+    "Ana", "María", "Lucía", "Elena", "Carmen", "Isabel", "Pilar", "Teresa", "Juan", "Pedro", "Pablo", "Diego",
+    "Carlos", "Miguel", "Antonio", "Luis",
 ];
 /// Singular, plural, whether feminine.
 const NOUNS: [(&str, &str, bool); 16] = [

@@ -1,12 +1,15 @@
 //! Swahili: noun classes and their concords; animals agree as persons whatever class their name belongs to; the place is the
 //! locative in *-ni*. The language with few resources.
 
-use super::{Rendered, Role::{Colour, Noun, Number, Place, Question, Recipient, Subject, Verb}};
+use super::{
+    Rendered,
+    Role::{Colour, Noun, Number, Place, Question, Recipient, Subject, Verb},
+};
 use crate::lab::world::{Meaning, Phrase};
 
 const NAMES: [&str; 16] = [
-    "Asha", "Zuhura", "Neema", "Rehema", "Amina", "Halima", "Mwajuma", "Saida", "Juma", "Hamisi", "Baraka", "Musa", "Rashidi",
-    "Salim", "Omari", "Bakari",
+    "Asha", "Zuhura", "Neema", "Rehema", "Amina", "Halima", "Mwajuma", "Saida", "Juma", "Hamisi", "Baraka", "Musa",
+    "Rashidi", "Salim", "Omari", "Bakari",
 ];
 
 /// Concords: adjective of vowel stems in singular and plural, connective in singular and plural, numbers 1-5, "is (there)".
@@ -86,8 +89,7 @@ const COLOURS: [Hue; 6] = [
     Hue::Stem("eusi"),
     Hue::Stem("eupe"),
 ];
-const PLACES: [&str; 8] =
-    ["kijijini", "mjini", "msituni", "sokoni", "shuleni", "bustanini", "ngomeni", "bandarini"];
+const PLACES: [&str; 8] = ["kijijini", "mjini", "msituni", "sokoni", "shuleni", "bustanini", "ngomeni", "bandarini"];
 
 fn colour(of: crate::lab::world::Colour, class: &Class, plural: bool) -> String {
     match COLOURS[of.index()] {
@@ -145,10 +147,7 @@ pub(super) fn render(meaning: &Meaning) -> Rendered {
         Meaning::At { colour: of, noun, place } => {
             let (one, _, class) = NOUNS[noun.index()];
             let colour = colour(*of, class, false);
-            Rendered::new(
-                ".",
-                [(Noun, one), (Colour, &colour), (Verb, class.is), (Place, PLACES[place.index()])],
-            )
+            Rendered::new(".", [(Noun, one), (Colour, &colour), (Verb, class.is), (Place, PLACES[place.index()])])
         }
         Meaning::WhoHas { what } => {
             let colour = hue(what);

@@ -1,11 +1,28 @@
 //! Thai: noun, colour, number, classifier; no spaces between words, no full stop.
 
-use super::{Rendered, Role::{Classifier, Colour, Noun, Number, Place, Question, Recipient, Subject, Verb}};
+use super::{
+    Rendered,
+    Role::{Classifier, Colour, Noun, Number, Place, Question, Recipient, Subject, Verb},
+};
 use crate::lab::world::{Meaning, Phrase};
 
 const NAMES: [&str; 16] = [
-    "มาลี", "สมศรี", "นิดา", "วรรณา", "อรุณี", "สุดา", "ปราณี", "กานดา", "สมชาย", "วิชัย", "ประเสริฐ", "สมศักดิ์", "อนันต์", "มานะ",
-    "ธนา", "สุรชัย",
+    "มาลี",
+    "สมศรี",
+    "นิดา",
+    "วรรณา",
+    "อรุณี",
+    "สุดา",
+    "ปราณี",
+    "กานดา",
+    "สมชาย",
+    "วิชัย",
+    "ประเสริฐ",
+    "สมศักดิ์",
+    "อนันต์",
+    "มานะ",
+    "ธนา",
+    "สุรชัย",
 ];
 /// Noun, classifier.
 const NOUNS: [(&str, &str); 16] = [
@@ -27,8 +44,7 @@ const NOUNS: [(&str, &str); 16] = [
     ("กุญแจ", "ดอก"),
 ];
 const COLOURS: [&str; 6] = ["สีแดง", "สีน้ำเงิน", "สีเขียว", "สีเหลือง", "สีดำ", "สีขาว"];
-const PLACES: [&str; 8] =
-    ["ในหมู่บ้าน", "ในเมือง", "ในป่า", "ในตลาด", "ในโรงเรียน", "ในสวน", "ในปราสาท", "ที่ท่าเรือ"];
+const PLACES: [&str; 8] = ["ในหมู่บ้าน", "ในเมือง", "ในป่า", "ในตลาด", "ในโรงเรียน", "ในสวน", "ในปราสาท", "ที่ท่าเรือ"];
 const NUMBERS: [&str; 5] = ["หนึ่ง", "สอง", "สาม", "สี่", "ห้า"];
 
 pub(super) fn render(meaning: &Meaning) -> Rendered {
@@ -47,20 +63,34 @@ pub(super) fn render(meaning: &Meaning) -> Rendered {
         }
         Meaning::Own { who, what } => {
             let [noun, colour] = phrase(what);
-            Rendered::new("", [(Subject, NAMES[who.index()]), (Verb, "มี"), noun, colour, number(what), classifier(what)])
+            Rendered::new(
+                "",
+                [(Subject, NAMES[who.index()]), (Verb, "มี"), noun, colour, number(what), classifier(what)],
+            )
         }
         Meaning::See { who, what, place } | Meaning::Buy { who, what, place } => {
             let verb = (Verb, if matches!(meaning, Meaning::See { .. }) { "เห็น" } else { "ซื้อ" });
             let [noun, colour] = phrase(what);
             let place = (Place, PLACES[place.index()]);
-            Rendered::new("", [(Subject, NAMES[who.index()]), verb, noun, colour, number(what), classifier(what), place])
+            Rendered::new(
+                "",
+                [(Subject, NAMES[who.index()]), verb, noun, colour, number(what), classifier(what), place],
+            )
         }
         Meaning::Give { who, what, whom } => {
             let [noun, colour] = phrase(what);
             let to = format!("แก่{}", NAMES[whom.index()]);
             Rendered::new(
                 "",
-                [(Subject, NAMES[who.index()]), (Verb, "ให้"), noun, colour, number(what), classifier(what), (Recipient, &to)],
+                [
+                    (Subject, NAMES[who.index()]),
+                    (Verb, "ให้"),
+                    noun,
+                    colour,
+                    number(what),
+                    classifier(what),
+                    (Recipient, &to),
+                ],
             )
         }
         Meaning::At { colour, noun, place } => Rendered::new(

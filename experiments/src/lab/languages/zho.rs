@@ -1,11 +1,14 @@
 //! Chinese (simplified): classifiers, 两 before a classifier, the place before the verb.
 
-use super::{Rendered, Role::{Classifier, Colour, Noun, Number, Place, Question, Recipient, Subject, Verb}};
+use super::{
+    Rendered,
+    Role::{Classifier, Colour, Noun, Number, Place, Question, Recipient, Subject, Verb},
+};
 use crate::lab::world::{Meaning, Phrase};
 
 const NAMES: [&str; 16] = [
-    "小红", "丽丽", "美玲", "小芳", "秀英", "晓燕", "玉兰", "婷婷", "小明", "大伟", "志强", "建军", "小龙", "文杰", "海涛",
-    "子轩",
+    "小红", "丽丽", "美玲", "小芳", "秀英", "晓燕", "玉兰", "婷婷", "小明", "大伟", "志强", "建军", "小龙", "文杰",
+    "海涛", "子轩",
 ];
 /// Noun, classifier.
 const NOUNS: [(&str, &str); 16] = [
@@ -48,18 +51,27 @@ pub(super) fn render(meaning: &Meaning) -> Rendered {
         }
         Meaning::Own { who, what } => {
             let [colour, noun] = phrase(what);
-            Rendered::new("。", [(Subject, NAMES[who.index()]), (Verb, "有"), number(what), classifier(what), colour, noun])
+            Rendered::new(
+                "。",
+                [(Subject, NAMES[who.index()]), (Verb, "有"), number(what), classifier(what), colour, noun],
+            )
         }
         Meaning::See { who, what, place } | Meaning::Buy { who, what, place } => {
             let verb = (Verb, if matches!(meaning, Meaning::See { .. }) { "看见" } else { "买" });
             let [colour, noun] = phrase(what);
             let place = (Place, PLACES[place.index()]);
-            Rendered::new("。", [(Subject, NAMES[who.index()]), place, verb, number(what), classifier(what), colour, noun])
+            Rendered::new(
+                "。",
+                [(Subject, NAMES[who.index()]), place, verb, number(what), classifier(what), colour, noun],
+            )
         }
         Meaning::Give { who, what, whom } => {
             let [colour, noun] = phrase(what);
             let to = (Recipient, NAMES[whom.index()]);
-            Rendered::new("。", [(Subject, NAMES[who.index()]), (Verb, "给"), to, number(what), classifier(what), colour, noun])
+            Rendered::new(
+                "。",
+                [(Subject, NAMES[who.index()]), (Verb, "给"), to, number(what), classifier(what), colour, noun],
+            )
         }
         Meaning::At { colour, noun, place } => Rendered::new(
             "。",
