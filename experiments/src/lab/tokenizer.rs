@@ -16,7 +16,7 @@ use tokenizers::{
 };
 
 use super::{
-    languages::{self, CLONE, ISLAND, Language, PIVOT, shifted},
+    languages::{self, CLONE, Language, PIVOT, shifted},
     world::{Colour, Meaning, Noun, Person, Phrase, Place},
 };
 
@@ -243,6 +243,7 @@ pub fn owners(tokenizer: &Tokenizer) -> Result<Vec<BTreeSet<&'static str>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lab::languages::ISLAND;
 
     #[test]
     fn the_clone_is_english_with_its_ids_moved() {
