@@ -109,7 +109,7 @@ impl App {
         self.reader.submit(Slot::Open, title, Work::Open(folder));
     }
 
-    /// Puts a run on the screens that can draw it.
+    /// Puts a run on the screens that can draw it; goes to such a screen unless one is in front already.
     pub fn adopt(&mut self, run: Run) {
         self.stamp += 1;
         let loaded = Loaded::new(run, self.stamp);
@@ -120,7 +120,11 @@ impl App {
             self.log.push(Level::Warning, note.clone());
         }
         self.settings.remember(loaded.run.folder.clone());
-        self.settings.screen = if loaded.run.align.is_some() { Screen::Alignment } else { Screen::Lens };
+        self.settings.screen = match self.settings.screen {
+            Screen::Lens if !loaded.run.lens.is_empty() => Screen::Lens,
+            _ if loaded.run.align.is_some() => Screen::Alignment,
+            _ => Screen::Lens,
+        };
         self.alignment_view.reset();
         if !loaded.run.lens.is_empty() {
             self.lens = Some(loaded.clone());

@@ -46,7 +46,7 @@ const CURVE_HELP: Help = Help {
 };
 
 /// Width of the names left of the heat map.
-const NAMES: f32 = 196.0;
+const NAMES: f32 = 232.0;
 /// Height of the layer numbers below it.
 const NUMBERS: f32 = 38.0;
 
@@ -99,6 +99,7 @@ pub fn show(
             .default_size(400.0)
             .min_size(280.0)
             .frame(egui::Frame::new())
+            .show_separator_line(false)
             .show(ui, |ui| {
                 ui.horizontal_top(|ui| {
                     ui.add_space(GAP);
@@ -234,13 +235,6 @@ fn controls(ui: &mut Ui, view: &mut View, settings: &mut AlignmentSettings, load
                 RichText::new(format!("pivot {} ({pivot})", language_name(pivot))).color(Palette::current(ui).weak),
             );
         }
-        let measure = settings.measure;
-        let colours = *Palette::current(ui);
-        if measure == Measure::CosineGap {
-            legend::bar(ui, measure.name(), "−1", "1", &|share| colours.diverging(2.0 * share - 1.0));
-        } else {
-            legend::bar(ui, measure.name(), "0", "1", &|share| colours.quantity(share));
-        }
     });
 }
 
@@ -298,6 +292,7 @@ fn heat_map(
     let strong = output.hovered.map(|(row, _)| row).or(selected.map(|(row, _)| row));
     row_names(ui, &shown.rows, loaded, outer, row_height, strong);
     layer_numbers(ui, layers, grid_rect);
+    scale(ui, settings.measure, pos2(outer.left(), grid_rect.bottom() + 8.0));
     if let Some((row, column)) = output.hovered
         && let Some(cell) = cell(row, column)
     {
@@ -336,6 +331,9 @@ fn row_names(ui: &Ui, rows: &[String], loaded: &Loaded, outer: Rect, height: f32
     let painter = ui.painter_at(outer);
     for (row, language) in rows.iter().enumerate() {
         let middle = outer.top() + (row as f32 + 0.5) * height;
+        if !ui.is_rect_visible(Rect::from_center_size(pos2(outer.center().x, middle), vec2(outer.width(), height))) {
+            continue;
+        }
         let swatch = Rect::from_center_size(pos2(outer.left() + 6.0, middle), vec2(11.0, 11.0));
         painter.rect_filled(swatch, 2.5, colours.language(colour_index(&loaded.run.corpus, language)));
         let ink = if strong == Some(row) { colours.accent } else { colours.text };
@@ -359,6 +357,19 @@ fn layer_numbers(ui: &Ui, layers: &[usize], grid: Rect) {
     let note = pos2(grid.center().x, grid.bottom() + 20.0);
     let text = "layer (0 = embeddings, l = after block l)";
     ui.painter().text(note, Align2::CENTER_TOP, text, font, colours.weak);
+}
+
+/// What the colours mean, below the names: a fixed range, so that two runs look alike only when they are alike.
+fn scale(ui: &mut Ui, measure: Measure, at: egui::Pos2) {
+    let colours = *Palette::current(ui);
+    let place = Rect::from_min_size(at, vec2(NAMES, NUMBERS - 8.0));
+    ui.scope_builder(egui::UiBuilder::new().max_rect(place), |ui| {
+        if measure == Measure::CosineGap {
+            legend::bar(ui, "", "−1", "1", &|share| colours.diverging(2.0 * share - 1.0));
+        } else {
+            legend::bar(ui, "", "0", "1", &|share| colours.quantity(share));
+        }
+    });
 }
 
 fn tooltip(ui: &mut Ui, cell: &AlignCell, report: &AlignReport, settings: AlignmentSettings) {

@@ -141,6 +141,7 @@ pub fn show(ui: &mut Ui, view: &mut View, settings: &mut LensSettings, source: &
                 .default_size(370.0)
                 .min_size(280.0)
                 .frame(egui::Frame::new())
+                .show_separator_line(false)
                 .show(ui, |ui| {
                     ui.horizontal_top(|ui| {
                         ui.add_space(GAP);

@@ -79,15 +79,18 @@ impl Form {
 
 /// Draws the view.
 pub fn show(ui: &mut Ui, view: &mut View, open: Option<&Path>, root: &Path, busy: bool, actions: &mut Vec<Action>) {
-    Panel::right("new run").resizable(true).default_size(340.0).min_size(280.0).frame(egui::Frame::new()).show(
-        ui,
-        |ui| {
+    Panel::right("new run")
+        .resizable(true)
+        .default_size(340.0)
+        .min_size(280.0)
+        .frame(egui::Frame::new())
+        .show_separator_line(false)
+        .show(ui, |ui| {
             ui.horizontal_top(|ui| {
                 ui.add_space(GAP);
                 ui.vertical(|ui| new_run(ui, &mut view.form, busy, actions));
             });
-        },
-    );
+        });
     let colours = *Palette::current(ui);
     colours.card_frame().show(ui, |ui| {
         ui.set_width(ui.available_width());
@@ -144,7 +147,7 @@ fn first_start(ui: &mut Ui, busy: bool, actions: &mut Vec<Action>) {
     pane::empty(
         ui,
         "No runs yet",
-        "The demo runs both analyses on the small model that is built in: ten seconds, no network, nothing to install.",
+        "The demo runs both analyses on the small model that is built in: some seconds, no network, nothing to install.",
     );
     ui.vertical_centered(|ui| {
         let button = egui::Button::new(RichText::new("Run the demo").size(TITLE).color(colours.on_accent))
