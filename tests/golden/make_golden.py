@@ -3,7 +3,7 @@
 
     python make_golden.py CORPUS OUT      (as committed: CORPUS = the self-written sentences, OUT = models beside this file)
 
-Each family gets OUT/<family>/{config.json, model.safetensors, tokenizer.json, expected.safetensors, meta.json}. Every sentence is
+Each family gets OUT/<family>/{config.json, config_v4.json, model.safetensors, tokenizer.json, expected.safetensors, meta.json}. Every sentence is
 run alone, so nothing was ever padded where the numbers come from; the rows are only laid side by side afterwards:
 
     site.<SITE>      [sentences, T, width] at the end filled with zeros; attention scores and probabilities [sentences, heads, T, T]
@@ -201,6 +201,16 @@ def sentences(corpus, encode):
     return chosen
 
 
+def older_spelling(config):
+    """The same config as transformers 4 spells it: what most checkpoints on the Hub carry."""
+    old = {k: v for k, v in config.items() if k not in ("rope_parameters", "dtype")}
+    old.update(torch_dtype=config["dtype"], transformers_version="4.57.6")
+    if rope := config.get("rope_parameters"):
+        scaling = {k: v for k, v in rope.items() if k != "rope_theta"}
+        old.update(rope_theta=rope["rope_theta"], rope_scaling=None if rope["rope_type"] == "default" else scaling)
+    return old
+
+
 def write(name, spec, toks, corpus, out):
     tok, config, module, features = spec
     t = toks[tok]
@@ -214,6 +224,8 @@ def write(name, spec, toks, corpus, out):
     shutil.rmtree(folder, ignore_errors=True)
     model.save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
+    old = older_spelling(json.loads((folder / "config.json").read_text()))
+    (folder / "config_v4.json").write_text(json.dumps(old, indent=2) + "\n")
     t.save(str(folder / "tokenizer.json"), pretty=False)
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32).eval()
 
