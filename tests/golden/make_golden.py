@@ -14,6 +14,7 @@ SITE is the text form of core/src/plan/site.rs; blocks count from 1. Weights are
 feature of a family moves the logits, which is asserted: a model that ignores a sliding window cannot pass.
 """
 import json, math, shutil, sys
+from collections import Counter
 from pathlib import Path
 
 import safetensors.torch
@@ -55,8 +56,12 @@ def byte_fallback(lines):
     specials, raw = ["<unk>", "<s>", "</s>"], [f"<0x{b:02X}>" for b in range(256)]
     t = Tokenizer(models.BPE(unk_token="<unk>"))
     t.pre_tokenizer = pre_tokenizers.Metaspace()
-    t.train_from_iterator(lines, trainers.BpeTrainer(
-        vocab_size=380, special_tokens=specials + raw, limit_alphabet=70, show_progress=False))
+    # The trainer's own limit on the alphabet breaks ties at random: choose the commonest characters here.
+    count = Counter("".join(lines))
+    common = set(sorted(count, key=lambda c: (-count[c], c))[:70])
+    kept = ["".join(c for c in line if c in common) for line in lines]
+    t.train_from_iterator(kept, trainers.BpeTrainer(
+        vocab_size=380, special_tokens=specials + raw, initial_alphabet=sorted(common - {" "}), show_progress=False))
     j = json.loads(t.to_str())
     j["added_tokens"] = [a for a in j["added_tokens"] if a["content"] in specials]
     j["pre_tokenizer"] = None
