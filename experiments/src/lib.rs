@@ -2,6 +2,7 @@
 
 pub mod fault;
 pub mod fonts;
+pub mod lab;
 pub mod manifest;
 pub mod run;
 pub mod spec;
