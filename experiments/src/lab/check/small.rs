@@ -193,7 +193,8 @@ fn read(engine: &Engine, corpus: &Corpus, monitor: &Monitor) -> Result<Vec<Truth
         for line in lines(corpus, language)?.iter().take(READ) {
             let report = lens::analyse(engine, line, &sets, &params, monitor)?;
             let cells = report.cells.first().map(Vec::as_slice).unwrap_or_default();
-            for cell in cells.iter().skip(1) {
+            // Neither BOS nor the last token says what comes next inside of the sentence.
+            for cell in cells.iter().take(cells.len().saturating_sub(1)).skip(1) {
                 let Some(of) = cell.top.first().and_then(|top| top.language) else { continue };
                 counted += 1.0;
                 own_top += f64::from(u8::from(usize::from(of) == own));
