@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     fault::{Fault, Kind},
+    figures,
     manifest::{
         AlignInfo, CaptureInfo, CorpusInfo, LensInfo, Machine, Manifest, Program, SCHEMA, Seconds, now,
         peak_memory_bytes,
@@ -252,6 +253,9 @@ impl Job {
             lens: lenses,
         };
         write_tables(&draft, &run)?;
+        monitor.tick(Tick { what: "drawing figures", done: 0, total: 1, unit: "run" })?;
+        figures::write(&run, &draft.subfolder("figures")?)?;
+        monitor.tick(Tick { what: "drawing figures", done: 1, total: 1, unit: "run" })?;
         draft.text(SPEC, &self.spec.to_toml()?)?;
         manifest.seconds.write = begun.elapsed().as_secs_f64();
         manifest.seconds.total = self.clock.elapsed().as_secs_f64();
