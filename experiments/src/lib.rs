@@ -3,6 +3,7 @@
 pub mod fault;
 pub mod figures;
 pub mod fonts;
+pub mod lab;
 pub mod manifest;
 pub mod run;
 pub mod spec;

@@ -115,7 +115,7 @@ fn marker(svg: &mut Svg, (x, y): (f64, f64), shape: usize, colour: Rgb) {
 
 fn together(svg: &mut Svg, table: &Table<'_>) -> (f64, f64) {
     let (width, height) = (250.0, 250.0);
-    let names: Vec<_> = table.languages.iter().map(|l| fit(table::name(l), 10.0, Reading::default(), 110.0)).collect();
+    let names: Vec<_> = table.languages.iter().map(|l| fit(table::name(l), 10.0, Reading::default(), 150.0)).collect();
     let room = names.iter().map(|n| n.width).fold(40.0, f64::max) + 26.0;
     let mut right = LEFT;
     for (at, &centring) in table.centrings.iter().enumerate() {

@@ -103,7 +103,7 @@ impl Labels {
             let own = lang::find(code).map_or("", |l| if l.autonym == l.name { "" } else { l.autonym });
             let name = if table::name(code) == code { "" } else { table::name(code) };
             [
-                fit(name, size, Reading::default(), 110.0),
+                fit(name, size, Reading::default(), 150.0),
                 fit(own, size, Reading::of_language(code), 90.0),
                 line(code, size - 2.0, Reading::default()),
             ]

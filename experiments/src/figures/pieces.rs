@@ -2,6 +2,7 @@
 
 use babelscope_core::{lang::Direction, tokens::Piece};
 use unicode_bidi::{BidiClass, bidi_class};
+use unicode_script::{Script, UnicodeScript as _};
 
 use super::{
     colour::Rgb,
@@ -51,7 +52,9 @@ fn sign(c: char) -> String {
 pub(super) fn shown(piece: &Piece, size: f64, width: f64, text_rtl: bool) -> Shown {
     let signs = signs(piece);
     let neutral = |c: char| !matches!(bidi_class(c), BidiClass::L | BidiClass::R | BidiClass::AL);
-    let borrowed = matches!(piece, Piece::Text(_) | Piece::Word(_)) && text_rtl && signs.chars().all(neutral);
+    let words = matches!(piece, Piece::Text(_) | Piece::Word(_) | Piece::Marks(_));
+    let own = signs.chars().any(of_right_to_left_script);
+    let borrowed = words && signs.chars().all(neutral) && (own || text_rtl);
     let natural = Reading { direction: borrowed.then_some(Direction::Rtl), script: None };
     let dot = matches!(piece, Piece::Word(_)).then(|| line("·", size, Reading { script: Some("Latn"), ..natural }));
     let taken = dot.as_ref().map_or(0.0, |d| d.width + GAP);
@@ -59,6 +62,15 @@ pub(super) fn shown(piece: &Piece, size: f64, width: f64, text_rtl: bool) -> Sho
     let framed = matches!(piece, Piece::Special(_));
     let room = width - taken - if framed { 4.0 } else { 0.0 };
     Shown { line: fit(&signs, size, natural, room), dot, framed }
+}
+
+/// Vowel signs have no direction of their own, but they are placed by the rules of their script.
+fn of_right_to_left_script(c: char) -> bool {
+    let scripts = c.script_extension();
+    !scripts.is_common()
+        && [Script::Arabic, Script::Hebrew, Script::Syriac, Script::Thaana, Script::Nko, Script::Adlam]
+            .into_iter()
+            .any(|script| scripts.contains_script(script))
 }
 
 impl Shown {
@@ -128,6 +140,8 @@ mod tests {
     fn digits_stand_in_the_direction_of_their_text_and_letters_in_their_own() {
         let rtl = |text: &str, of| shown(&Piece::Word(text.to_owned()), 10.0, 60.0, of).line.rtl;
         assert!(rtl("12", true) && rtl("،", true) && rtl("قطة", false));
+        assert!(shown(&Piece::Marks("\u{64E}".to_owned()), 10.0, 60.0, false).line.rtl);
+        assert!(!shown(&Piece::Marks("\u{E48}".to_owned()), 10.0, 60.0, false).line.rtl);
         assert!(!rtl("12", false) && !rtl("cat", true));
         assert!(!shown(&Piece::Bytes(vec![0x20, 0x21]), 10.0, 60.0, true).line.rtl);
     }
