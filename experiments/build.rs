@@ -16,7 +16,9 @@ fn main() {
         println!("cargo::rerun-if-changed={log}");
     }
     let Some(commit) = git(&["rev-parse", "HEAD"]) else { return };
-    let Some(changes) = git(&[&["-C", "..", "status", "--porcelain", "--"], SOURCES.as_slice()].concat()) else { return };
+    let Some(changes) = git(&[&["-C", "..", "status", "--porcelain", "--"], SOURCES.as_slice()].concat()) else {
+        return;
+    };
     let dirty = if changes.is_empty() { "" } else { "-dirty" };
     println!("cargo::rustc-env=BABELSCOPE_REVISION={commit}{dirty}");
 }
