@@ -173,12 +173,13 @@ fn what_was_computed_is_what_is_read_back() {
     let done = bench.execute(&spec, &Monitor::silent()).unwrap();
     assert!(!done.already_done);
     let opened = Run::open(&done.run.folder).unwrap();
-    assert_eq!(opened, done.run);
+    // Not assert_eq!: the difference would be megabytes.
+    assert!(opened == done.run);
     assert_eq!(opened.lens.len(), 2);
     assert_eq!(opened.align.unwrap().cells.len(), 2 * 3 * opened.manifest.capture.layers.len() * 2);
     let again = bench.execute(&spec, &Monitor::silent()).unwrap();
     assert!(again.already_done);
-    assert_eq!(again.run, done.run);
+    assert!(again.run == done.run);
 }
 
 #[test]

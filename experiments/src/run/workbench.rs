@@ -262,8 +262,10 @@ impl Job {
         manifest.peak_memory_bytes = peak_memory_bytes();
         draft.text("log.txt", &log(&manifest))?;
         manifest.files = draft.files()?;
-        draft.text(MANIFEST, &(serde_json::to_string_pretty(&manifest)? + "\n"))?;
-        run.manifest = manifest;
+        let text = serde_json::to_string_pretty(&manifest)? + "\n";
+        draft.text(MANIFEST, &text)?;
+        // What lies on the disk, so that a run that was made and a run that was opened are equal to the last digit.
+        run.manifest = Manifest::parse(&text).map_err(|why| Fault::new(Kind::Bug, why))?;
         Ok((draft, run))
     }
 
