@@ -400,7 +400,7 @@ fn real_window<'a>(root: &Path) -> Window<'a> {
 #[test]
 fn a_run_of_the_embedded_model_shows_its_own_numbers() {
     let root = tempfile::tempdir().unwrap();
-    let probe = vec![ProbeSpec::Align { pivots: vec!["eng_Latn".to_owned()], bootstrap: 50 }];
+    let probe = vec![ProbeSpec::Align { pivots: vec!["eng_Latn".to_owned()], bootstrap: 100 }];
     let mut spec = RunSpec::new("screens", ModelSpec::new("lab"), probe);
     spec.data.limit = 12;
     let executed = Workbench::new(root.path()).execute(&spec, &Monitor::silent()).unwrap();
