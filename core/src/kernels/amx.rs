@@ -122,7 +122,10 @@ impl Tiles {
             cut.resize(row_blocks * block, Line([0; STEP]));
         }
         cut.par_chunks_mut(block).zip(x.par_chunks(self.inputs * BLOCK)).for_each(|(cut, x)| {
-            dispatch(|| cut_rows(cut, x, self.inputs));
+            dispatch(
+                #[inline(always)]
+                || cut_rows(cut, x, self.inputs),
+            );
         });
         let cut = cut.as_slice();
         let target = Target { y: y.as_mut_ptr(), rows, outputs: self.outputs, bias };
@@ -139,14 +142,20 @@ impl Tiles {
                     for row in first_row..row_blocks.min(first_row + ROW_BLOCKS) {
                         let x = &cut[(row * steps + chunk) * PARTS * PART..][..count * PARTS * PART];
                         if chunk > 0 {
-                            dispatch(|| target.load(row, column, &mut sums));
+                            dispatch(
+                                #[inline(always)]
+                                || target.load(row, column, &mut sums),
+                            );
                         }
                         if self.parts == 1 {
                             multiply_exact(x, w, &mut sums, count, chunk > 0);
                         } else {
                             multiply(x, w, &mut sums, count, chunk > 0);
                         }
-                        dispatch(|| target.store(row, column, &sums, chunk + count == steps));
+                        dispatch(
+                            #[inline(always)]
+                            || target.store(row, column, &sums, chunk + count == steps),
+                        );
                     }
                 }
             }
@@ -160,20 +169,20 @@ fn cut_rows(cut: &mut [Line], x: &[f32], inputs: usize) {
     for row in 0..BLOCK {
         // The block at the end may have fewer rows; what an earlier product left in the others is overwritten.
         let values = x.get(row * inputs..(row + 1) * inputs).unwrap_or_default();
-        let mut steps = values.chunks(STEP);
+        let (whole, end) = values.as_chunks::<STEP>();
+        let mut last = [0f32; STEP];
+        last[..end.len()].copy_from_slice(end);
+        let mut steps = whole.iter().chain(std::iter::once(&last));
         for lines in cut.chunks_exact_mut(PARTS * PART) {
-            let values = steps.next().unwrap_or_default();
-            let mut whole = [0f32; STEP];
-            whole[..values.len()].copy_from_slice(values);
-            let mut parts = [[0u16; STEP]; PARTS];
-            for (i, x) in whole.into_iter().enumerate() {
-                let split = split(x);
-                for part in 0..PARTS {
-                    parts[part][i] = split[part];
+            let mut rest = *steps.next().unwrap_or(&[0.0; STEP]);
+            for part in 0..PARTS {
+                let mut line = [0u16; STEP];
+                for (bf16, rest) in line.iter_mut().zip(&mut rest) {
+                    let (bits, value) = nearest(*rest);
+                    *bf16 = bits;
+                    *rest -= value;
                 }
-            }
-            for (part, values) in parts.into_iter().enumerate() {
-                lines[part * PART + row].0 = values;
+                lines[part * PART + row].0 = line;
             }
         }
     }
@@ -215,19 +224,26 @@ impl Target<'_> {
     #[inline(always)]
     fn load(&self, row_block: usize, column_block: usize, sums: &mut Sums) {
         for (row, sums) in sums.0.iter_mut().enumerate() {
-            if let Some(y) = self.segment(row_block, column_block, row) {
-                sums[..y.len()].copy_from_slice(y);
+            let Some(y) = self.segment(row_block, column_block, row) else { return };
+            // A length known to the compiler is a few registers, not a call.
+            match y.as_array::<BLOCK>() {
+                Some(y) => *sums = *y,
+                None => sums[..y.len()].copy_from_slice(y),
             }
         }
     }
 
     #[inline(always)]
     fn store(&self, row_block: usize, column_block: usize, sums: &Sums, last: bool) {
+        let bias = self.bias.filter(|_| last).map(|bias| &bias[column_block * BLOCK..]);
         for (row, sums) in sums.0.iter().enumerate() {
-            let Some(y) = self.segment(row_block, column_block, row) else { continue };
-            y.copy_from_slice(&sums[..y.len()]);
-            if let (true, Some(bias)) = (last, self.bias) {
-                for (y, b) in y.iter_mut().zip(&bias[column_block * BLOCK..]) {
+            let Some(y) = self.segment(row_block, column_block, row) else { return };
+            match y.as_mut_array::<BLOCK>() {
+                Some(y) => *y = *sums,
+                None => y.copy_from_slice(&sums[..y.len()]),
+            }
+            if let Some(bias) = bias {
+                for (y, b) in y.iter_mut().zip(bias) {
                     *y += b;
                 }
             }
