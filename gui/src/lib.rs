@@ -1,1 +1,4 @@
-//! gui
+//! The desktop app of Babelscope.
+
+pub mod text;
+pub mod widgets;

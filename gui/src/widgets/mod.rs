@@ -1,0 +1,3 @@
+//! Pieces that several views share.
+
+pub mod tokens;
