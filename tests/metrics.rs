@@ -13,7 +13,7 @@ use babelscope_core::{
     corpus::Corpus,
     engine::{Engine, LoadOptions, Values},
     monitor::Monitor,
-    plan::{Plan, Reduce, Window},
+    plan::{Capture, Plan, Point, Reduce, Site, Window},
     tokens::Encoded,
 };
 use babelscope_probes::{
@@ -21,7 +21,7 @@ use babelscope_probes::{
         self, AlignParams, Centring, Extraction, LanguageStates, Outcome, align, outcomes_of_similarities,
         pair_outcomes,
     },
-    lens::{LensParams, TokenSets, read_out},
+    lens::{self, LensParams, TokenSets, read_out},
 };
 use candle_core::Tensor;
 use ndarray::{Array2, array};
@@ -143,6 +143,18 @@ fn mexa_equals_the_original_program() {
     assert_eq!(compared, 227);
 }
 
+/// A copy of a model whose config states a longer context: transformers runs sentences past the one that is stated, we refuse to.
+fn with_context(folder: &Path, tokens: usize) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for file in ["config.json", "tokenizer.json", "model.safetensors"] {
+        fs::copy(folder.join(file), copy.path().join(file)).unwrap();
+    }
+    let mut config = json(&folder.join("config.json"));
+    config["max_position_embeddings"] = tokens.into();
+    fs::write(copy.path().join("config.json"), config.to_string()).unwrap();
+    copy
+}
+
 /// From text to the original's score: our tokenizer, forward pass, weighted pooling and MEXA together.
 #[test]
 fn mexa_from_text_equals_the_original_program() {
@@ -150,14 +162,8 @@ fn mexa_from_text_equals_the_original_program() {
     let reference = &json(&folder.join("mexa.json"))["scores"]["tiny_llama3_weighted"];
     let sentences = json(&folder.join("sentences.json"));
     let sentences: BTreeMap<String, Vec<String>> = serde_json::from_value(sentences).unwrap();
-    let engine = engine(&folder.join("../full/llama3"));
-    // Transformers ran four languages past the context that config.json states; we refuse to.
-    let fits = |lines: &Vec<String>| {
-        let encoded = engine.tokenizer().encode_all(lines).unwrap();
-        encoded.iter().all(|e| e.ids.len() <= engine.info().context)
-    };
-    let sentences: BTreeMap<String, Vec<String>> = sentences.into_iter().filter(|(_, lines)| fits(lines)).collect();
-    assert!(sentences.len() >= 12, "{:?}", sentences.keys());
+    let model = with_context(&folder.join("../full/llama3"), 512);
+    let engine = engine(model.path());
     let corpus = Corpus {
         name: "sentences.json".into(),
         languages: sentences.keys().cloned().collect(),
@@ -398,4 +404,98 @@ fn lens_top_tokens_equal_tuned_lens() {
         let got: Vec<u32> = grid.iter().flatten().flat_map(|cell| cell.top.iter().map(|t| t.0)).collect();
         assert_eq!(got, ids(&file, &format!("{family}.0.lens_top5_ids")), "{family}");
     }
+}
+
+fn golden(family: &str) -> Engine {
+    engine(&Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/models").join(family))
+}
+
+fn logits(engine: &Engine, text: &str) -> Tensor {
+    let plan = Plan { captures: vec![Capture { site: Site::new(Point::Logits, 0), reduce: Reduce::All }], stop_after: None };
+    let sentence = engine.tokenizer().encode(text).unwrap();
+    match engine.run(&[sentence], &plan, &Monitor::silent()).unwrap().remove(0).values {
+        Values::Tokens(mut tensors) => tensors.remove(0),
+        Values::Pooled(_) => panic!("pooled"),
+    }
+}
+
+const TEXT: &str = "The cat sees नीली 7 кошки.";
+
+#[test]
+fn lens_at_the_last_layer_is_the_model_itself() {
+    for family in ["llama", "gpt2"] {
+        let engine = golden(family);
+        let own: Vec<Vec<f32>> = logits(&engine, TEXT).to_vec2().unwrap();
+        let ids = engine.tokenizer().encode(TEXT).unwrap().ids;
+        let last = residuals(&engine, ids).pop().unwrap();
+        let lens: Vec<Vec<f32>> = engine.unembed(&last).unwrap().to_vec2().unwrap();
+        assert!(furthest(&lens.concat(), &own.concat()) <= 1e-5, "{family}");
+
+        let sets = TokenSets::scripts_only(engine.tokenizer());
+        let report = lens::analyse(&engine, TEXT, &sets, &LensParams::default(), &Monitor::silent()).unwrap();
+        let cells = report.cells.last().unwrap();
+        assert_eq!(cells.len(), own.len());
+        for (cell, logits) in cells.iter().zip(&own) {
+            assert_eq!((cell.kl_from_final, cell.rank_of_final), (0.0, 1), "{family}");
+            let max = logits.iter().copied().fold(f32::MIN, f32::max);
+            let sum: f64 = logits.iter().map(|l| f64::from(l - max).exp()).sum();
+            for top in &cell.top {
+                let p = f64::from(logits[top.id as usize] - max).exp() / sum;
+                near(f64::from(top.probability), p, 1e-5, family);
+            }
+            assert_eq!(logits[cell.top[0].id as usize], max, "{family}");
+        }
+    }
+}
+
+#[test]
+fn lens_keeps_the_laws_of_distributions_at_every_layer() {
+    for family in ["llama", "gpt2"] {
+        let engine = golden(family);
+        let lines = |l: &[&str]| l.iter().map(|s| (*s).to_owned()).collect();
+        let corpus = Corpus {
+            name: "two languages".into(),
+            languages: vec!["eng_Latn".into(), "rus_Cyrl".into()],
+            sentences: vec![lines(&["The cat sees.", "The cat runs."]), lines(&["Кошка видит.", "Кошка бежит."])],
+            sha256: String::new(),
+            notes: Vec::new(),
+        };
+        let sets = TokenSets::from_corpus(engine.tokenizer(), &corpus).unwrap();
+        let members = |language| sets.members(language).unwrap();
+        assert!(!members("eng_Latn").is_empty() && !members("rus_Cyrl").is_empty());
+        assert!(members("eng_Latn").iter().all(|id| !members("rus_Cyrl").contains(id)));
+
+        let read = |params: &LensParams| lens::analyse(&engine, TEXT, &sets, params, &Monitor::silent()).unwrap();
+        let all = read(&LensParams { top_k: 7, ..LensParams::default() });
+        assert_eq!(all.layers, (0..=engine.info().layers).collect::<Vec<_>>());
+        assert_eq!(all.scripts.last().map(String::as_str), Some("Zyyy"));
+        for cell in all.cells.iter().flatten() {
+            assert!((cell.script_mass.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+            assert!(cell.language_mass.len() == 2 && cell.language_mass.iter().sum::<f32>() <= 1.0 + 1e-5);
+            assert!(cell.entropy >= 0.0 && cell.entropy <= (engine.info().vocabulary as f32).ln() + 1e-4);
+            assert!(cell.kl_from_final >= 0.0 && cell.rank_of_final >= 1);
+            assert!(cell.top.len() == 7 && cell.top.is_sorted_by(|a, b| a.probability >= b.probability));
+        }
+        let one_row = read(&LensParams { top_k: 7, logit_bytes: 1, ..LensParams::default() });
+        for (a, b) in all.cells.iter().flatten().zip(one_row.cells.iter().flatten()) {
+            let ids = |c: &lens::LensCell| c.top.iter().map(|t| t.id).collect::<Vec<_>>();
+            assert_eq!((ids(a), a.rank_of_final), (ids(b), b.rank_of_final), "{family}: blocks change nothing");
+            near(f64::from(a.entropy), f64::from(b.entropy), 1e-5, family);
+        }
+        let first = read(&LensParams { top_k: 7, layers: vec![1], ..LensParams::default() });
+        assert_eq!(first.cells, vec![all.cells[1].clone()], "a layer alone is the same as among others");
+    }
+}
+
+#[test]
+fn lens_refuses_what_cannot_be_read() {
+    let engine = golden("llama");
+    let sets = TokenSets::scripts_only(engine.tokenizer());
+    let refused = |text: &str, params: LensParams| {
+        lens::analyse(&engine, text, &sets, &params, &Monitor::silent()).unwrap_err().to_string()
+    };
+    assert!(refused("", LensParams::default()).contains("no token"));
+    assert!(refused("a", LensParams { top_k: 0, ..LensParams::default() }).contains("at least one"));
+    let deep = engine.info().layers + 1;
+    assert!(refused("a", LensParams { layers: vec![deep], ..LensParams::default() }).contains("layers of 0..="));
 }

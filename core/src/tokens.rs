@@ -34,7 +34,8 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     tokens: Vec<Option<Token>>,
     spelling: Spelling,
-    bos: Option<u32>,
+    /// What the post-processor puts in front of every text.
+    front: Vec<u32>,
     sha256: String,
     path: PathBuf,
 }
@@ -116,19 +117,14 @@ impl Tokenizer {
         } else {
             Spelling::Metaspace
         };
-        let mut tokenizer = Self { inner, tokens, spelling, bos: None, sha256: sha256(json), path: path.to_owned() };
-        let probe = tokenizer.encode("a")?;
-        let front = probe.ids.get(..probe.bos).unwrap_or_default();
-        if let [first, second, ..] = front
+        let front = front(&inner).map_err(|e| fail(format!("its post_processor fails: {e}")))?;
+        if let [first, second, ..] = *front
             && first == second
         {
-            return Err(fail(format!(
-                "its post_processor puts {:?} in front twice; models know one BOS or none",
-                tokenizer.token(*first).unwrap_or_default()
-            )));
+            let token = tokens.get(first as usize).and_then(Option::as_ref).map_or("a token", |t| &t.text);
+            return Err(fail(format!("its post_processor puts {token:?} in front twice; models know one BOS or none")));
         }
-        tokenizer.bos = front.first().copied();
-        Ok(tokenizer)
+        Ok(Self { inner, tokens, spelling, front, sha256: sha256(json), path: path.to_owned() })
     }
 
     /// Ids of `text` with the special tokens that the post-processor of tokenizer.json adds, and no others.
@@ -137,12 +133,11 @@ impl Tokenizer {
     /// [`Error::Tokenizer`] when the tokenizer has no token for a part of the text and no unknown token either.
     pub fn encode(&self, text: &str) -> Result<Encoded> {
         let encoding = self.inner.encode(text, true).map_err(|e| self.cannot_encode(text, &e))?;
-        let bos = encoding.get_special_tokens_mask().iter().take_while(|m| **m == 1).count();
         let spans = encoding.get_offsets().iter().map(|(start, end)| {
             let start = text.floor_char_boundary(*start);
             start..text.ceil_char_boundary(*end).max(start)
         });
-        Ok(Encoded { spans: spans.collect(), ids: encoding.get_ids().to_vec(), bos })
+        Ok(Encoded { spans: spans.collect(), ids: encoding.get_ids().to_vec(), bos: self.front.len() })
     }
 
     /// [`Tokenizer::encode`] for many texts on all cores, in their order.
@@ -198,7 +193,7 @@ impl Tokenizer {
 
     /// The token that the tokenizer puts in front of every text, if it does.
     pub fn bos(&self) -> Option<u32> {
-        self.bos
+        self.front.first().copied()
     }
 
     /// SHA-256 of the bytes of tokenizer.json, hex.
@@ -254,15 +249,23 @@ impl Tokenizer {
 
 impl std::fmt::Debug for Tokenizer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { inner: _, tokens, spelling, bos, sha256, path } = self;
+        let Self { inner: _, tokens, spelling, front, sha256, path } = self;
         f.debug_struct("Tokenizer")
             .field("tokens", &tokens.len())
             .field("spelling", spelling)
-            .field("bos", bos)
+            .field("front", front)
             .field("sha256", sha256)
             .field("path", path)
             .finish_non_exhaustive()
     }
+}
+
+/// The special tokens that the post-processor puts before a text, seen on a text of one made-up token.
+fn front(inner: &tokenizers::Tokenizer) -> std::result::Result<Vec<u32>, tokenizers::Error> {
+    let text = tokenizers::Encoding::from_tokens(vec![tokenizers::Token::new(0, "a".to_owned(), (0, 1))], 0);
+    let whole = inner.post_process(text, None, true)?;
+    let added = whole.get_special_tokens_mask().iter().take_while(|m| **m == 1).count();
+    Ok(whole.get_ids().iter().copied().take(added).collect())
 }
 
 /// All tokens by id.
