@@ -207,7 +207,10 @@ fn compare(family: &Family, engine: &Engine) -> BTreeMap<String, f32> {
     let states = run((0..=layers).map(|l| Capture { site: Site::layer(l), reduce: Reduce::Last }).collect());
     for (l, got) in states.iter().enumerate() {
         let got = engine.unembed(pooled(got)).unwrap();
-        note("lens.logits_last_token".to_owned(), difference(&got, &expected["lens.logits_last_token"].get(l).unwrap()));
+        note(
+            "lens.logits_last_token".to_owned(),
+            difference(&got, &expected["lens.logits_last_token"].get(l).unwrap()),
+        );
     }
     for (name, want) in &expected {
         let Some(site) = name.strip_prefix("site.") else { continue };
@@ -221,7 +224,8 @@ fn compare(family: &Family, engine: &Engine) -> BTreeMap<String, f32> {
             } else {
                 real(want, s, n, false)
             };
-            let d = if site.point == Point::AttnScores { unmasked_difference(got, &want) } else { difference(got, &want) };
+            let d =
+                if site.point == Point::AttnScores { unmasked_difference(got, &want) } else { difference(got, &want) };
             note(name.clone(), d);
         }
     }
@@ -297,7 +301,8 @@ fn a_sentence_alone_equals_the_same_sentence_in_a_batch() {
     for family in families().iter().filter(|family| family.supported()) {
         let engine = family.engine();
         let layers = engine.info().layers;
-        let mut captures: Vec<_> = (0..=layers).map(|l| Capture { site: Site::layer(l), reduce: Reduce::All }).collect();
+        let mut captures: Vec<_> =
+            (0..=layers).map(|l| Capture { site: Site::layer(l), reduce: Reduce::All }).collect();
         captures.push(all(Point::Logits, 0));
         let plan = Plan { captures, stop_after: None };
         let sentences = family.sentences();

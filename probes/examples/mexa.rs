@@ -24,8 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (Dtype::F32, &[layers, sentences, width]) = (view.dtype(), view.shape()) else {
             return Err(format!("{language}: expected f32 [layers, sentences, width], got {:?}", view.shape()).into());
         };
-        let values: Vec<f32> =
-            view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
+        let values: Vec<f32> = view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
         let of = values.chunks_exact((sentences * width).max(1)).take(layers);
         let of = of.map(|v| Array2::from_shape_vec((sentences, width), v.to_vec())).collect::<Result<Vec<_>, _>>()?;
         states.insert(language.to_owned(), of);
@@ -42,6 +41,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let name = if cell.centring == Centring::Raw { "raw" } else { "centred" };
         scores.entry(name).or_default().entry(&cell.language).or_default().push(cell.mexa.value);
     }
-    println!("{}", serde_json::json!({ "seconds_reading": read, "seconds": seconds, "scores": scores, "notes": report.notes }));
+    println!(
+        "{}",
+        serde_json::json!({ "seconds_reading": read, "seconds": seconds, "scores": scores, "notes": report.notes })
+    );
     Ok(())
 }
