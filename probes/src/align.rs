@@ -203,7 +203,7 @@ impl Pairs {
 }
 
 /// The unit vectors of each language at one layer, one for each centring.
-fn units(states: &LanguageStates, at: usize, centrings: &[Centring]) -> Vec<Vec<Unit<'_>>> {
+fn units<'a>(states: &'a LanguageStates, at: usize, centrings: &[Centring]) -> Vec<Vec<Unit<'a>>> {
     (0..states.languages().len())
         .into_par_iter()
         .map(|language| centrings.iter().map(|&c| Unit::new(states.at(language, at), c)).collect())

@@ -43,7 +43,7 @@ pub(crate) fn outcomes(pivot: &Unit<'_>, language: &Unit<'_>) -> Vec<Outcome> {
     tiled(pivot, language, (TILE / pivot.rows.nrows()).max(1))
 }
 
-fn tiled(pivot: &Unit<'_>, language: &Unit, height: usize) -> Vec<Outcome> {
+fn tiled(pivot: &Unit<'_>, language: &Unit<'_>, height: usize) -> Vec<Outcome> {
     let n = pivot.rows.nrows();
     let tolerance = tolerance(pivot.rows.ncols());
     let mut forth = vec![Best::NONE; n];

@@ -45,7 +45,7 @@ impl<'a> Unit<'a> {
     }
 
     /// Cosine of row `i` here and row `j` of `other`, in f64 in a fixed order, rounded to f32.
-    pub(crate) fn cosine(&self, i: usize, other: &Self, j: usize) -> f32 {
+    pub(crate) fn cosine(&self, i: usize, other: &Unit<'_>, j: usize) -> f32 {
         let left = self.states.row(i).into_iter().zip(&self.mean);
         let right = other.states.row(j).into_iter().zip(&other.mean);
         let product: f64 = left.zip(right).map(|((x, m), (y, k))| (f64::from(*x) - m) * (f64::from(*y) - k)).sum();
