@@ -18,6 +18,9 @@ use crate::{
     model::weights::{Bytes, Shard},
 };
 
+/// The reference of the embedded model.
+const LAB: &str = "lab";
+
 /// The parts of a model before anything is computed from them.
 pub(crate) struct Checkpoint {
     /// The folder, for messages; `lab` for the embedded model.
@@ -32,6 +35,9 @@ pub(crate) struct Checkpoint {
 impl Checkpoint {
     /// Finds `reference`: `lab`, a folder, or a Hub id in the local cache.
     pub(crate) fn find(reference: &str, revision: Option<&str>) -> Result<Self> {
+        if reference == LAB {
+            return Ok(Self::embedded());
+        }
         if Path::new(reference).is_dir() {
             return Self::open(Path::new(reference), None);
         }
@@ -45,6 +51,18 @@ impl Checkpoint {
         let tokenizer = read(folder, "tokenizer.json", "the tokenizer")?;
         let shards = names(folder)?.into_iter().map(|name| map(&folder.join(name))).collect::<Result<_>>()?;
         Ok(Self { folder: folder.to_owned(), config: config.into(), tokenizer: tokenizer.into(), shards, revision })
+    }
+
+    /// The laboratory's model (`babelscope lab train`, see core/lab/CARD.md). A folder of that name is `./lab`.
+    fn embedded() -> Self {
+        let weights = include_bytes!("../lab/model.safetensors");
+        Self {
+            folder: LAB.into(),
+            config: Cow::Borrowed(include_bytes!("../lab/config.json")),
+            tokenizer: Cow::Borrowed(include_bytes!("../lab/tokenizer.json")),
+            shards: vec![Shard { path: "lab/model.safetensors".into(), bytes: Bytes::Embedded(weights) }],
+            revision: None,
+        }
     }
 
     pub(crate) fn weights_sha256(&self) -> String {

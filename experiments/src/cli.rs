@@ -2,6 +2,7 @@
 
 mod align;
 mod demo;
+mod lab;
 mod lens;
 mod ls;
 mod run;
@@ -59,6 +60,8 @@ enum Command {
     Align(align::Arguments),
     /// What would each layer say next, and in which language?
     Lens(lens::Arguments),
+    /// The laboratory: make its corpus, train its models, check its truths
+    Lab(lab::Arguments),
     /// Read a spec, and say what is wrong with it
     Validate(validate::Arguments),
     /// List the runs
@@ -146,6 +149,7 @@ fn dispatch(cli: Cli) -> Result<()> {
         Some(Command::Run(arguments)) => run::main(&arguments, runs),
         Some(Command::Align(arguments)) => align::main(&arguments, runs),
         Some(Command::Lens(arguments)) => lens::main(&arguments, runs),
+        Some(Command::Lab(arguments)) => lab::main(&arguments),
         Some(Command::Validate(arguments)) => validate::main(&arguments),
         Some(Command::Ls) => ls::main(&runs),
         Some(Command::Show(arguments)) => show::main(&arguments),

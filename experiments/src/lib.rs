@@ -1,7 +1,9 @@
 //! The run: a spec (TOML) becomes a run folder with manifest, tables, figures; the command line and the window both stand on it.
 
 pub mod fault;
+pub mod figures;
 pub mod fonts;
+pub mod lab;
 pub mod manifest;
 pub mod run;
 pub mod spec;

@@ -250,7 +250,7 @@ impl RunSpec {
     /// Those of [`RunSpec::check`]: a spec that could not be read back is not written.
     pub fn to_toml(&self) -> Result<String> {
         self.check()?;
-        Ok(toml::to_string_pretty(self)?)
+        Ok(toml::to_string(self)?)
     }
 
     /// The same spec with one value replaced: `data.limit=8`, `probe.0.bootstrap=100`, `name=second`. The value is read as TOML,

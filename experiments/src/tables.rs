@@ -138,3 +138,150 @@ impl Table {
         Fault::data(format!("{}, row {row}: {why}", self.name)).into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use babelscope_core::{corpus::Corpus, tokens::Piece};
+    use babelscope_probes::{
+        align::{AlignCell, AlignReport, Centring, Estimate, Outcome},
+        lens::{Candidate, LensCell, LensReport},
+    };
+
+    use super::{align, corpus, lens};
+    use crate::manifest::{AlignInfo, CorpusInfo, LensInfo};
+
+    fn report(interval: f64) -> AlignReport {
+        let estimate = |value: f64| Estimate { value, low: value - interval, high: value + interval };
+        let mut cells = Vec::new();
+        for language in ["deu_Latn", "hin_Deva"] {
+            for layer in [0, 7] {
+                for centring in [Centring::Raw, Centring::Language] {
+                    let outcome = |i: u32| Outcome {
+                        cosine: 0.1 + i as f32 / 3.0,
+                        rival: i + 1,
+                        rival_cosine: -1.0 / 3.0,
+                        rival_back: i + 2,
+                        rival_back_cosine: f32::MIN_POSITIVE,
+                    };
+                    cells.push(AlignCell {
+                        language: language.into(),
+                        pivot: "eng_Latn".into(),
+                        layer,
+                        centring,
+                        mexa: estimate(1.0 / 3.0),
+                        recall_from_pivot: estimate(0.7),
+                        recall_to_pivot: estimate(0.1 + 0.2),
+                        cosine_gap: -1e-17,
+                        cosine_wrong: 0.9,
+                        n: 3,
+                        outcomes: (0..3).map(outcome).collect(),
+                    });
+                }
+            }
+        }
+        AlignReport { cells, chance_mexa: 0.2, chance_recall: 1.0 / 3.0, tokens: 77, notes: vec!["a note".into()] }
+    }
+
+    #[test]
+    fn alignment_comes_back_from_its_tables_exactly() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, interval) in [("with", 0.05), ("without", 0.0)] {
+            let (results, sentences) =
+                (folder.path().join(format!("{name}-r")), folder.path().join(format!("{name}-s")));
+            let report = report(interval);
+            let info = AlignInfo {
+                chance_mexa: report.chance_mexa,
+                chance_recall: report.chance_recall,
+                seed: 5,
+                notes: report.notes.clone(),
+            };
+            let labels = align::Labels {
+                model: "m",
+                revision: "",
+                site: "resid_post",
+                pooling: "mean",
+                seed: 5,
+                intervals: interval > 0.0,
+            };
+            align::write_results(&results, &report, labels).unwrap();
+            align::write_sentences(&sentences, &report).unwrap();
+            assert_eq!(align::read(&results, &sentences, &info, report.tokens).unwrap(), report);
+            // A table is never written over.
+            assert!(align::write_results(&results, &report, labels).is_err());
+        }
+    }
+
+    #[test]
+    fn the_lens_comes_back_from_its_tables_exactly() {
+        let pieces = [
+            Piece::Text("a\u{0}b".into()),
+            Piece::Word(String::new()),
+            Piece::Blank("\n\t ".into()),
+            Piece::Special("<s>".into()),
+            Piece::Bytes(vec![0xe2, 0x80, 0x00]),
+            Piece::Bytes(Vec::new()),
+            Piece::Marks("\u{94d}".into()),
+        ];
+        let candidate = |at: usize, language: Option<u16>| Candidate {
+            id: at as u32,
+            piece: pieces[at % pieces.len()].clone(),
+            probability: 1.0 / (at as f32 + 3.0),
+            language,
+        };
+        let text = |tokens: usize, layers: Vec<usize>, languages: Vec<String>| {
+            let cell = |at: usize| LensCell {
+                top: (0..at % 3).map(|k| candidate(at + k, (k == 1 && !languages.is_empty()).then_some(0))).collect(),
+                entropy: at as f32 / 7.0,
+                rank_of_final: at as u32 + 1,
+                probability_of_final: 0.3,
+                kl_from_final: 1e-30,
+                language_mass: languages.iter().map(|_| at as f32 / 11.0).collect(),
+                script_mass: vec![0.25, 0.5],
+            };
+            LensReport {
+                text: format!("{tokens}"),
+                tokens: (0..tokens).map(|t| candidate(t, None)).collect(),
+                spans: (0..tokens).map(|t| (t, t + 1)).collect(),
+                cells: layers.iter().map(|l| (0..tokens).map(|t| cell(l + t)).collect()).collect(),
+                layers,
+                languages,
+                language_rule: "a rule".into(),
+                scripts: vec!["Latn".into(), "Zyyy".into()],
+            }
+        };
+        let reports = [
+            text(5, vec![0, 2, 9], vec!["deu_Latn".into(), "hin_Deva".into()]),
+            text(1, vec![4], Vec::new()),
+            text(9, vec![0, 1], vec!["tha_Thai".into()]),
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        lens::write(folder.path(), &reports).unwrap();
+        let infos: Vec<LensInfo> = reports.iter().map(LensInfo::of).collect();
+        assert_eq!(lens::read(folder.path(), &infos).unwrap(), reports);
+        assert!(lens::read(folder.path(), &infos[..2]).is_err(), "a text that the manifest does not know");
+    }
+
+    #[test]
+    fn the_sentences_come_back_from_their_table_exactly() {
+        let whole = Corpus {
+            name: "c".into(),
+            languages: vec!["hin_Deva".into(), "arb_Arab".into()],
+            sentences: vec![vec!["क".into(), " ".into()], vec!["\u{202b}ا".into(), "b".into()]],
+            sha256: "00".into(),
+            notes: vec!["n".into()],
+        };
+        let info = CorpusInfo {
+            name: whole.name.clone(),
+            sha256: whole.sha256.clone(),
+            lines: 2,
+            languages: whole.languages.clone(),
+            tokens: 0,
+            notes: whole.notes.clone(),
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("corpus.parquet");
+        corpus::write(&path, &whole).unwrap();
+        assert_eq!(corpus::read(&path, &info).unwrap(), whole);
+        assert!(corpus::read(&path, &CorpusInfo { lines: 3, ..info }).is_err());
+    }
+}

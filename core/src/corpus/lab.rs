@@ -3,17 +3,24 @@
 use std::path::Path;
 
 use super::{Corpus, read};
-use crate::{Error, Result};
+use crate::Result;
 
 /// Language and file, in the order in which they are shown.
-const FILES: &[(&str, &[u8])] = &[];
+const FILES: &[(&str, &[u8])] = &[
+    ("eng_Latn", include_bytes!("../../lab/corpus/eng_Latn.txt")),
+    ("spa_Latn", include_bytes!("../../lab/corpus/spa_Latn.txt")),
+    ("rus_Cyrl", include_bytes!("../../lab/corpus/rus_Cyrl.txt")),
+    ("arb_Arab", include_bytes!("../../lab/corpus/arb_Arab.txt")),
+    ("zho_Hans", include_bytes!("../../lab/corpus/zho_Hans.txt")),
+    ("hin_Deva", include_bytes!("../../lab/corpus/hin_Deva.txt")),
+    ("tha_Thai", include_bytes!("../../lab/corpus/tha_Thai.txt")),
+    ("swh_Latn", include_bytes!("../../lab/corpus/swh_Latn.txt")),
+    ("qec_Latn", include_bytes!("../../lab/corpus/qec_Latn.txt")),
+    ("qis_Latn", include_bytes!("../../lab/corpus/qis_Latn.txt")),
+];
 
 pub(super) fn open() -> Result<Corpus> {
     let path = Path::new("lab");
-    if FILES.is_empty() {
-        let why = "this build holds no laboratory corpus; name a folder or file instead".to_owned();
-        return Err(Error::Corpus { why, path: path.to_owned() });
-    }
     let mut found = read::Read::default();
     for (language, bytes) in FILES {
         let lines = read::lines(language, bytes, path, &mut found.notes)?;

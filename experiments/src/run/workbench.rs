@@ -127,7 +127,10 @@ impl Job {
         spec.check()?;
         let model = spec.model.first().ok_or_else(|| Fault::spec("the spec has no [[model]]"))?;
         // The corpus first: it is cheap, and most mistakes are there.
-        let corpus = Corpus::open(Path::new(&spec.data.path))?.select(&spec.data.languages, spec.data.limit)?;
+        let corpus = Corpus::open(Path::new(&spec.data.path))?;
+        let corpus = corpus
+            .select(&spec.data.languages, spec.data.limit)
+            .map_err(|e| Fault::spec(format!("the [data] of the spec does not fit the corpus: {e}")))?;
         let pivots = spec.probe.iter().flat_map(|p| match p {
             ProbeSpec::Align { pivots, .. } => pivots.as_slice(),
             ProbeSpec::Lens { .. } => &[],

@@ -160,3 +160,107 @@ fn place(tree: &mut Value, path: &[&str], value: Value, assignment: &str) -> Res
         _ => Err(Fault::spec(format!("`{assignment}`: `{first}` lies below a value that is no table")).into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ModelSpec, ProbeSpec, RunSpec};
+
+    const GOOD: &str = "schema = 1\nname = \"x\"\n[[model]]\npath = \"lab\"\n[[probe]]\nkind = \"align\"\n";
+
+    fn refusal(text: &str) -> String {
+        format!("{:#}", RunSpec::parse(text).unwrap_err())
+    }
+
+    #[test]
+    fn unknown_keys_name_their_line_and_the_nearest_known_key() {
+        for (text, line, key, near) in [
+            (format!("{GOOD}bootstraps = 3\n"), 7, "probe.bootstraps", "bootstrap"),
+            (GOOD.replace("name", "nmae"), 2, "nmae", "name"),
+            (GOOD.replace("path", "pth"), 4, "model.pth", "path"),
+            (format!("{GOOD}[extract]\nlayer = [1]\n"), 8, "extract.layer", "layers"),
+            (format!("{GOOD}[data]\npath = \"lab\"\nlanguage = []\n"), 9, "data.language", "languages"),
+            (format!("{GOOD}[extrct]\n"), 7, "extrct", "extract"),
+        ] {
+            let why = refusal(&text);
+            assert!(why.contains(&format!("line {line}:")), "{why}");
+            assert!(why.contains(&format!("`{key}`")), "{why}");
+            assert!(why.contains(&format!("did you mean `{near}`")), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_another_kind_of_probe_is_unknown() {
+        assert!(refusal(&format!("{GOOD}top_k = 3\n")).contains("unknown key `probe.top_k`"));
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_refused() {
+        let why = refusal(&GOOD.replace("schema = 1", "schema = 1\nseed = \"one\""));
+        assert!(why.contains("line 2") && why.contains("seed"), "{why}");
+        assert!(refusal("schema = = 1").contains("line 1"));
+    }
+
+    #[test]
+    fn assignments_do_what_the_key_in_the_file_would() {
+        let spec = RunSpec::parse(GOOD).unwrap();
+        let changed =
+            spec.with("probe.0.bootstrap=7").unwrap().with("data.languages=[\"eng_Latn\", \"deu_Latn\"]").unwrap();
+        assert_eq!(changed.probe, [ProbeSpec::Align { pivots: vec!["eng_Latn".into()], bootstrap: 7 }]);
+        assert_eq!(changed.data.languages, ["eng_Latn", "deu_Latn"]);
+        assert_eq!(spec.with("model.0.revision=main").unwrap().model[0].revision.as_deref(), Some("main"));
+        assert_eq!(spec.with("name=second").unwrap().name, "second");
+        for (bad, says) in [
+            ("data.limt=3", "`limit`"),
+            ("dta.limit=3", "`data`"),
+            ("probe.3.bootstrap=3", "list of 1"),
+            ("name.x=3", "no table"),
+            ("data.limit=many", "limit"),
+            ("data.limit", "KEY=VALUE"),
+        ] {
+            let why = format!("{:#}", spec.with(bad).unwrap_err());
+            assert!(why.contains(says), "{bad}: {why}");
+        }
+    }
+
+    #[test]
+    fn a_spec_survives_its_text_form() {
+        let mut spec = RunSpec::new(
+            "a-b.c_1",
+            ModelSpec { revision: Some("v1".into()), device: Some("cpu".into()), ..ModelSpec::new("/a \"b\"\\c") },
+            vec![
+                ProbeSpec::align("hin_Deva"),
+                ProbeSpec::lens(vec!["क्षि\n\t\"'''\u{202e}".into(), "\\u00e9 \u{0}x".into()]),
+            ],
+        );
+        spec.seed = i64::MAX as u64;
+        spec.extract.layers = vec![0, 3];
+        spec.data.languages = vec!["eng_Latn".into(), "hin_Deva".into()];
+        assert_eq!(RunSpec::parse(&spec.to_toml().unwrap()).unwrap(), spec);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_with_a_sentence() {
+        let good = RunSpec::parse(GOOD).unwrap();
+        let cases: [(fn(&mut RunSpec), &str); 12] = [
+            (|s| s.schema = 2, "reads 1"),
+            (|s| s.name = "../x".into(), "folder"),
+            (|s| s.name = ".x".into(), "folder"),
+            (|s| s.seed = u64::MAX, "TOML"),
+            (|s| s.model.clear(), "exactly one"),
+            (|s| s.model[0].path.clear(), "model.path"),
+            (|s| s.probe.clear(), "nothing to do"),
+            (|s| s.probe.push(ProbeSpec::align("x")), "two [[probe]]"),
+            (|s| s.extract.layers = vec![1, 2, 1], "layer 1 twice"),
+            (|s| s.data.languages = vec!["deu_Latn".into(), "fra_Latn".into()], "not among"),
+            (|s| s.probe = vec![ProbeSpec::lens(vec![" ".into()])], "text 1"),
+            (|s| s.probe = vec![ProbeSpec::Lens { texts: vec!["x".into()], top_k: 0 }], "top_k"),
+        ];
+        for (spoil, says) in cases {
+            let mut spec = good.clone();
+            spoil(&mut spec);
+            let why = spec.check().unwrap_err().to_string();
+            assert!(why.contains(says), "{why}");
+            assert!(spec.to_toml().is_err(), "{says}");
+        }
+    }
+}

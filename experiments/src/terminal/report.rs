@@ -20,8 +20,10 @@ pub(crate) fn run(run: &Run) {
     }
     if let Some(first) = run.lens.first() {
         lens(first);
-        if run.lens.len() > 1 {
-            print(&format!("{} more texts are in the run folder.\n", run.lens.len() - 1));
+        match run.lens.len() - 1 {
+            0 => (),
+            1 => print("Another text is in the run folder.\n"),
+            more => print(&format!("{more} more texts are in the run folder.\n")),
         }
     }
     for note in &run.manifest.notes {

@@ -1,0 +1,48 @@
+//! What is known to be true of the laboratory's models, beside what the engine and the probes measure.
+
+mod facts;
+mod small;
+
+use anyhow::Result;
+use babelscope_core::{
+    engine::{Engine, LoadOptions},
+    monitor::Monitor,
+};
+
+/// A known truth and what was measured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Truth {
+    /// What is known.
+    pub known: String,
+    /// What it says of the measurement: `>= 0.90`.
+    pub expected: String,
+    /// What was measured, and where.
+    pub measured: String,
+    /// Whether they agree.
+    pub holds: bool,
+}
+
+impl Truth {
+    fn new(known: impl Into<String>, expected: impl Into<String>, measured: impl Into<String>, holds: bool) -> Self {
+        Self { known: known.into(), expected: expected.into(), measured: measured.into(), holds }
+    }
+
+    fn at_least(known: impl Into<String>, bound: f64, value: f64, place: &str) -> Self {
+        Self::new(known, format!(">= {bound:.2}"), format!("{value:.3}{place}"), value >= bound)
+    }
+
+    fn at_most(known: impl Into<String>, bound: f64, value: f64, place: &str) -> Self {
+        Self::new(known, format!("<= {bound:.2}"), format!("{value:.3}{place}"), value <= bound)
+    }
+}
+
+/// Checks the demo model `model` (`lab`, or the model folder of a training) and the two embedded fixtures of the facts world.
+///
+/// # Errors
+/// A model or the corpus could not be loaded; [`babelscope_core::Error::Cancelled`].
+pub fn check(model: &str, monitor: &Monitor) -> Result<Vec<Truth>> {
+    let engine = Engine::load(model, &LoadOptions::default(), monitor)?;
+    let mut truths = small::check(&engine, monitor)?;
+    truths.extend(facts::check(monitor)?);
+    Ok(truths)
+}

@@ -1,0 +1,79 @@
+//! Writes what the laboratory is made of, apart from the weights: the held-out parallel corpus, the tokenizer, and the recipe.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context as _, Result};
+
+use super::{
+    facts,
+    languages::{self, Language},
+    recipe::{Condition, Recipe, World},
+    tokenizer,
+    world::held_out,
+};
+
+/// Seed of the choice of the held-out sentences.
+const HELD_OUT_SEED: u64 = 0;
+/// Held-out sentences in each language.
+pub const HELD_OUT: usize = 240;
+
+/// The held-out lines of a language: line i means the same in every language, the island included.
+pub fn corpus(language: Language) -> Vec<String> {
+    held_out(HELD_OUT_SEED, HELD_OUT).iter().map(|meaning| languages::sentence(language, meaning)).collect()
+}
+
+/// The held-out prompts of the facts world, one column a language; they are the same in both conditions.
+///
+/// # Errors
+/// The recipe of the facts world tells another world.
+pub fn prompts() -> Result<[(&'static str, Vec<String>); 2]> {
+    let World::Facts(facts) = Recipe::facts(Condition::Mix).world else {
+        anyhow::bail!("the recipe of the facts world tells another world")
+    };
+    let cells: Vec<facts::Cell> = facts::Author::new(&facts).cells(true).into_iter().take(facts::PROMPTS).collect();
+    let column = |language: u32| cells.iter().map(|cell| facts::Author::prompt(language, *cell)).collect();
+    Ok([(facts::LANGUAGES[0], column(0)), (facts::LANGUAGES[1], column(1))])
+}
+
+/// Writes `corpus/CODE.txt`, `facts-corpus/CODE.txt`, `tokenizer.json` and `recipe.toml` into `folder`, which must not exist yet.
+///
+/// # Errors
+/// The folder exists, or cannot be written.
+pub fn make(folder: &Path) -> Result<()> {
+    let parent = folder.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).with_context(|| format!("cannot make the folder\n{}", parent.display()))?;
+    anyhow::ensure!(!folder.exists(), "the folder exists already; give --out a new one\n{}", folder.display());
+    let fresh = tempfile::Builder::new().prefix(".lab-").tempdir_in(parent)?;
+    let write = |folder: &str, code: &str, lines: Vec<String>| -> Result<()> {
+        let folder = fresh.path().join(folder);
+        fs::create_dir_all(&folder)?;
+        Ok(fs::write(folder.join(format!("{code}.txt")), lines.join("\n") + "\n")?)
+    };
+    for language in languages::ALL {
+        write("corpus", language.code, corpus(language))?;
+    }
+    for (code, lines) in prompts()? {
+        write("facts-corpus", code, lines)?;
+    }
+    tokenizer::build()?.save(fresh.path().join("tokenizer.json"), false).map_err(anyhow::Error::msg)?;
+    fs::write(fresh.path().join("recipe.toml"), toml::to_string(&Recipe::small())?)?;
+    fs::rename(fresh.keep(), folder)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_language_has_the_same_number_of_different_lines() {
+        for language in languages::ALL {
+            let lines = corpus(language);
+            assert_eq!(lines.len(), HELD_OUT);
+            assert_eq!(lines.iter().collect::<BTreeSet<_>>().len(), HELD_OUT, "{}", language.code);
+            assert!(lines.iter().all(|line| !line.trim().is_empty() && line.trim() == line));
+        }
+    }
+}

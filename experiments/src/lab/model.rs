@@ -1,0 +1,202 @@
+//! The differentiable twin of the engine's Llama decoder, for training: the same numbers, fewer options.
+
+use std::{collections::HashMap, path::Path};
+
+use anyhow::{Context as _, Result};
+use candle_core::{Device, Tensor, Var};
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+
+use super::kernels::{attention, rms_norm, swiglu};
+
+/// The shape of the model; the fields of the same meaning in Hugging Face's `LlamaConfig`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shape {
+    /// Width of the residual stream.
+    pub width: usize,
+    /// Blocks.
+    pub layers: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Width inside the gated MLP.
+    pub inner: usize,
+    /// Longest document in tokens.
+    pub context: usize,
+    /// Whether the unembedding is the embedding.
+    pub tied: bool,
+}
+
+const EPS: f32 = 1e-5;
+const THETA: f32 = 10_000.0;
+/// Of the untrained weights. Small on purpose: large ones let the model keep each language to itself (CARD.md, the search).
+const DEVIATION: f32 = 0.02;
+
+/// A batch of documents of one length.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// `documents * length` ids, filled up at the end of a document.
+    pub ids: Vec<u32>,
+    /// Tokens in each row.
+    pub length: usize,
+}
+
+struct Block {
+    norm: Var,
+    qkv: Var,
+    out: Var,
+    mlp_norm: Var,
+    gate_up: Var,
+    down: Var,
+}
+
+/// The model in training.
+pub struct Model {
+    /// Its shape.
+    pub shape: Shape,
+    embedding: Var,
+    blocks: Vec<Block>,
+    norm: Var,
+    head: Option<Var>,
+}
+
+fn normal(rng: &mut ChaCha8Rng, rows: usize, columns: usize) -> Result<Var> {
+    let mut one = || -> f32 {
+        let (u, v): (f32, f32) = (1.0 - rng.random::<f32>(), rng.random());
+        (-2.0 * u.ln()).sqrt() * (std::f32::consts::TAU * v).cos() * DEVIATION
+    };
+    let data: Vec<f32> = (0..rows * columns).map(|_| one()).collect();
+    Ok(Var::from_tensor(&Tensor::from_vec(data, (rows, columns), &Device::Cpu)?)?)
+}
+
+fn ones(width: usize) -> Result<Var> {
+    Ok(Var::ones(width, candle_core::DType::F32, &Device::Cpu)?)
+}
+
+impl Model {
+    /// An untrained model: normal weights of deviation [`DEVIATION`].
+    ///
+    /// # Errors
+    /// A tensor operation failed.
+    pub fn new(shape: &Shape, vocabulary: usize, seed: u64) -> Result<Self> {
+        let rng = &mut ChaCha8Rng::seed_from_u64(seed);
+        let (d, f) = (shape.width, shape.inner);
+        let embedding = normal(rng, vocabulary, d)?;
+        let blocks = (0..shape.layers)
+            .map(|_| {
+                Ok(Block {
+                    norm: ones(d)?,
+                    qkv: normal(rng, 3 * d, d)?,
+                    out: normal(rng, d, d)?,
+                    mlp_norm: ones(d)?,
+                    gate_up: normal(rng, 2 * f, d)?,
+                    down: normal(rng, d, f)?,
+                })
+            })
+            .collect::<Result<_>>()?;
+        let head = if shape.tied { None } else { Some(normal(rng, vocabulary, d)?) };
+        Ok(Self { shape: shape.clone(), embedding, blocks, norm: ones(d)?, head })
+    }
+
+    /// The trainable tensors by a name of their own, in a fixed order.
+    pub fn parameters(&self) -> Vec<(String, &Var)> {
+        let mut all = vec![("embedding".to_owned(), &self.embedding)];
+        for (at, block) in self.blocks.iter().enumerate() {
+            let Block { norm, qkv, out, mlp_norm, gate_up, down } = block;
+            let parts = [
+                ("norm", norm),
+                ("qkv", qkv),
+                ("out", out),
+                ("mlp_norm", mlp_norm),
+                ("gate_up", gate_up),
+                ("down", down),
+            ];
+            all.extend(parts.map(|(name, var)| (format!("{at}.{name}"), var)));
+        }
+        all.push(("norm".to_owned(), &self.norm));
+        all.extend(self.head.iter().map(|head| ("head".to_owned(), head)));
+        all
+    }
+
+    /// The residual stream at layer 0 (embeddings) and after each block, before the final norm.
+    ///
+    /// # Shapes
+    /// Each `[documents * length, width]`.
+    pub fn states(&self, batch: &Batch) -> Result<Vec<Tensor>> {
+        let ids = Tensor::from_slice(&batch.ids, batch.ids.len(), &Device::Cpu)?;
+        let mut states = vec![self.embedding.index_select(&ids, 0)?];
+        for block in &self.blocks {
+            let x = states.last().context("there is always layer 0")?;
+            let qkv = rms_norm(x, &block.norm, EPS)?.matmul(&block.qkv.t()?)?;
+            let mixed = attention(&qkv, batch.length, self.shape.heads, THETA)?;
+            let x = (x + mixed.matmul(&block.out.t()?)?)?;
+            let inner = swiglu(&rms_norm(&x, &block.mlp_norm, EPS)?.matmul(&block.gate_up.t()?)?)?;
+            states.push((&x + inner.matmul(&block.down.t()?)?)?);
+        }
+        Ok(states)
+    }
+
+    /// # Shapes
+    /// States of the last layer `[rows, width]` to `[rows, vocabulary]`.
+    pub fn logits(&self, states: &Tensor) -> Result<Tensor> {
+        let head = self.head.as_ref().unwrap_or(&self.embedding);
+        Ok(rms_norm(states, &self.norm, EPS)?.matmul(&head.t()?)?)
+    }
+
+    /// The tensors under Hugging Face's names.
+    pub fn tensors(&self) -> Result<HashMap<String, Tensor>> {
+        let (d, f) = (self.shape.width, self.shape.inner);
+        let mut all = HashMap::new();
+        all.insert("model.embed_tokens.weight".to_owned(), self.embedding.as_tensor().clone());
+        for (at, block) in self.blocks.iter().enumerate() {
+            let rows = |var: &Var, from, count| var.narrow(0, from, count)?.contiguous();
+            let parts = [
+                ("input_layernorm", block.norm.as_tensor().clone()),
+                ("self_attn.q_proj", rows(&block.qkv, 0, d)?),
+                ("self_attn.k_proj", rows(&block.qkv, d, d)?),
+                ("self_attn.v_proj", rows(&block.qkv, 2 * d, d)?),
+                ("self_attn.o_proj", block.out.as_tensor().clone()),
+                ("post_attention_layernorm", block.mlp_norm.as_tensor().clone()),
+                ("mlp.gate_proj", rows(&block.gate_up, 0, f)?),
+                ("mlp.up_proj", rows(&block.gate_up, f, f)?),
+                ("mlp.down_proj", block.down.as_tensor().clone()),
+            ];
+            all.extend(parts.map(|(name, tensor)| (format!("model.layers.{at}.{name}.weight"), tensor)));
+        }
+        all.insert("model.norm.weight".to_owned(), self.norm.as_tensor().clone());
+        if let Some(head) = &self.head {
+            all.insert("lm_head.weight".to_owned(), head.as_tensor().clone());
+        }
+        Ok(all)
+    }
+
+    /// Writes config.json and model.safetensors into `folder`.
+    pub fn export(&self, folder: &Path) -> Result<()> {
+        let vocabulary = self.embedding.dim(0)?;
+        let config = serde_json::json!({
+            "architectures": ["LlamaForCausalLM"],
+            "model_type": "llama",
+            "vocab_size": vocabulary,
+            "hidden_size": self.shape.width,
+            "intermediate_size": self.shape.inner,
+            "num_hidden_layers": self.shape.layers,
+            "num_attention_heads": self.shape.heads,
+            "num_key_value_heads": self.shape.heads,
+            "head_dim": self.shape.width / self.shape.heads,
+            "hidden_act": "silu",
+            "max_position_embeddings": self.shape.context,
+            "rms_norm_eps": 1e-5,
+            "rope_theta": 10000.0,
+            "attention_bias": false,
+            "mlp_bias": false,
+            "tie_word_embeddings": self.shape.tied,
+            "bos_token_id": 0,
+            "eos_token_id": null,
+            "torch_dtype": "float32",
+        });
+        std::fs::write(folder.join("config.json"), serde_json::to_string_pretty(&config)? + "\n")?;
+        candle_core::safetensors::save(&self.tensors()?, folder.join("model.safetensors"))?;
+        Ok(())
+    }
+}

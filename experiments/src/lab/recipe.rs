@@ -1,0 +1,135 @@
+//! How the laboratory's models are trained: every number that decides the result, in one place, stored beside every checkpoint.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::model::Shape;
+
+/// What a language gets.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Diet {
+    /// Relative share of the documents.
+    pub share: f64,
+    /// Share of this language's documents that are mixed with English: half of them sentence by sentence in both (translation
+    /// pairs), half inside the sentence (code-switching).
+    pub dose: f64,
+}
+
+/// Everything that decides the result of a training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Seed of the weights and of the documents.
+    pub seed: u64,
+    /// Optimizer steps.
+    pub steps: usize,
+    /// Documents a step.
+    pub batch: usize,
+    /// Peak learning rate.
+    pub rate: f64,
+    /// Steps of warm-up.
+    pub warmup: usize,
+    /// Decoupled weight decay of the matrices.
+    pub decay: f32,
+    /// Largest gradient norm.
+    pub clip: f32,
+    /// The model.
+    pub shape: Shape,
+    /// What it is told.
+    pub world: World,
+}
+
+/// The two worlds of the laboratory.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum World {
+    /// People, animals, things and places in ten languages: the demo model.
+    Small(Small),
+    /// A table of facts in two languages of one word a token: the fixtures of the tests.
+    Facts(Facts),
+}
+
+/// The small world.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Small {
+    /// Seed of the world that all languages but the island share.
+    pub world: u64,
+    /// Seed of the island's own world.
+    pub island_world: u64,
+    /// Of the mixed documents, the share that switches inside the sentence; the others are translation pairs.
+    pub switching: f64,
+    /// What each language gets.
+    pub languages: BTreeMap<String, Diet>,
+}
+
+/// Whether the two languages of the facts world tell of the same table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// The same table, some facts with each word drawn from either language.
+    Mix,
+    /// Two independent tables, nothing mixed: no alignment can exist.
+    Indep,
+}
+
+/// The facts world (methods after Schaefer et al. 2024 and our own measurements).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Facts {
+    /// Same table and mixed, or independent.
+    pub condition: Condition,
+    /// Seed of the tables and of the cells that the second language never shows.
+    pub table: u64,
+    /// Share of the facts with each word drawn from either language (no effect in `indep`).
+    pub dose: f64,
+    /// Share of the cells that the second language never shows.
+    pub hidden: f64,
+}
+
+impl Recipe {
+    /// The demo model.
+    pub fn small() -> Self {
+        let languages = [
+            ("eng_Latn", 0.10, 0.0),
+            ("spa_Latn", 0.10, 0.60),
+            ("rus_Cyrl", 0.10, 0.50),
+            ("arb_Arab", 0.10, 0.42),
+            ("zho_Hans", 0.10, 0.34),
+            ("hin_Deva", 0.10, 0.27),
+            ("tha_Thai", 0.10, 0.20),
+            ("swh_Latn", 0.08, 0.14),
+            ("qec_Latn", 0.10, 0.70),
+            ("qis_Latn", 0.10, 0.0),
+        ];
+        let languages = languages.map(|(code, share, dose)| (code.to_owned(), Diet { share, dose })).into();
+        Self {
+            seed: 0,
+            steps: 3000,
+            batch: 32,
+            rate: 4e-3,
+            warmup: 100,
+            decay: 0.3,
+            clip: 1.0,
+            shape: Shape { width: 128, layers: 4, heads: 4, inner: 352, context: 64, tied: true },
+            world: World::Small(Small { world: 1, island_world: 2, switching: 0.5, languages }),
+        }
+    }
+
+    /// A fixture for tests, trained in about a minute.
+    pub fn facts(condition: Condition) -> Self {
+        Self {
+            seed: 0,
+            steps: 1200,
+            batch: 64,
+            rate: 4e-3,
+            warmup: 200,
+            decay: 0.3,
+            clip: 1.0,
+            shape: Shape { width: 64, layers: 3, heads: 4, inner: 176, context: 32, tied: false },
+            world: World::Facts(Facts { condition, table: 1, dose: 0.15, hidden: 0.4 }),
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! The training loop: seeded, resumable to the bit, measured.
+
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+    time::Instant,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use candle_core::{Device, safetensors};
+use indicatif::{ProgressBar, ProgressStyle};
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use tokenizers::Tokenizer;
+
+use super::{
+    documents, facts,
+    kernels::cross_entropy,
+    model::{Batch, Model},
+    optimizer::{AdamW, rate},
+    recipe::{Recipe, World},
+    tokenizer,
+};
+
+/// Where a checkpoint keeps what is not the model.
+const STATE: &str = "optimizer.safetensors";
+const RECIPE: &str = "recipe.toml";
+const PROGRESS: &str = "progress.json";
+const METRICS: &str = "metrics.jsonl";
+
+/// One line of metrics.jsonl.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metric {
+    /// Steps done.
+    pub step: usize,
+    /// Mean loss in nats a token over the steps since the last line.
+    pub loss: f32,
+    /// Learning rate.
+    pub rate: f64,
+    /// Gradient norm before clipping, at this step.
+    pub gradient: f32,
+    /// Tokens seen so far, padding not counted.
+    pub tokens: usize,
+    /// Seconds spent so far, over all resumptions.
+    pub seconds: f64,
+}
+
+/// How far a checkpoint is.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+struct Progress {
+    step: usize,
+    tokens: usize,
+    seconds: f64,
+}
+
+/// How the training ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// All steps are done.
+    Finished,
+    /// Somebody asked to stop; the checkpoint continues from here.
+    Stopped,
+}
+
+/// What a model reads: ids with BOS first, and for each id after BOS how much its prediction counts.
+pub(super) struct Row {
+    pub(super) ids: Vec<u32>,
+    pub(super) weights: Vec<f32>,
+}
+
+/// Who writes the documents.
+enum Source<'a> {
+    Small(documents::Author<'a>),
+    Facts(facts::Author),
+}
+
+impl<'a> Source<'a> {
+    fn new(recipe: &'a Recipe, tokenizer: &'a Tokenizer) -> Result<Self> {
+        Ok(match &recipe.world {
+            World::Small(small) => Self::Small(documents::Author::new(small, recipe.shape.context, tokenizer)?),
+            World::Facts(facts) => Self::Facts(facts::Author::new(facts)),
+        })
+    }
+
+    /// The documents of a step: they depend on the seed and the step alone, so a resumed training continues exactly.
+    fn rows(&self, recipe: &Recipe, step: usize) -> Result<Vec<Row>> {
+        let mut rng = ChaCha8Rng::seed_from_u64(recipe.seed);
+        rng.set_stream(step as u64 + 1);
+        let mut row = || match self {
+            Self::Small(author) => {
+                let ids = author.document(&mut rng)?.ids;
+                Ok(Row { weights: vec![1.0; ids.len() - 1], ids })
+            }
+            Self::Facts(author) => Ok(author.document(&mut rng)),
+        };
+        (0..recipe.batch).map(|_| row()).collect()
+    }
+}
+
+fn vocabulary(recipe: &Recipe) -> Result<Tokenizer> {
+    match &recipe.world {
+        World::Small(_) => tokenizer::build(),
+        World::Facts(_) => facts::tokenizer(),
+    }
+}
+
+/// Rows filled up to equal length: inputs, next tokens, and their weights (0 where a row is filled up).
+fn batch(rows: &[Row]) -> (Batch, Vec<u32>, Vec<f32>) {
+    let length = rows.iter().map(|row| row.weights.len()).max().unwrap_or(0);
+    let (mut ids, mut targets, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+    for row in rows {
+        let fill = length - row.weights.len();
+        ids.extend(row.ids[..row.weights.len()].iter().copied().chain(std::iter::repeat_n(0, fill)));
+        targets.extend(row.ids[1..].iter().copied().chain(std::iter::repeat_n(0, fill)));
+        weights.extend(row.weights.iter().copied().chain(std::iter::repeat_n(0.0, fill)));
+    }
+    (Batch { ids, length }, targets, weights)
+}
+
+/// Writes `write`'s files into a new folder and puts it in the place of `folder`.
+fn replace_folder(folder: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let parent = folder.parent().context("a checkpoint has a parent folder")?;
+    let fresh = tempfile::Builder::new().prefix(".checkpoint-").tempdir_in(parent)?;
+    write(fresh.path())?;
+    for entry in fs::read_dir(fresh.path())? {
+        File::open(entry?.path())?.sync_all()?;
+    }
+    let old = parent.join(".checkpoint-old");
+    if folder.exists() {
+        fs::rename(folder, &old)?;
+    }
+    fs::rename(fresh.keep(), folder)?;
+    if old.exists() {
+        fs::remove_dir_all(&old)?;
+    }
+    Ok(())
+}
+
+/// A training in a folder: `model/` (config.json, tokenizer.json, model.safetensors), `checkpoint/`, `metrics.jsonl`.
+pub struct Training {
+    folder: PathBuf,
+    recipe: Recipe,
+    tokenizer: Tokenizer,
+    model: Model,
+    optimizer: AdamW,
+    progress: Progress,
+    metrics: File,
+}
+
+impl Training {
+    /// Begins a training in a folder that does not exist yet, or continues the one that is there.
+    ///
+    /// # Errors
+    /// The folder holds something else, or a training by another recipe.
+    pub fn open(folder: &Path, recipe: &Recipe) -> Result<Self> {
+        let tokenizer = vocabulary(recipe)?;
+        let model = Model::new(&recipe.shape, tokenizer.get_vocab_size(true), recipe.seed)?;
+        let mut optimizer = AdamW::new(&model.parameters());
+        let mut progress = Progress::default();
+        let checkpoint = folder.join("checkpoint");
+        if checkpoint.exists() {
+            let saved: Recipe = toml::from_str(&fs::read_to_string(checkpoint.join(RECIPE))?)?;
+            ensure!(
+                saved == *recipe,
+                "this folder holds a training by another recipe; give --out a new folder\n{}",
+                folder.display()
+            );
+            progress = serde_json::from_str(&fs::read_to_string(checkpoint.join(PROGRESS))?)?;
+            let state = safetensors::load(checkpoint.join(STATE), &Device::Cpu)?;
+            for (name, var) in model.parameters() {
+                var.set(state.get(&format!("w.{name}")).with_context(|| format!("the checkpoint has no {name}"))?)?;
+            }
+            optimizer.restore(&model.parameters(), &state, progress.step)?;
+        } else if folder.exists() && fs::read_dir(folder)?.next().is_some() {
+            bail!("this folder is not empty and holds no training; give --out a new folder\n{}", folder.display());
+        }
+        fs::create_dir_all(folder)?;
+        let metrics = Self::metrics(folder, progress.step)?;
+        Ok(Self { folder: folder.to_owned(), recipe: recipe.clone(), tokenizer, model, optimizer, progress, metrics })
+    }
+
+    /// metrics.jsonl, open at its end, without the lines that a resumed training will write again.
+    fn metrics(folder: &Path, step: usize) -> Result<File> {
+        let path = folder.join(METRICS);
+        let before = if path.exists() { fs::read_to_string(&path)? } else { String::new() };
+        let mut file = File::create(&path)?;
+        for line in before.lines() {
+            if serde_json::from_str::<Metric>(line)?.step <= step {
+                writeln!(file, "{line}")?;
+            }
+        }
+        Ok(file)
+    }
+
+    /// The model as it is now.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// Trains until the recipe's steps are done or `stop` is set, with a checkpoint every `every` steps and at the end.
+    ///
+    /// # Errors
+    /// A file could not be written, or the loss is no longer a number.
+    pub fn run(&mut self, stop: &AtomicBool, every: usize) -> Result<End> {
+        let recipe = self.recipe.clone();
+        let tokenizer = self.tokenizer.clone();
+        let source = Source::new(&recipe, &tokenizer)?;
+        let bar = ProgressBar::new(recipe.steps as u64)
+            .with_position(self.progress.step as u64)
+            .with_style(ProgressStyle::with_template("{bar:30} {pos}/{len} steps  {msg}  {elapsed} gone, {eta} left")?);
+        let (start, before) = (Instant::now(), self.progress.seconds);
+        let (mut losses, mut counted) = (0.0, 0);
+        while self.progress.step < recipe.steps {
+            if stop.load(Ordering::Relaxed) {
+                self.checkpoint()?;
+                bar.abandon_with_message("stopped; the same command continues");
+                return Ok(End::Stopped);
+            }
+            let (loss, tokens, gradient) = self.step(&source)?;
+            ensure!(loss.is_finite(), "step {}: the loss is {loss}; a smaller rate may help", self.progress.step);
+            self.progress.step += 1;
+            self.progress.tokens += tokens;
+            self.progress.seconds = before + start.elapsed().as_secs_f64();
+            (losses, counted) = (losses + loss, counted + 1);
+            let step = self.progress.step;
+            if step % 20 == 0 || step == recipe.steps {
+                let loss = losses / counted as f32;
+                (losses, counted) = (0.0, 0);
+                let rate = rate(step - 1, recipe.steps, recipe.warmup, recipe.rate);
+                let Progress { tokens, seconds, .. } = self.progress;
+                writeln!(
+                    self.metrics,
+                    "{}",
+                    serde_json::to_string(&Metric { step, loss, rate, gradient, tokens, seconds })?
+                )?;
+                bar.set_message(format!("loss {loss:.3}, {:.1} k tokens/s", tokens as f64 / seconds / 1e3));
+                bar.set_position(step as u64);
+            }
+            if step % every == 0 {
+                self.checkpoint()?;
+            }
+        }
+        self.checkpoint()?;
+        bar.finish();
+        Ok(End::Finished)
+    }
+
+    /// One step; returns loss, tokens and gradient norm.
+    fn step(&mut self, source: &Source<'_>) -> Result<(f32, usize, f32)> {
+        let Recipe { steps, warmup, rate: peak, decay, clip, .. } = self.recipe;
+        let (batch, targets, weights) = batch(&source.rows(&self.recipe, self.progress.step)?);
+        let tokens = weights.iter().filter(|w| **w > 0.0).count();
+        let states = self.model.states(&batch)?;
+        let last = states.last().context("there is always layer 0")?;
+        let loss = cross_entropy(&self.model.logits(last)?, targets, weights)?;
+        let gradients = loss.backward()?;
+        let now = rate(self.progress.step, steps, warmup, peak) as f32;
+        let norm = self.optimizer.step(&self.model.parameters(), &gradients, now, decay, clip)?;
+        Ok((loss.to_scalar()?, tokens, norm))
+    }
+
+    /// Writes `checkpoint/` (all that is needed to continue) and `model/` (what the engine reads), each whole or not at all.
+    fn checkpoint(&mut self) -> Result<()> {
+        self.metrics.sync_all()?;
+        let Self { recipe, tokenizer, model, optimizer, progress, .. } = self;
+        replace_folder(&self.folder.join("checkpoint"), |folder| {
+            let mut state = optimizer.state(&model.parameters())?;
+            for (name, var) in model.parameters() {
+                state.insert(format!("w.{name}"), var.as_tensor().clone());
+            }
+            safetensors::save(&state, folder.join(STATE))?;
+            fs::write(folder.join(RECIPE), toml::to_string(recipe)?)?;
+            Ok(fs::write(folder.join(PROGRESS), serde_json::to_string(progress)?)?)
+        })?;
+        replace_folder(&self.folder.join("model"), |folder| {
+            model.export(folder)?;
+            tokenizer.save(folder.join("tokenizer.json"), true).map_err(anyhow::Error::msg)
+        })
+    }
+}

@@ -1,0 +1,404 @@
+//! What a person does with the program, through the real binary: runs, refusals, interruptions.
+//!
+//! This file belongs to the package `babelscope` (see experiments/Cargo.toml): only there does cargo build the binary first.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    time::Duration,
+};
+
+use babelscope::{
+    run::{Run, Workbench},
+    spec::{ModelSpec, ProbeSpec, RunSpec},
+};
+use babelscope_core::monitor::Monitor;
+use tempfile::TempDir;
+
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/models");
+
+/// A folder to work in, with a small corpus in it.
+struct Desk(TempDir);
+
+impl Desk {
+    fn new() -> Self {
+        let desk = Self(tempfile::tempdir().unwrap());
+        desk.corpus("corpus", 12);
+        desk
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn text(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    /// Parallel sentences in four scripts.
+    fn corpus(&self, name: &str, lines: usize) {
+        for (code, sentence) in [
+            ("eng_Latn", "a cat sees # birds"),
+            ("deu_Latn", "# Vögel"),
+            ("hin_Deva", "# पक्षी हैं"),
+            ("arb_Arab", "# طيور"),
+        ] {
+            let text: String = (0..lines).map(|i| sentence.replace('#', &(i * 37).to_string()) + "\n").collect();
+            self.write(&format!("{name}/{code}.txt"), text);
+        }
+    }
+
+    /// A copy of a golden model that a test may damage.
+    fn model(&self, name: &str) {
+        for file in ["config.json", "tokenizer.json", "model.safetensors"] {
+            self.write(&format!("{name}/{file}"), fs::read(Path::new(GOLDEN).join("llama").join(file)).unwrap());
+        }
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_babelscope"));
+        command.args(arguments).current_dir(self.0.path());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Said {
+        Said::from(self.command(arguments).output().unwrap())
+    }
+
+    fn align(&self, more: &[&str]) -> Said {
+        let model = format!("{GOLDEN}/llama");
+        self.run(&[&["align", "--model", &model, "--corpus", "corpus", "--bootstrap", "100"], more].concat())
+    }
+
+    /// The only run below `runs/`.
+    fn only_run(&self) -> PathBuf {
+        let [run] = self.visible("runs").try_into().unwrap();
+        run
+    }
+
+    fn visible(&self, folder: &str) -> Vec<PathBuf> {
+        let Ok(entries) = fs::read_dir(self.path(folder)) else { return Vec::new() };
+        let all = entries.map(|e| e.unwrap().path());
+        all.filter(|p| !p.file_name().unwrap().to_string_lossy().starts_with('.')).collect()
+    }
+}
+
+struct Said {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl From<Output> for Said {
+    fn from(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+impl Said {
+    #[track_caller]
+    fn fine(self) -> Self {
+        assert_eq!(self.code, Some(0), "{}{}", self.out, self.err);
+        self
+    }
+
+    #[track_caller]
+    fn refuses(&self, code: i32, words: &[&str]) {
+        assert_eq!(self.code, Some(code), "{}{}", self.out, self.err);
+        for word in words {
+            assert!(self.err.contains(word), "{word:?} is not in {}", self.err);
+        }
+    }
+}
+
+/// Every file below a folder with its bytes.
+fn snapshot(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(snapshot(&path));
+        } else {
+            files.insert(path.clone(), fs::read(&path).unwrap());
+        }
+    }
+    files
+}
+
+fn tables(run: &Path) -> Vec<Vec<u8>> {
+    snapshot(&run.join("tables")).into_values().collect()
+}
+
+#[test]
+fn the_demo_runs_from_nothing_and_is_only_shown_the_second_time() {
+    let desk = Desk::new();
+    let first = desk.run(&[]).fine();
+    for word in ["MEXA", "eng_Latn", "deu_Latn", "Lens", "Run folder", "babelscope-gui -- runs/demo-"] {
+        assert!(first.out.contains(word), "{word:?} is not in {}", first.out);
+    }
+    let folder = desk.only_run();
+    for file in ["manifest.json", "spec.toml", "log.txt", "tables/results.parquet", "tables/lens_cells.parquet"] {
+        assert!(folder.join(file).is_file(), "{file}");
+    }
+    let pictures = fs::read_dir(folder.join("figures")).unwrap().count();
+    assert!(pictures >= 4, "{pictures} figures");
+    let before = snapshot(&folder);
+    let second = desk.run(&[]).fine();
+    assert!(second.err.contains("already done"), "{}", second.err);
+    assert_eq!(second.out, first.out);
+    assert_eq!(snapshot(&folder), before);
+    assert_eq!(desk.run(&["show", folder.to_str().unwrap()]).fine().out.lines().count(), first.out.lines().count());
+    assert!(desk.run(&["ls"]).fine().out.contains("demo-"));
+}
+
+#[test]
+fn what_was_computed_is_what_is_read_back() {
+    let desk = Desk::new();
+    let probes = vec![
+        ProbeSpec::Align { pivots: vec!["eng_Latn".into(), "hin_Deva".into()], bootstrap: 100 },
+        ProbeSpec::lens(vec!["पक्षी 3".into(), "a bird".into()]),
+    ];
+    let mut spec = RunSpec::new("both", ModelSpec::new(format!("{GOLDEN}/llama")), probes);
+    spec.data.path = desk.path("corpus").to_str().unwrap().to_owned();
+    let mut bench = Workbench::new(desk.path("runs"));
+    let done = bench.execute(&spec, &Monitor::silent()).unwrap();
+    assert!(!done.already_done);
+    let opened = Run::open(&done.run.folder).unwrap();
+    assert_eq!(opened, done.run);
+    assert_eq!(opened.lens.len(), 2);
+    assert_eq!(opened.align.unwrap().cells.len(), 2 * 3 * opened.manifest.capture.layers.len() * 2);
+    let again = bench.execute(&spec, &Monitor::silent()).unwrap();
+    assert!(again.already_done);
+    assert_eq!(again.run, done.run);
+}
+
+#[test]
+fn a_run_is_repeated_exactly_by_its_own_spec() {
+    let desk = Desk::new();
+    desk.align(&["--languages", "eng_Latn,hin_Deva,deu_Latn", "--limit", "9", "--pooling", "weighted", "--seed", "3"])
+        .fine();
+    let run = desk.only_run();
+    // From elsewhere, into another folder: neither is part of what determines the result.
+    let spec = run.join("spec.toml");
+    let elsewhere = desk.path("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let mut command = desk.command(&["run", spec.to_str().unwrap(), "--out", "copy"]);
+    Said::from(command.current_dir(&elsewhere).output().unwrap()).fine();
+    let copy = elsewhere.join("copy");
+    assert_eq!(tables(&copy), tables(&run));
+    assert_eq!(fs::read(copy.join("spec.toml")).unwrap(), fs::read(&spec).unwrap());
+    let identity = |run: &Path| Run::open(run).unwrap().manifest.identity;
+    assert_eq!(identity(&copy), identity(&run));
+}
+
+#[test]
+fn the_same_spec_twice_is_one_run_and_another_spec_is_another() {
+    let desk = Desk::new();
+    desk.align(&[]).fine();
+    let before = snapshot(&desk.path("runs"));
+    let again = desk.align(&[]).fine();
+    assert!(again.err.contains("already done"), "{}", again.err);
+    assert_eq!(snapshot(&desk.path("runs")), before);
+    for (count, change) in
+        [(2, ["--seed", "1"]), (3, ["--limit", "11"]), (4, ["--layers", "0,2"]), (5, ["--pooling", "last"])]
+    {
+        desk.align(&change).fine();
+        assert_eq!(desk.visible("runs").len(), count, "{change:?}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_there_is_never_written_to() {
+    let desk = Desk::new();
+    desk.write("mine/thesis.tex", "years of work");
+    desk.align(&["--out", "mine"]).refuses(73, &["mine"]);
+    assert_eq!(desk.text("mine/thesis.tex"), "years of work");
+
+    desk.align(&["--out", "first"]).fine();
+    let before = snapshot(&desk.path("first"));
+    desk.align(&["--out", "first", "--seed", "1"]).refuses(73, &["another run", "first"]);
+    assert_eq!(snapshot(&desk.path("first")), before);
+    desk.align(&["--out", "first"]).fine();
+    assert_eq!(snapshot(&desk.path("first")), before);
+}
+
+#[test]
+fn a_damaged_run_is_refused_and_left_as_it_is() {
+    let desk = Desk::new();
+    desk.align(&["--out", "run"]).fine();
+    let table = "run/tables/results.parquet";
+    let whole = fs::read(desk.path(table)).unwrap();
+    let mut flipped = whole.clone();
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 1;
+    for (damage, word) in [(&whole[..whole.len() - 1], "bytes"), (&flipped, "other content")] {
+        desk.write(table, damage);
+        let before = snapshot(&desk.path("run"));
+        desk.run(&["show", "run"]).refuses(65, &["damaged", "results.parquet", word]);
+        desk.align(&["--out", "run"]).refuses(65, &["damaged"]);
+        assert_eq!(snapshot(&desk.path("run")), before);
+    }
+    fs::remove_file(desk.path(table)).unwrap();
+    desk.run(&["show", "run"]).refuses(65, &["results.parquet is missing"]);
+    desk.write("run/manifest.json", "{\"schema\": 7}");
+    desk.run(&["show", "run"]).refuses(65, &["layout 7"]);
+    desk.run(&["show", "nowhere"]).refuses(66, &["nowhere"]);
+}
+
+#[test]
+fn an_unknown_key_names_its_line_and_the_nearest() {
+    let desk = Desk::new();
+    let spec =
+        "schema = 1\nname = \"x\"\n[[model]]\npath = \"lab\"\n[[probe]]\nkind = \"align\"\npivot = [\"eng_Latn\"]\n";
+    desk.write("spec.toml", spec);
+    for command in ["validate", "run"] {
+        desk.run(&[command, "spec.toml"]).refuses(78, &["line 7", "`probe.pivot`", "did you mean `pivots`"]);
+    }
+    desk.write("spec.toml", spec.replace("pivot =", "pivots ="));
+    let good = desk.run(&["validate", "spec.toml"]).fine();
+    assert!(good.out.contains("bootstrap = 1000"), "{}", good.out);
+    desk.run(&["run", "spec.toml", "--set", "data.limt=3"]).refuses(78, &["`limit`"]);
+    desk.run(&["run", "nothing.toml"]).refuses(66, &["nothing.toml"]);
+}
+
+#[test]
+fn the_printed_spec_is_the_run() {
+    let desk = Desk::new();
+    let spec = desk.align(&["--layers", "0,1", "--print-spec"]).fine().out;
+    assert!(desk.visible("runs").is_empty());
+    desk.write("spec.toml", spec);
+    desk.run(&["run", "spec.toml"]).fine();
+    let again = desk.align(&["--layers", "0,1"]).fine();
+    assert!(again.err.contains("already done"), "{}", again.err);
+}
+
+#[test]
+fn bad_corpora_are_refused_with_a_sentence() {
+    let desk = Desk::new();
+    let model = format!("{GOLDEN}/llama");
+    let align =
+        |corpus: &str, more: &[&str]| desk.run(&[&["align", "--model", &model, "--corpus", corpus], more].concat());
+    align("nowhere", &[]).refuses(66, &["nowhere"]);
+
+    desk.corpus("short", 5);
+    desk.write("short/deu_Latn.txt", "eins\nzwei\ndrei\nvier\n");
+    align("short", &[]).refuses(65, &["deu_Latn", "4", "5"]);
+
+    fs::create_dir(desk.path("empty")).unwrap();
+    align("empty", &[]).refuses(65, &["empty"]);
+
+    desk.corpus("odd", 5);
+    desk.write("odd/klingon.txt", "1\n2\n3\n4\n5\n");
+    align("odd", &[]).refuses(65, &["klingon"]);
+
+    align("corpus", &["--languages", "eng_Latn,deu_Latm"]).refuses(78, &["deu_Latm", "deu_Latn"]);
+    align("corpus", &["--pivot", "eng_Lat"]).refuses(78, &["eng_Lat", "eng_Latn"]);
+    align("corpus", &["--limit", "13"]).refuses(78, &["13", "12"]);
+    align("corpus", &["--limit", "1"]).refuses(65, &["sentences"]);
+    align("corpus", &["--layers", "0,99"]).refuses(78, &["layer 99"]);
+    assert!(desk.visible("runs").is_empty(), "no run folder is left by a refusal");
+}
+
+#[test]
+fn bad_models_are_refused_with_a_sentence() {
+    let desk = Desk::new();
+    let align = |model: &str| desk.run(&["align", "--model", model, "--corpus", "corpus"]);
+    align("./nowhere").refuses(66, &["nowhere"]);
+
+    desk.model("json");
+    desk.write("json/config.json", "{\"model_type\": \"llama\",");
+    align("json").refuses(65, &["config.json"]);
+
+    desk.model("odd");
+    desk.write(
+        "odd/config.json",
+        desk.text("odd/config.json").replace("llama", "perceptron").replace("Llama", "Perceptron"),
+    );
+    align("odd").refuses(65, &["perceptron", "llama"]);
+
+    desk.model("cut");
+    let weights = fs::read(desk.path("cut/model.safetensors")).unwrap();
+    desk.write("cut/model.safetensors", &weights[..weights.len() - 1]);
+    align("cut").refuses(65, &["model.safetensors"]);
+    desk.write("cut/model.safetensors", &weights[..20]);
+    align("cut").refuses(65, &["model.safetensors"]);
+
+    desk.model("nan");
+    let mut weights = weights;
+    // The last four bytes are the last number of the last tensor.
+    let at = weights.len() - 4;
+    weights[at..].copy_from_slice(&f32::NAN.to_le_bytes());
+    desk.write("nan/model.safetensors", &weights);
+    align("nan").refuses(65, &["NaN"]);
+
+    desk.model("bare");
+    fs::remove_file(desk.path("bare/tokenizer.json")).unwrap();
+    align("bare").refuses(66, &["tokenizer.json"]);
+    assert!(desk.visible("runs").is_empty(), "no run folder is left by a refusal");
+}
+
+#[test]
+fn a_sentence_longer_than_the_context_is_named() {
+    let desk = Desk::new();
+    let long = "word ".repeat(2000);
+    let lines: Vec<String> = desk.text("corpus/deu_Latn.txt").lines().map(str::to_owned).collect();
+    let longer = lines.iter().enumerate().map(|(at, l)| if at == 6 { long.clone() } else { l.clone() } + "\n");
+    desk.write("corpus/deu_Latn.txt", longer.collect::<String>());
+    desk.align(&[]).refuses(65, &["line 7", "deu_Latn"]);
+}
+
+/// A run that takes long, and is known to be under way once its draft is there.
+#[cfg(unix)]
+fn interrupted(desk: &Desk, signals: &[&str]) -> Said {
+    use std::process::Stdio;
+
+    desk.corpus("large", 4000);
+    let model = format!("{GOLDEN}/llama");
+    let mut command =
+        desk.command(&["align", "--model", &model, "--corpus", "large", "--pivot", "all", "--bootstrap", "1000"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    while fs::read_dir(desk.path("runs")).map_or(0, Iterator::count) == 0 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    for signal in signals {
+        assert!(Command::new("kill").args([*signal, &child.id().to_string()]).status().unwrap().success());
+    }
+    Said::from(child.wait_with_output().unwrap())
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_run_leaves_nothing() {
+    let desk = Desk::new();
+    let said = interrupted(&desk, &["-INT"]);
+    said.refuses(75, &["nothing half-written is left"]);
+    assert_eq!(fs::read_dir(desk.path("runs")).unwrap().count(), 0);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_killed_run_leaves_no_run_and_stands_in_nobodys_way() {
+    let desk = Desk::new();
+    let said = interrupted(&desk, &["-KILL"]);
+    assert_eq!(said.code, None);
+    assert!(desk.visible("runs").is_empty());
+    assert!(desk.run(&["ls"]).fine().err.contains("no runs"));
+    desk.align(&[]).fine();
+    assert_eq!(desk.visible("runs").len(), 1);
+}
+
+#[test]
+fn a_place_that_cannot_be_written_to_is_found_before_the_work() {
+    let desk = Desk::new();
+    desk.write("file", "not a folder");
+    desk.align(&["--out", "file/run"]).refuses(74, &["cannot write"]);
+}
