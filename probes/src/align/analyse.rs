@@ -7,7 +7,7 @@ use babelscope_core::{
     plan::{Plan, Reduce},
 };
 
-use super::{AlignCell, AlignParams, AlignReport, LanguageStates, align, align_some};
+use super::{AlignCell, AlignParams, AlignReport, Draws, LanguageStates, align, align_some};
 use crate::{Error, Result};
 
 /// What of each sentence is compared.
@@ -39,6 +39,8 @@ pub fn analyse(
     if corpus.languages.len() < 2 {
         return refuse(format!("the corpus {} has one language; alignment needs at least 2", corpus.name));
     }
+    // Before the model runs, as it would be refused after.
+    Draws::new(corpus.len(), params.bootstrap, params.seed)?;
     if extraction.reduce == Reduce::All {
         return refuse(
             "every token was asked for; alignment needs one vector a sentence: mean, weighted or last".into(),
