@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use babelscope_core::lang::Direction;
 use unicode_bidi::{BidiClass, BidiInfo, Level, bidi_class};
+use unicode_script::{Script, UnicodeScript as _};
 use unicode_segmentation::UnicodeSegmentation as _;
 
 /// One section of a line, in the order of the screen from left to right.
@@ -65,6 +66,23 @@ fn mirror(c: char) -> char {
             _ => None,
         })
         .unwrap_or(c)
+}
+
+/// Whether the shaper guesses right to left from this character: the scripts of `Bidi_Class` R and AL.
+fn turns(c: char) -> bool {
+    matches!(
+        c.script(),
+        Script::Arabic
+            | Script::Hebrew
+            | Script::Syriac
+            | Script::Thaana
+            | Script::Nko
+            | Script::Adlam
+            | Script::Samaritan
+            | Script::Mandaic
+            | Script::Mende_Kikakui
+            | Script::Hanifi_Rohingya
+    ) || matches!(bidi_class(c), BidiClass::R | BidiClass::AL)
 }
 
 /// The text on one line: line breaks, tabs and other controls as signs that can be seen.
@@ -125,8 +143,9 @@ fn cut(part: &str, offset: usize, rtl: bool) -> Vec<Stretch> {
     for (at, grapheme) in part.grapheme_indices(true) {
         let range = offset + at..offset + at + grapheme.len();
         let letter = grapheme.chars().next().is_some_and(|c| matches!(bidi_class(c), BidiClass::R | BidiClass::AL));
-        // Right-to-left letters in a left-to-right run (an override) are shown one by one: the shaper would turn a word of them.
-        let joins = letter == rtl;
+        // In a left-to-right run nothing may stand in one stretch that the shaper would turn: letters under an override, and
+        // digits such as ۱۲۳, whose script is Arabic though they are read from left to right.
+        let joins = if rtl { letter } else { !grapheme.chars().any(turns) };
         match out.last_mut() {
             Some(last) if open && joins => {
                 last.text.push_str(grapheme);
@@ -134,7 +153,7 @@ fn cut(part: &str, offset: usize, rtl: bool) -> Vec<Stretch> {
             }
             _ => {
                 let text = if rtl && !letter { grapheme.chars().map(mirror).collect() } else { grapheme.to_owned() };
-                out.push(Stretch { text, range, turned: letter });
+                out.push(Stretch { text, range, turned: rtl && letter });
             }
         }
         open = joins;
@@ -187,6 +206,12 @@ mod tests {
     fn equal_formats_never_turn_digits() {
         let shown: Vec<String> = visual_order("عام 2024", Direction::Rtl).into_iter().map(|s| s.text).collect();
         assert_eq!(shown, ["2024", " ", "عام"]);
+    }
+
+    #[test]
+    fn digits_of_a_right_to_left_script_are_never_turned() {
+        let shown: Vec<String> = visual_order("سال ۱۲۳", Direction::Rtl).into_iter().map(|s| s.text).collect();
+        assert_eq!(shown, ["۱", "۲", "۳", " ", "سال"]);
     }
 
     #[test]

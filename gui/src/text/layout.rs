@@ -8,7 +8,7 @@ use babelscope::fonts::{FACES, of_script};
 use parley::fontique::{Blob, Collection, CollectionOptions, FontInfoOverride, SourceCache};
 use parley::{
     Alignment, AlignmentOptions, BaseDirection, FontContext, FontFamily, FontFamilyName, Layout, LayoutContext,
-    OverflowWrap, PositionedLayoutItem, StyleProperty,
+    LineHeight, OverflowWrap, PositionedLayoutItem, StyleProperty,
 };
 
 use super::fonts::script_tag;
@@ -53,6 +53,15 @@ pub(super) struct Request {
     pub width: u32,
 }
 
+/// Height of a row over the size of the letters. The same for most scripts, so that rows of a mixed page stand evenly; scripts that
+/// stack letters need more.
+pub fn line_height(text: &str) -> f32 {
+    match script_tag(text) {
+        Some("Tibt" | "Mymr" | "Khmr") => 2.0,
+        _ => 1.65,
+    }
+}
+
 /// The fonts and scratch space of parley.
 pub(super) struct Typesetter {
     fonts: FontContext,
@@ -77,6 +86,7 @@ impl Typesetter {
         let mut builder = self.scratch.ranged_builder(&mut self.fonts, &request.text, 1.0, true);
         builder.push_default(StyleProperty::FontFamily(FontFamily::List(Cow::Owned(families))));
         builder.push_default(StyleProperty::FontSize(f32::from_bits(request.size)));
+        builder.push_default(StyleProperty::LineHeight(LineHeight::FontSizeRelative(line_height(&request.text))));
         builder.push_default(StyleProperty::OverflowWrap(OverflowWrap::Anywhere));
         builder.set_base_direction(if request.rtl { BaseDirection::Rtl } else { BaseDirection::Ltr });
         let mut layout: Layout<()> = builder.build(&request.text);
@@ -164,5 +174,75 @@ impl Laid {
             }
         }
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use babelscope_core::lang::Direction;
+
+    use super::*;
+    use crate::text::{base_direction, missing, samples};
+
+    fn laid(text: &str, width: u32) -> Laid {
+        let rtl = base_direction(text) == Direction::Rtl;
+        Typesetter::new().lay_out(&Request { text: text.to_owned(), rtl, size: 16.0_f32.to_bits(), width })
+    }
+
+    #[test]
+    fn no_sample_has_a_box() {
+        for (name, text) in samples::SAMPLES {
+            assert!(missing(text).is_empty(), "{name}: {:?}", missing(text));
+            let laid = laid(text, 2000);
+            let glyphs: Vec<u32> = laid.runs.iter().flat_map(|r| r.glyphs.iter().map(|g| g.id)).collect();
+            assert!(!glyphs.is_empty() && glyphs.iter().all(|&id| id != 0), "{name}: {glyphs:?}");
+            assert!(laid.picture(8).alpha.iter().sum::<f32>() > 100.0, "{name} leaves no ink");
+        }
+    }
+
+    #[test]
+    fn every_grapheme_is_hit_where_it_stands() {
+        for (name, text) in samples::SAMPLES {
+            for width in [2000, 150] {
+                let laid = laid(text, width);
+                for row in &laid.rows {
+                    for cell in row.cells.iter().filter(|cell| cell.right > cell.left) {
+                        let byte = laid.byte_at((cell.left + cell.right) / 2.0, (row.top + row.bottom) / 2.0).unwrap();
+                        let (start, end) = (cell.bytes.start as f64, cell.bytes.end as f64);
+                        assert!(start <= byte && byte < end, "{name}: {byte} not in {:?}", cell.bytes);
+                        assert!(!laid.parts(start, end).is_empty(), "{name}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn cells_hold_every_byte_once() {
+        for (name, text) in samples::SAMPLES {
+            for width in [2000, 150] {
+                let mut bytes: Vec<usize> =
+                    laid(text, width).rows.iter().flat_map(|r| r.cells.iter().flat_map(|c| c.bytes.clone())).collect();
+                bytes.sort_unstable();
+                assert_eq!(bytes, (0..text.len()).collect::<Vec<_>>(), "{name} at {width}");
+            }
+        }
+    }
+
+    #[test]
+    fn right_to_left_begins_at_the_right_edge() {
+        let laid = laid("سلام", 300);
+        let first = laid.rows[0].cells.iter().find(|c| c.bytes.start == 0).unwrap();
+        assert!(first.rtl && (first.right - 300.0).abs() < 1.0, "{first:?}");
+    }
+
+    #[test]
+    fn two_tokens_inside_one_letter_share_its_width() {
+        let laid = laid("سلام", 300);
+        let whole = laid.parts(0.0, 2.0)[0];
+        let (a, b) = (laid.parts(0.0, 1.0)[0], laid.parts(1.0, 2.0)[0]);
+        // Right to left: the first half is the right one.
+        assert_eq!((b.1, a.2), (whole.1, whole.2));
+        assert!((a.1 - b.2).abs() < 1e-3);
     }
 }

@@ -10,9 +10,14 @@ mod label;
 mod layout;
 mod passage;
 mod raster;
+#[cfg(test)]
+#[path = "../../../tests/support/samples.rs"]
+#[expect(unreachable_pub, reason = "the tests of the workspace use the same list")]
+mod samples;
 mod shelf;
 
 pub use bidi::{Stretch, base_direction, visible, visual_order};
 pub use fonts::{family, font_id, install_fonts, missing};
 pub use label::{LaidLine, Line, line};
+pub use layout::line_height;
 pub use passage::{Passage, PassageOutput, TokenSpan};

@@ -289,6 +289,7 @@ fn cut(text: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::layout::{Laid, Row};
 
     fn span(range: Range<usize>) -> TokenSpan {
         TokenSpan { range, ..TokenSpan::default() }
@@ -298,6 +299,30 @@ mod tests {
     fn tokens_of_one_character_share_its_bytes() {
         let tokens = [span(0..1), span(1..4), span(1..4), span(1..4), span(4..5), span(5..5)];
         assert_eq!(shares(&tokens), [(0.0, 1.0), (1.0, 2.0), (2.0, 3.0), (3.0, 4.0), (4.0, 5.0), (5.0, 5.0)]);
+    }
+
+    #[test]
+    fn colours_cut_the_picture_without_gap_or_overlap() {
+        let row = |top: f32, bottom: f32| Row { top, bottom, cells: Vec::new() };
+        let rows = vec![row(0.0, 20.0), row(20.0, 41.0)];
+        let laid = Laid { width: 99.5, height: 41.0, rows, runs: Vec::new() };
+        let printed = Printed { laid, margin: Vec2::splat(8.0), bands: Vec::new() };
+        let red = Color32::RED;
+        let all = (100.0 + 16.0) * (41.0 + 16.0);
+        for mut tints in [
+            vec![vec![], vec![]],
+            vec![vec![(10.0, 20.0, red)], vec![]],
+            vec![vec![(20.0, 30.0, red), (0.0, 20.0, red)], vec![(90.0, 99.5, red), (10.0, 12.0, red)]],
+        ] {
+            let coloured: f32 =
+                tints.iter().zip([28.0, 29.0]).flat_map(|(t, h)| t.iter().map(move |t| (t.1 - t.0) * h)).sum();
+            let strips = strips(&printed, &mut tints, Color32::WHITE);
+            let area = |strips: &mut dyn Iterator<Item = &Strip>| -> f32 {
+                strips.map(|s| (s.max - s.min).x * (s.max - s.min).y).sum()
+            };
+            assert!((area(&mut strips.iter()) - all).abs() < 0.1);
+            assert!((area(&mut strips.iter().filter(|s| s.color == red)) - coloured).abs() < 0.1);
+        }
     }
 
     #[test]

@@ -1,0 +1,30 @@
+//! One line for each script that the window must show, for tests and for `gui/examples/scripts.rs`. All sentences are our own.
+
+/// Name and sentence.
+pub const SAMPLES: &[(&str, &str)] = &[
+    ("English", "The cat sees the small green tree (and 3 birds)."),
+    ("Spanish", "¿El niño come una manzana? ¡Sí, señor!"),
+    ("Swahili", "Paka anaona mti mdogo wa kijani, ng'ombe pia."),
+    ("Yoruba", "Ológbò ń wo igi kékeré náà; ẹyẹ ń fò."),
+    ("Vietnamese", "Con mèo nhìn thấy cái cây nhỏ màu xanh."),
+    ("Russian", "Кошка видит маленькое зелёное дерево."),
+    ("Greek", "Η γάτα βλέπει το μικρό πράσινο δέντρο."),
+    ("Georgian", "კატა ხედავს პატარა მწვანე ხეს."),
+    ("Arabic", "ترى القطة الشجرة الخضراء الصغيرة."),
+    ("Arabic, mixed", "قرأتُ 25 كتابًا في عام 2024 (مثل Rust 1.95)، أليس كذلك؟"),
+    ("Persian", "گربه درخت سبز کوچک را می‌بیند؛ ۱۲۳."),
+    ("Urdu", "بلی چھوٹے سبز درخت کو دیکھتی ہے۔"),
+    ("Hebrew", "החתולה רואה את העץ הירוק (הקטן), שלום world 12!"),
+    ("Hebrew in English", "The word שלום (peace) and مرحبا, in one line."),
+    ("Hindi", "बिल्ली छोटे हरे वृक्ष को देखती है, क्षत्रिय श्रद्धा।"),
+    ("Bengali", "বিড়াল ছোট সবুজ গাছটি দেখে, ক্ষমা।"),
+    ("Tamil", "பூனை சிறிய பச்சை மரத்தைப் பார்க்கிறது, கொள்கை."),
+    ("Thai", "แมวเห็นต้นไม้เล็กสีเขียว ที่นี่ น้ำ"),
+    ("Khmer", "ឆ្មាឃើញដើមឈើតូចពណ៌បៃតង។"),
+    ("Burmese", "ကြောင်သည် အစိမ်းရောင်သစ်ပင်ကို မြင်သည်။"),
+    ("Amharic", "ድመቷ ትንሹን አረንጓዴ ዛፍ ታያለች።"),
+    ("Chinese", "猫看见了那棵绿色的小树,有3只鸟。"),
+    ("Japanese", "ネコは小さな緑の木を見ています。"),
+    ("Korean", "고양이가 작은 초록 나무를 봅니다."),
+    ("Tibetan", "ཞི་མིས་ཤིང་སྡོང་ཆུང་ངུ་མཐོང་།"),
+];
