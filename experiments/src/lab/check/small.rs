@@ -203,7 +203,8 @@ fn read(engine: &Engine, corpus: &Corpus, monitor: &Monitor) -> Result<Vec<Truth
             }
         }
         for (worst, value) in worst.iter_mut().zip([own_top / counted, mass / counted]) {
-            if value < worst.0 {
+            // A language of which nothing was counted has NaN and must not pass unseen.
+            if value.is_nan() || value < worst.0 {
                 *worst = (value, language);
             }
         }
