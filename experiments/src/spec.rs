@@ -219,7 +219,7 @@ impl RunSpec {
     pub fn demo() -> Result<Self> {
         let corpus = Corpus::open(Path::new("lab"))?;
         let text = |code: &&str| corpus.lines(code).and_then(<[String]>::first).cloned();
-        let texts = ["deu_Latn", "zho_Hans", "hin_Deva", "arb_Arab"].iter().filter_map(text).collect();
+        let texts = ["spa_Latn", "zho_Hans", "hin_Deva", "arb_Arab"].iter().filter_map(text).collect();
         Ok(Self::new("demo", ModelSpec::new("lab"), vec![ProbeSpec::align("eng_Latn"), ProbeSpec::lens(texts)]))
     }
 

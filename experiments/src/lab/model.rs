@@ -200,3 +200,46 @@ impl Model {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use babelscope_core::{
+        engine::{Engine, LoadOptions, Values},
+        monitor::Monitor,
+        plan::{Capture, Plan, Reduce, Site},
+    };
+
+    use super::*;
+    use crate::lab::{languages, make::corpus, tokenizer};
+
+    /// The engine runs what was trained: the same states at every layer, and the same logits.
+    #[test]
+    fn the_engine_gives_the_trained_numbers() {
+        for tied in [true, false] {
+            let shape = Shape { width: 32, layers: 3, heads: 4, inner: 48, context: 64, tied };
+            let words = tokenizer::build().unwrap();
+            let model = Model::new(&shape, words.get_vocab_size(true), 7).unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            model.export(folder.path()).unwrap();
+            words.save(folder.path().join("tokenizer.json"), false).unwrap();
+            let reference = folder.path().to_string_lossy();
+            let engine = Engine::load(&reference, &LoadOptions::default(), &Monitor::silent()).unwrap();
+
+            let line = corpus(languages::find("arb_Arab").unwrap()).remove(0);
+            let encoded = engine.tokenizer().encode(&line).unwrap();
+            let batch = Batch { ids: encoded.ids.clone(), length: encoded.ids.len() };
+            let mut plan = Plan::layers(0..=3, Reduce::All);
+            let logits: Site = "logits".parse().unwrap();
+            plan.captures.push(Capture { site: logits, reduce: Reduce::All });
+            let captured = engine.run(std::slice::from_ref(&encoded), &plan, &Monitor::silent()).unwrap();
+            let mut twins = model.states(&batch).unwrap();
+            twins.push(model.logits(&twins[3]).unwrap());
+            assert_eq!(captured.len(), twins.len());
+            for (captured, twin) in captured.into_iter().zip(twins) {
+                let Values::Tokens(tensors) = captured.values else { panic!("pooled") };
+                let apart = (&tensors[0] - twin).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap();
+                assert!(apart.to_scalar::<f32>().unwrap() <= 1e-4);
+            }
+        }
+    }
+}

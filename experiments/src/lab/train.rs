@@ -282,7 +282,65 @@ impl Training {
         })?;
         replace_folder(&self.folder.join("model"), |folder| {
             model.export(folder)?;
-            tokenizer.save(folder.join("tokenizer.json"), true).map_err(anyhow::Error::msg)
+            tokenizer.save(folder.join("tokenizer.json"), false).map_err(anyhow::Error::msg)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::lab::recipe::Condition;
+
+    fn recipe() -> Recipe {
+        Recipe { steps: 6, batch: 4, warmup: 2, ..Recipe::facts(Condition::Mix) }
+    }
+
+    fn weights(folder: &Path) -> BTreeMap<String, Vec<f32>> {
+        let tensors = safetensors::load(folder.join("model/model.safetensors"), &Device::Cpu).unwrap();
+        tensors.into_iter().map(|(name, t)| (name, t.flatten_all().unwrap().to_vec1().unwrap())).collect()
+    }
+
+    #[test]
+    fn a_training_that_was_stopped_ends_at_the_same_weights() {
+        let home = tempfile::tempdir().unwrap();
+        let (whole, parts) = (home.path().join("whole"), home.path().join("parts"));
+        let go = AtomicBool::new(false);
+        assert_eq!(Training::open(&whole, &recipe()).unwrap().run(&go, 100).unwrap(), End::Finished);
+
+        let mut first = Training::open(&parts, &recipe()).unwrap();
+        let (told, words) = (recipe(), vocabulary(&recipe()).unwrap());
+        for _ in 0..3 {
+            first.step(&Source::new(&told, &words).unwrap()).unwrap();
+            first.progress.step += 1;
+        }
+        assert_eq!(first.run(&AtomicBool::new(true), 100).unwrap(), End::Stopped);
+        drop(first);
+        assert_eq!(Training::open(&parts, &recipe()).unwrap().run(&go, 100).unwrap(), End::Finished);
+        assert_eq!(weights(&whole), weights(&parts));
+    }
+
+    #[test]
+    fn a_folder_of_another_training_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("training");
+        Training::open(&folder, &recipe()).unwrap().run(&AtomicBool::new(true), 100).unwrap();
+        let other = Recipe { seed: 1, ..recipe() };
+        assert!(Training::open(&folder, &other).err().unwrap().to_string().contains("another recipe"));
+        std::fs::write(home.path().join("mine.txt"), "mine").unwrap();
+        assert!(Training::open(home.path(), &recipe()).err().unwrap().to_string().contains("not empty"));
+    }
+
+    #[test]
+    fn training_lowers_the_loss_and_writes_it_down() {
+        let home = tempfile::tempdir().unwrap();
+        let recipe = Recipe { steps: 60, batch: 8, warmup: 5, ..Recipe::facts(Condition::Mix) };
+        Training::open(home.path(), &recipe).unwrap().run(&AtomicBool::new(false), 100).unwrap();
+        let text = fs::read_to_string(home.path().join(METRICS)).unwrap();
+        let losses: Vec<f32> = text.lines().map(|l| serde_json::from_str::<Metric>(l).unwrap().loss).collect();
+        assert_eq!(losses.len(), 3);
+        assert!(losses[2] < losses[0] - 0.1, "{losses:?}");
     }
 }
