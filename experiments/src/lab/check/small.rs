@@ -219,6 +219,11 @@ fn reading(engine: &Engine, corpus: &Corpus, sets: &TokenSets, language: &str, m
             pivot_mass += share(early, pivot);
         }
     }
+    // A mean over nothing is NaN, which no comparison would notice.
+    anyhow::ensure!(
+        tops > 0.0 && own_mass.is_finite() && pivot_mass.is_finite(),
+        "the lens reads no token of any one language in {language}, so nothing can be said of it"
+    );
     Ok(Reading {
         language: language.to_owned(),
         own_top: own_top / tops,
