@@ -101,6 +101,16 @@ fn a_shard_that_the_index_names_and_nobody_has_is_refused() {
 }
 
 #[test]
+fn an_index_that_leads_out_of_the_folder_is_refused() {
+    let model = Spoiled::new("llama");
+    for path in ["../other/model.safetensors", "/etc/passwd"] {
+        let index = serde_json::json!({"weight_map": {"a": path}});
+        fs::write(model.path("model.safetensors.index.json"), index.to_string()).unwrap();
+        says(&model.refusal(), &[&format!("the index names {path}; expected the name of a file in the folder")]);
+    }
+}
+
+#[test]
 fn a_wrong_shape_says_tensor_expected_and_found() {
     let model = Spoiled::new("llama");
     model.weights(|tensors| {

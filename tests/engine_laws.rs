@@ -183,6 +183,18 @@ fn a_plan_that_the_model_cannot_execute_is_refused_with_a_sentence() {
 }
 
 #[test]
+fn more_single_tokens_than_memory_holds_are_refused_before_any_work() {
+    let engine = engine("llama");
+    let context = engine.info().context;
+    let one = sentences(&[context]).remove(0);
+    let rows = (8usize << 30) / (4 * engine.info().vocabulary * context) + 1;
+    let plan =
+        Plan { captures: vec![Capture { site: Site::new(Point::Logits, 0), reduce: Reduce::All }], stop_after: None };
+    let message = engine.run(&vec![one; rows], &plan, &Monitor::silent()).unwrap_err().to_string();
+    assert!(message.contains("GiB of single tokens, the limit is 8 GiB"), "{message}");
+}
+
+#[test]
 fn a_sentence_that_the_model_cannot_take_is_refused_with_a_sentence() {
     let engine = engine("llama");
     let context = engine.info().context;
