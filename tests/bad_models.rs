@@ -169,7 +169,11 @@ fn an_option_that_changes_numbers_and_is_not_computed_is_refused() {
         ),
         ("partial_rotary_factor", serde_json::json!(0.5), "`partial_rotary_factor` is 0.5"),
         ("quantization_config", serde_json::json!({"bits": 4}), "quantised"),
-        ("num_attention_heads", serde_json::json!("four"), "`num_attention_heads` should be a count, found \"four\""),
+        (
+            "num_attention_heads",
+            serde_json::json!("four"),
+            "`num_attention_heads` should be a count up to 16777216, found \"four\"",
+        ),
         ("num_key_value_heads", serde_json::json!(3), "cannot share 3 key-value heads"),
         ("hidden_size", serde_json::Value::Null, "`hidden_size` is missing"),
     ] {
