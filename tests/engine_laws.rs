@@ -1,5 +1,7 @@
 //! Laws that hold for every model: what a block adds, what a row of attention sums to, what pooling means, what a plan may ask.
 
+#![expect(clippy::unwrap_used, reason = "a test may unwrap, in its helpers too")]
+
 use std::path::Path;
 
 use babelscope_core::{

@@ -4,6 +4,8 @@
 //! `../shared/oracles` beside the repository, when it is there; where `CI` is set it must be). A family whose architecture
 //! the engine does not compute is listed by name in the table: `cargo test --release -p babelscope-tests --test parity -- --nocapture`.
 
+#![expect(clippy::unwrap_used, reason = "a test may unwrap, in its helpers too")]
+
 use std::{
     collections::{BTreeMap, HashMap},
     fs,
