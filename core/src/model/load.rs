@@ -102,8 +102,10 @@ fn head(config: &Config, weights: &mut Weights<'_>) -> Result<Option<Vec<f32>>> 
 
 /// Several linear layers over the same input as one: their rows one behind the other, so that they are one product.
 fn stacked(weights: &mut Weights<'_>, parts: &[(&str, usize)], inputs: usize, biased: bool) -> Result<Linear> {
-    let outputs = parts.iter().map(|(_, outputs)| outputs).sum();
-    let mut weight = Vec::with_capacity(outputs * inputs);
+    let outputs = parts.iter().map(|(_, outputs)| outputs).sum::<usize>();
+    let mut weight = Vec::new();
+    // The sizes come from a config that no file has confirmed yet: too much for this machine is for the file to say.
+    weight.try_reserve_exact(outputs * inputs).ok();
     let mut bias = biased.then(Vec::new);
     for (name, outputs) in parts {
         weights.take_onto(&format!("{name}.weight"), &[*outputs, inputs], &mut weight)?;
@@ -111,14 +113,14 @@ fn stacked(weights: &mut Weights<'_>, parts: &[(&str, usize)], inputs: usize, bi
             weights.take_onto(&format!("{name}.bias"), &[*outputs], bias)?;
         }
     }
-    Ok(Linear { weight, bias, inputs, outputs })
+    Ok(Linear::new(weight, bias, inputs, outputs))
 }
 
 fn transposed(weights: &mut Weights<'_>, name: &str, inputs: usize, outputs: usize) -> Result<Linear> {
     let stored = weights.take(&format!("{name}.weight"), &[inputs, outputs])?;
     let weight = (0..outputs * inputs).map(|i| stored[i % inputs * outputs + i / inputs]).collect();
     let bias = Some(weights.take(&format!("{name}.bias"), &[outputs])?);
-    Ok(Linear { weight, bias, inputs, outputs })
+    Ok(Linear::new(weight, bias, inputs, outputs))
 }
 
 impl Decoder {

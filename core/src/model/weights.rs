@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -21,6 +22,20 @@ pub(crate) struct Shard {
 pub(crate) enum Bytes {
     Mapped(memmap2::Mmap),
     Embedded(&'static [u8]),
+}
+
+impl Bytes {
+    /// Lets the system drop the pages of `range` from our memory; they are read from the file again when they are needed.
+    pub(crate) fn forget(&self, range: Range<usize>) {
+        if let Self::Mapped(map) = self {
+            #[expect(unsafe_code, reason = "advice to the system on mapped pages")]
+            // SAFETY: the map is read-only and of a file, so dropped pages come back with the same content.
+            unsafe {
+                // Advice that is not taken costs memory, nothing else.
+                map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start, range.len()).ok();
+            }
+        }
+    }
 }
 
 impl AsRef<[u8]> for Bytes {
@@ -59,7 +74,8 @@ impl<'a> Weights<'a> {
                 fail(format!("the file of {} bytes is truncated or damaged ({e}); get it again", bytes.len()))
             })?;
             let begin = header + size_of::<u64>();
-            for (name, info) in metadata.tensors() {
+            let tensors: BTreeMap<_, _> = metadata.tensors().into_iter().collect();
+            for (name, info) in tensors {
                 let (start, end) = info.data_offsets;
                 let (start, end) = (begin + start, begin + end);
                 let entry = Entry { shard: index, dtype: info.dtype, shape: info.shape.clone(), start, end };
@@ -121,6 +137,7 @@ impl<'a> Weights<'a> {
             }
             other => return Err(fail(format!("tensor {name} is {other:?}; supported are F32, F16 and BF16"))),
         };
+        shard.bytes.forget(entry.start..entry.end);
         if !self.dtypes.contains(&label) {
             self.dtypes.push(label);
         }
