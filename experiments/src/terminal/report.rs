@@ -127,7 +127,8 @@ fn lens(report: &LensReport) {
     }
     print(&table.to_string());
     if first > 0 {
-        print(&format!("The first {first} tokens are in the run folder."));
+        let what = if first == 1 { "The first token is".to_owned() } else { format!("The first {first} tokens are") };
+        print(&format!("{what} in the run folder."));
     }
     print("");
 }
