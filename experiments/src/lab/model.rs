@@ -123,6 +123,9 @@ impl Model {
     ///
     /// # Shapes
     /// Each `[documents * length, width]`.
+    ///
+    /// # Errors
+    /// A tensor operation failed.
     pub fn states(&self, batch: &Batch) -> Result<Vec<Tensor>> {
         let ids = Tensor::from_slice(&batch.ids, batch.ids.len(), &Device::Cpu)?;
         let mut states = vec![self.embedding.index_select(&ids, 0)?];
@@ -137,14 +140,22 @@ impl Model {
         Ok(states)
     }
 
+    /// What comes next, by the states of the last layer.
+    ///
     /// # Shapes
-    /// States of the last layer `[rows, width]` to `[rows, vocabulary]`.
+    /// `[rows, width]` to `[rows, vocabulary]`.
+    ///
+    /// # Errors
+    /// A tensor operation failed.
     pub fn logits(&self, states: &Tensor) -> Result<Tensor> {
         let head = self.head.as_ref().unwrap_or(&self.embedding);
         Ok(rms_norm(states, &self.norm, EPS)?.matmul(&head.t()?)?)
     }
 
     /// The tensors under Hugging Face's names.
+    ///
+    /// # Errors
+    /// A tensor operation failed.
     pub fn tensors(&self) -> Result<HashMap<String, Tensor>> {
         let (d, f) = (self.shape.width, self.shape.inner);
         let mut all = HashMap::new();
@@ -172,6 +183,9 @@ impl Model {
     }
 
     /// Writes config.json and model.safetensors into `folder`.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
     pub fn export(&self, folder: &Path) -> Result<()> {
         let vocabulary = self.embedding.dim(0)?;
         let config = serde_json::json!({

@@ -73,14 +73,16 @@ pub(super) struct Row {
 
 /// Who writes the documents.
 enum Source<'a> {
-    Small(documents::Author<'a>),
+    Small(Box<documents::Author<'a>>),
     Facts(facts::Author),
 }
 
 impl<'a> Source<'a> {
     fn new(recipe: &'a Recipe, tokenizer: &'a Tokenizer) -> Result<Self> {
         Ok(match &recipe.world {
-            World::Small(small) => Self::Small(documents::Author::new(small, recipe.shape.context, tokenizer)?),
+            World::Small(small) => {
+                Self::Small(Box::new(documents::Author::new(small, recipe.shape.context, tokenizer)?))
+            }
             World::Facts(facts) => Self::Facts(facts::Author::new(facts)),
         })
     }
@@ -120,7 +122,13 @@ fn batch(rows: &[Row]) -> (Batch, Vec<u32>, Vec<f32>) {
     (Batch { ids, length }, targets, weights)
 }
 
-/// Writes `write`'s files into a new folder and puts it in the place of `folder`.
+/// Where the folder of the last checkpoint waits while the new one takes its place.
+fn aside(folder: &Path) -> PathBuf {
+    folder.with_file_name(format!(".{}-old", folder.file_name().unwrap_or_default().to_string_lossy()))
+}
+
+/// Writes `write`'s files into a new folder and puts it in the place of `folder`; at every moment the old one or the new one
+/// is whole, in its place or beside it.
 fn replace_folder(folder: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let parent = folder.parent().context("a checkpoint has a parent folder")?;
     let fresh = tempfile::Builder::new().prefix(".checkpoint-").tempdir_in(parent)?;
@@ -128,8 +136,11 @@ fn replace_folder(folder: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Res
     for entry in fs::read_dir(fresh.path())? {
         File::open(entry?.path())?.sync_all()?;
     }
-    let old = parent.join(".checkpoint-old");
+    let old = aside(folder);
     if folder.exists() {
+        if old.exists() {
+            fs::remove_dir_all(&old)?;
+        }
         fs::rename(folder, &old)?;
     }
     fs::rename(fresh.keep(), folder)?;
@@ -161,6 +172,9 @@ impl Training {
         let mut optimizer = AdamW::new(&model.parameters());
         let mut progress = Progress::default();
         let checkpoint = folder.join("checkpoint");
+        if !checkpoint.exists() && aside(&checkpoint).exists() {
+            fs::rename(aside(&checkpoint), &checkpoint)?;
+        }
         if checkpoint.exists() {
             let saved: Recipe = toml::from_str(&fs::read_to_string(checkpoint.join(RECIPE))?)?;
             ensure!(
@@ -186,13 +200,15 @@ impl Training {
     fn metrics(folder: &Path, step: usize) -> Result<File> {
         let path = folder.join(METRICS);
         let before = if path.exists() { fs::read_to_string(&path)? } else { String::new() };
-        let mut file = File::create(&path)?;
+        let mut kept = tempfile::NamedTempFile::new_in(folder)?;
         for line in before.lines() {
-            if serde_json::from_str::<Metric>(line)?.step <= step {
-                writeln!(file, "{line}")?;
+            // A line that was cut by a power failure is of a step that is done again.
+            if serde_json::from_str::<Metric>(line).is_ok_and(|metric| metric.step <= step) {
+                writeln!(kept, "{line}")?;
             }
         }
-        Ok(file)
+        kept.as_file().sync_all()?;
+        Ok(kept.persist(&path)?)
     }
 
     /// The model as it is now.
@@ -231,7 +247,7 @@ impl Training {
             self.progress.seconds = before + start.elapsed().as_secs_f64();
             (losses, counted) = (losses + loss, counted + 1);
             let step = self.progress.step;
-            if step % 20 == 0 || step == recipe.steps {
+            if step.is_multiple_of(20) || step == recipe.steps {
                 let loss = losses / counted as f32;
                 (losses, counted) = (0.0, 0);
                 let rate = rate(step - 1, recipe.steps, recipe.warmup, recipe.rate);
@@ -244,7 +260,7 @@ impl Training {
                 bar.set_message(format!("loss {loss:.3}, {:.1} k tokens/s", tokens as f64 / seconds / 1e3));
                 bar.set_position(step as u64);
             }
-            if step % every == 0 {
+            if step.is_multiple_of(every) {
                 self.checkpoint()?;
             }
         }
@@ -318,6 +334,8 @@ mod tests {
         }
         assert_eq!(first.run(&AtomicBool::new(true), 100).unwrap(), End::Stopped);
         drop(first);
+        // The power failed while the new checkpoint took the old one's place.
+        fs::rename(parts.join("checkpoint"), aside(&parts.join("checkpoint"))).unwrap();
         assert_eq!(Training::open(&parts, &recipe()).unwrap().run(&go, 100).unwrap(), End::Finished);
         assert_eq!(weights(&whole), weights(&parts));
     }
