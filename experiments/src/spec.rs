@@ -336,9 +336,9 @@ impl ProbeSpec {
                 if languages.len() == 1 {
                     return Some("`data.languages` has one language; alignment compares at least two".to_owned());
                 }
-                if *bootstrap > 1_000_000 {
+                if !matches!(bootstrap, 0 | 100..=1_000_000) {
                     return Some(format!(
-                        "`bootstrap` is {bootstrap}; expected at most 1000000 draws (0 switches it off)"
+                        "`bootstrap` is {bootstrap}; expected 100 to 1000000 draws, or 0 for no interval"
                     ));
                 }
                 if (1..100).contains(bootstrap) {
