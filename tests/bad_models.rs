@@ -1,5 +1,7 @@
 //! A model folder that cannot be right is refused with a sentence that says what was expected, what came, and where.
 
+#![expect(clippy::unwrap_used, reason = "a test may unwrap, in its helpers too")]
+
 use std::{
     collections::HashMap,
     fs,

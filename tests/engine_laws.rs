@@ -1,5 +1,7 @@
 //! Laws that hold for every model: what a block adds, what a row of attention sums to, what pooling means, what a plan may ask.
 
+#![expect(clippy::unwrap_used, reason = "a test may unwrap, in its helpers too")]
+
 use std::path::Path;
 
 use babelscope_core::{
@@ -49,10 +51,11 @@ fn the_contributions_of_a_block_add_up() {
             let names = ["resid_pre", "attn_out", "resid_mid", "mlp_out", "resid_post"].map(|n| format!("{n}.{block}"));
             let captures: Vec<_> = names.iter().map(|name| (name.as_str(), Reduce::All)).collect();
             let kept: Vec<_> = run(&engine, &sentences(&[5, 9, 1]), &captures).iter().map(tokens).collect();
-            for s in 0..3 {
-                let mid = (&kept[0][s] + &kept[1][s]).unwrap();
-                assert!(furthest(&mid, &kept[2][s]) < 1e-6, "{family} block {block}");
-                assert!(furthest(&(&mid + &kept[3][s]).unwrap(), &kept[4][s]) < 1e-6, "{family} block {block}");
+            let [pre, attn, mid, mlp, post] = kept.as_slice() else { panic!("five sites were asked for") };
+            for ((((pre, attn), mid), mlp), post) in pre.iter().zip(attn).zip(mid).zip(mlp).zip(post) {
+                let sum = (pre + attn).unwrap();
+                assert!(furthest(&sum, mid) < 1e-6, "{family} block {block}");
+                assert!(furthest(&(&sum + mlp).unwrap(), post) < 1e-6, "{family} block {block}");
             }
         }
     }

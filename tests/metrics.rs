@@ -3,6 +3,8 @@
 //! The original programs' values are read from the folder `metrics` inside or beside the one that `BABELSCOPE_ORACLES` names (by
 //! default `../shared/oracles` beside the repository); where `CI` is set it must be there.
 
+#![expect(clippy::unwrap_used, reason = "a test may unwrap, in its helpers too")]
+
 use std::{
     collections::BTreeMap,
     fs,
