@@ -5,7 +5,6 @@ use std::process::Command;
 /// What decides the numbers of a run.
 const SOURCES: [&str; 5] = ["Cargo.lock", "Cargo.toml", "core", "probes", "experiments"];
 
-#[expect(clippy::print_stdout, reason = "this is how a build script talks to cargo")]
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     // Any change of the sources may make them differ from the commit; a commit or checkout writes the log of HEAD.

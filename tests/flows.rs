@@ -2,6 +2,8 @@
 //!
 //! This file belongs to the package `babelscope` (see experiments/Cargo.toml): only there does cargo build the binary first.
 
+#![expect(clippy::unwrap_used, reason = "a test may unwrap, in its helpers too")]
+
 use std::{
     collections::BTreeMap,
     fs,

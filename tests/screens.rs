@@ -1,5 +1,7 @@
 //! The window, headless: driven by the names that a screen reader would say, checked against the reports.
 
+#![expect(clippy::unwrap_used, reason = "a test may unwrap, in its helpers too")]
+
 use std::{
     path::{Path, PathBuf},
     sync::{

@@ -307,6 +307,14 @@ impl RunSpec {
         if let Some(twice) = repeated(&self.extract.layers) {
             return Some(format!("`extract.layers` names layer {twice} twice"));
         }
+        let aligns = self.probe.iter().any(|p| matches!(p, ProbeSpec::Align { .. }));
+        if aligns && self.extract.pooling == Pooling::Last && (self.extract.include_bos || self.extract.skip_first > 0)
+        {
+            return Some(
+                "`extract.pooling` is `last`, which takes one token, so `include_bos` and `skip_first` would do nothing; leave them out"
+                    .to_owned(),
+            );
+        }
         if self.probe.is_empty() {
             return Some("there is no [[probe]], so there is nothing to do; known kinds: align, lens".to_owned());
         }
@@ -328,9 +336,9 @@ impl ProbeSpec {
                 if languages.len() == 1 {
                     return Some("`data.languages` has one language; alignment compares at least two".to_owned());
                 }
-                if *bootstrap > 1_000_000 {
+                if !matches!(bootstrap, 0 | 100..=1_000_000) {
                     return Some(format!(
-                        "`bootstrap` is {bootstrap}; expected at most 1000000 draws (0 switches it off)"
+                        "`bootstrap` is {bootstrap}; expected 100 to 1000000 draws, or 0 for no interval"
                     ));
                 }
                 let outside = pivots.iter().find(|p| !languages.is_empty() && !languages.contains(p))?;

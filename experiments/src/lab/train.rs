@@ -73,14 +73,16 @@ pub(super) struct Row {
 
 /// Who writes the documents.
 enum Source<'a> {
-    Small(documents::Author<'a>),
+    Small(Box<documents::Author<'a>>),
     Facts(facts::Author),
 }
 
 impl<'a> Source<'a> {
     fn new(recipe: &'a Recipe, tokenizer: &'a Tokenizer) -> Result<Self> {
         Ok(match &recipe.world {
-            World::Small(small) => Self::Small(documents::Author::new(small, recipe.shape.context, tokenizer)?),
+            World::Small(small) => {
+                Self::Small(Box::new(documents::Author::new(small, recipe.shape.context, tokenizer)?))
+            }
             World::Facts(facts) => Self::Facts(facts::Author::new(facts)),
         })
     }
@@ -245,7 +247,7 @@ impl Training {
             self.progress.seconds = before + start.elapsed().as_secs_f64();
             (losses, counted) = (losses + loss, counted + 1);
             let step = self.progress.step;
-            if step % 20 == 0 || step == recipe.steps {
+            if step.is_multiple_of(20) || step == recipe.steps {
                 let loss = losses / counted as f32;
                 (losses, counted) = (0.0, 0);
                 let rate = rate(step - 1, recipe.steps, recipe.warmup, recipe.rate);
@@ -258,7 +260,7 @@ impl Training {
                 bar.set_message(format!("loss {loss:.3}, {:.1} k tokens/s", tokens as f64 / seconds / 1e3));
                 bar.set_position(step as u64);
             }
-            if step % every == 0 {
+            if step.is_multiple_of(every) {
                 self.checkpoint()?;
             }
         }

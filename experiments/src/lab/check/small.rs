@@ -130,7 +130,7 @@ fn alignment(engine: &Engine, corpus: &Corpus, monitor: &Monitor) -> Result<Vec<
     let (clone_layer, clone) = best(measured.of(CLONE.code)?);
     let (island_layer, island) = best(measured.of(ISLAND.code)?);
     let place = |layer: usize| format!(" at layer {layer}");
-    let rising = spearman(&doses, &over);
+    let (rising, rising_there) = (spearman(&doses, &over), spearman(&doses, &at));
     let lowest = rows.iter().map(|row| best(row).1).fold(f64::MAX, f64::min);
     Ok(vec![
         Truth::at_least("the clone is aligned with English (best layer)", 0.9, clone, &place(clone_layer)),
@@ -139,7 +139,7 @@ fn alignment(engine: &Engine, corpus: &Corpus, monitor: &Monitor) -> Result<Vec<
             "alignment rises with the dose (Spearman, mean over layers)",
             0.9,
             rising,
-            &format!("; dose: value at layer {layer}: {}", list.join(", ")),
+            &format!("; at layer {layer} alone {rising_there:.3}; dose: value there: {}", list.join(", ")),
         ),
         Truth::at_most("the island is aligned nowhere (worst layer)", 0.1, island, &place(island_layer)),
         Truth::new(
@@ -219,6 +219,11 @@ fn reading(engine: &Engine, corpus: &Corpus, sets: &TokenSets, language: &str, m
             pivot_mass += share(early, pivot);
         }
     }
+    // A mean over nothing is NaN, which no comparison would notice.
+    anyhow::ensure!(
+        tops > 0.0 && own_mass.is_finite() && pivot_mass.is_finite(),
+        "the lens reads no token of any one language in {language}, so nothing can be said of it"
+    );
     Ok(Reading {
         language: language.to_owned(),
         own_top: own_top / tops,
