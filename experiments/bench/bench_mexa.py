@@ -1,8 +1,7 @@
 """MEXA: Babelscope beside the original program, on the same activations in one run. Values and seconds.
 
-    git clone https://github.com/cisnlp/Mexa        # its compute_mexa.py is started as it is
     cargo build --release --workspace --example mexa
-    python bench_mexa.py --original Mexa/compute_mexa.py --ours target/release/examples/mexa \
+    python bench_mexa.py --original PATH/compute_mexa.py --ours target/release/examples/mexa \
         [--activations FILE.safetensors ...] [--synthetic 1000,1024,16,9] [--original-cells 2]
 
 Activation files hold one f32 tensor [layers, sentences, width] a language, eng_Latn among them. The original compares
