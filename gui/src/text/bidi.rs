@@ -104,6 +104,11 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// A name to put into a sentence of another direction: its marks and digits stay with it (FSI … PDI of Annex 9).
+pub fn isolate(name: &str) -> Cow<'_, str> {
+    if name.chars().any(turns) { Cow::Owned(format!("\u{2068}{name}\u{2069}")) } else { Cow::Borrowed(name) }
+}
+
 /// Direction of a text from its first strong letter; left to right when it has none.
 pub fn base_direction(text: &str) -> Direction {
     match unicode_bidi::get_base_direction(text) {
@@ -212,6 +217,14 @@ mod tests {
     fn digits_of_a_right_to_left_script_are_never_turned() {
         let shown: Vec<String> = visual_order("سال ۱۲۳", Direction::Rtl).into_iter().map(|s| s.text).collect();
         assert_eq!(shown, ["۱", "۲", "۳", " ", "سال"]);
+    }
+
+    #[test]
+    fn an_isolated_name_keeps_its_marks() {
+        let sentence = format!("token 3, {}, 0.31", isolate("·قط"));
+        let shown: String = visual_order(&sentence, Direction::Ltr).into_iter().map(|s| s.text).collect();
+        assert_eq!(shown.replace(['\u{2068}', '\u{2069}'], ""), "token 3, قط·, 0.31");
+        assert_eq!(isolate("plain"), "plain");
     }
 
     #[test]
