@@ -1,0 +1,268 @@
+//! The app: it owns the results and the workers, draws the screen in front, and carries out what the views asked for.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use babelscope::{run::Run, spec::RunSpec};
+use babelscope_probes::lens::LensReport;
+use egui::{Context, Ui};
+
+use crate::{
+    chrome,
+    command::{Action, Command},
+    data::Loaded,
+    state::{Level, Log, Settings, VERSION},
+    text,
+    theme,
+    views::{Screen, alignment, lens, runs},
+    worker::{Answer, Finished, Outcome, Slot, Work, Worker},
+};
+
+/// Key of the settings in eframe's storage.
+const STORED: &str = "settings";
+
+/// How the window is started.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// A run folder to open at once.
+    pub run: Option<PathBuf>,
+    /// Light or dark, over what was stored.
+    pub dark: Option<bool>,
+    /// The folder below which runs are written and listed.
+    pub root: PathBuf,
+}
+
+/// The app.
+pub struct App {
+    pub(crate) settings: Settings,
+    pub(crate) engine: Worker,
+    pub(crate) reader: Worker,
+    pub(crate) root: PathBuf,
+    pub(crate) main: Option<Loaded>,
+    pub(crate) lens: Option<Loaded>,
+    pub(crate) log: Log,
+    /// The last failure, shown until a person closes it.
+    pub(crate) problem: Option<String>,
+    pub(crate) palette: Option<String>,
+    runs_view: runs::View,
+    alignment_view: alignment::View,
+    lens_view: lens::View,
+    stamp: u64,
+    actions: Vec<Action>,
+}
+
+/// Fonts and themes: once, before the first frame.
+pub fn prepare(ctx: &Context) {
+    text::install_fonts(ctx);
+    theme::install(ctx);
+}
+
+impl App {
+    /// The app as eframe starts it.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn new(cc: &eframe::CreationContext<'_>, options: Options) -> Result<Self> {
+        prepare(&cc.egui_ctx);
+        let stored = cc.storage.and_then(|storage| eframe::get_value::<Settings>(storage, STORED));
+        let outdated = stored.as_ref().is_some_and(|s| s.version != VERSION);
+        let mut settings = stored.filter(|s| s.version == VERSION).unwrap_or_default();
+        settings.dark = options.dark.or(settings.dark);
+        let ctx = cc.egui_ctx.clone();
+        let wake = move || ctx.request_repaint();
+        let engine = Worker::start("engine", options.root.clone(), wake.clone())?;
+        let reader = Worker::start("reader", options.root.clone(), wake)?;
+        let mut app = Self::with_workers(settings, options.root, engine, reader);
+        if outdated {
+            app.log.push(Level::Warning, "The stored view settings were of another version; the defaults are used.");
+        }
+        if let Some(run) = options.run {
+            app.open(run);
+        }
+        Ok(app)
+    }
+
+    /// The app on workers made elsewhere; [`prepare`] must have been called on its context.
+    pub fn with_workers(settings: Settings, root: PathBuf, engine: Worker, reader: Worker) -> Self {
+        let mut app = Self {
+            settings,
+            engine,
+            reader,
+            root,
+            main: None,
+            lens: None,
+            log: Log::default(),
+            problem: None,
+            palette: None,
+            runs_view: runs::View::default(),
+            alignment_view: alignment::View::default(),
+            lens_view: lens::View::default(),
+            stamp: 0,
+            actions: Vec::new(),
+        };
+        app.reader.submit(Slot::List, "reading the list of runs", Work::List);
+        app
+    }
+
+    /// Opens a run folder.
+    pub fn open(&mut self, folder: PathBuf) {
+        let title = format!("opening {}", folder.display());
+        self.reader.submit(Slot::Open, title, Work::Open(folder));
+    }
+
+    /// Puts a run on the screens that can draw it.
+    pub fn adopt(&mut self, run: Run) {
+        self.stamp += 1;
+        let loaded = Loaded::new(run, self.stamp);
+        for note in loaded.run.manifest.notes.iter().chain(&loaded.run.corpus.notes) {
+            self.log.push(Level::Warning, note.clone());
+        }
+        for note in loaded.run.align.iter().flat_map(|report| &report.notes) {
+            self.log.push(Level::Warning, note.clone());
+        }
+        self.settings.remember(loaded.run.folder.clone());
+        self.settings.screen = if loaded.run.align.is_some() { Screen::Alignment } else { Screen::Lens };
+        self.alignment_view.reset();
+        if !loaded.run.lens.is_empty() {
+            self.lens = Some(loaded.clone());
+            self.lens_view.reset();
+        }
+        self.main = Some(loaded);
+    }
+
+    /// The screen in front.
+    pub fn screen(&self) -> Screen {
+        self.settings.screen
+    }
+
+    /// The lens report that is drawn.
+    pub fn lens_report(&self) -> Option<&LensReport> {
+        self.lens.as_ref()?.run.lens.get(self.lens_view.report)
+    }
+
+    /// Draws one frame.
+    pub fn show(&mut self, ui: &mut Ui) {
+        ui.ctx().set_theme(chrome::preference(self.settings.dark));
+        for finished in self.engine.poll().into_iter().chain(self.reader.poll()) {
+            self.finish(finished);
+        }
+        chrome::shortcuts(ui, self.engine.current().is_some(), self.palette.is_some(), &mut self.actions);
+        chrome::dropped(ui, &mut self.actions);
+        let mut actions = std::mem::take(&mut self.actions);
+        chrome::top(ui, self, &mut actions);
+        chrome::log(ui, self, &mut actions);
+        chrome::left(ui, self, &mut actions);
+        chrome::centre(ui, self, |ui, app| app.view(ui, &mut actions));
+        chrome::palette(ui, &mut self.palette, &mut actions);
+        for action in actions {
+            self.act(ui.ctx(), action);
+        }
+    }
+
+    fn view(&mut self, ui: &mut Ui, actions: &mut Vec<Action>) {
+        let running = self.engine.busy(Slot::Run);
+        match self.settings.screen {
+            Screen::Runs => {
+                let open = self.main.as_ref().map(|l| l.run.folder.as_path());
+                runs::show(ui, &mut self.runs_view, open, &self.root, running, actions);
+            }
+            Screen::Alignment => {
+                let (view, settings) = (&mut self.alignment_view, &mut self.settings.alignment);
+                alignment::show(ui, view, settings, self.main.as_ref(), running, actions);
+            }
+            Screen::Lens => {
+                let source = lens::Source {
+                    main: self.main.as_ref(),
+                    lens: self.lens.as_ref(),
+                    busy: self.engine.busy(Slot::Lens),
+                };
+                lens::show(ui, &mut self.lens_view, &mut self.settings.lens, &source, actions);
+            }
+        }
+    }
+
+    fn act(&mut self, ctx: &Context, action: Action) {
+        match action {
+            Action::Do(command) => self.command(ctx, command),
+            Action::Open(folder) => self.open(folder),
+            Action::Execute(slot, spec) => self.execute(slot, *spec),
+            Action::Copy { what, text } => {
+                ctx.copy_text(text);
+                self.log.push(Level::Info, format!("copied {what}"));
+            }
+            Action::Inspect(text) => {
+                self.settings.screen = Screen::Lens;
+                let spec = lens::spec(&text, self.main.as_ref());
+                self.lens_view.text = text;
+                self.execute(Slot::Lens, spec);
+            }
+        }
+    }
+
+    fn command(&mut self, ctx: &Context, command: Command) {
+        match command {
+            Command::Show(screen) => self.settings.screen = screen,
+            Command::Demo => match RunSpec::demo() {
+                Ok(spec) => self.execute(Slot::Run, spec),
+                Err(error) => self.fail(format!("{error:#}")),
+            },
+            Command::Cancel => self.engine.cancel(),
+            Command::Refresh => self.reader.submit(Slot::List, "reading the list of runs", Work::List),
+            Command::Theme => {
+                let dark = ctx.theme() == egui::Theme::Dark;
+                self.settings.dark = Some(!dark);
+            }
+            Command::Log => self.settings.log_open = !self.settings.log_open,
+            Command::Palette => self.palette = if self.palette.is_some() { None } else { Some(String::new()) },
+        }
+    }
+
+    fn execute(&mut self, slot: Slot, spec: RunSpec) {
+        let title = if slot == Slot::Lens { "reading the sentence".to_owned() } else { format!("run {}", spec.name) };
+        self.engine.submit(slot, title, Work::Execute(Box::new(spec)));
+    }
+
+    fn finish(&mut self, finished: Finished) {
+        let Finished { slot, title, outcome, took } = finished;
+        let seconds = took.as_secs_f64();
+        match outcome {
+            Outcome::Done(Answer::Listed(entries)) => self.runs_view.entries = Some(entries),
+            Outcome::Done(Answer::Opened(run)) => self.adopt(*run),
+            Outcome::Done(Answer::Executed(executed)) => {
+                let done = if executed.already_done { "was there already" } else { "is done" };
+                self.log.push(Level::Info, format!("{title} {done}, {seconds:.1} s: {}", executed.run.folder.display()));
+                if slot == Slot::Lens {
+                    self.stamp += 1;
+                    self.lens = Some(Loaded::new(executed.run, self.stamp));
+                    self.lens_view.reset();
+                } else {
+                    self.adopt(executed.run);
+                }
+                self.reader.submit(Slot::List, "reading the list of runs", Work::List);
+            }
+            Outcome::Cancelled if slot == Slot::List || slot == Slot::Open => (),
+            Outcome::Cancelled => self.log.push(Level::Info, format!("{title}: cancelled after {seconds:.1} s, nothing was written")),
+            Outcome::Failed(sentence) => {
+                if slot == Slot::List {
+                    self.runs_view.entries = Some(Vec::new());
+                }
+                self.fail(format!("{title} failed: {sentence}"));
+            }
+        }
+    }
+
+    fn fail(&mut self, sentence: String) {
+        self.log.push(Level::Error, sentence.clone());
+        self.problem = Some(sentence);
+    }
+}
+
+impl eframe::App for App {
+    fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
+        self.show(ui);
+    }
+
+    fn save(&mut self, storage: &mut dyn eframe::Storage) {
+        eframe::set_value(storage, STORED, &self.settings);
+    }
+}

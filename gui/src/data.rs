@@ -1,0 +1,291 @@
+//! Reports as the views want them: every cell found by language and layer, languages in the order asked for.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use babelscope::{run::Run, spec::RunSpec};
+use babelscope_core::{corpus::Corpus, lang};
+use babelscope_probes::align::{AlignCell, AlignReport, Centring, Estimate, Outcome};
+use serde::{Deserialize, Serialize};
+
+/// A number of a cell that the heat map can show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Measure {
+    /// Mutually closest.
+    Mexa,
+    /// Recall@1 from the pivot's sentence.
+    RecallFrom,
+    /// Recall@1 to the pivot's sentence.
+    RecallTo,
+    /// Mean cosine of true pairs minus mean cosine of wrong ones.
+    CosineGap,
+}
+
+impl Measure {
+    /// All, in the order of the chooser.
+    pub const ALL: [Self; 4] = [Self::Mexa, Self::RecallFrom, Self::RecallTo, Self::CosineGap];
+
+    /// The field's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mexa => "MEXA",
+            Self::RecallFrom => "recall@1 from pivot",
+            Self::RecallTo => "recall@1 to pivot",
+            Self::CosineGap => "cosine gap",
+        }
+    }
+
+    /// Value and interval; the cosine gap has none.
+    pub fn of(self, cell: &AlignCell) -> Estimate {
+        match self {
+            Self::Mexa => cell.mexa,
+            Self::RecallFrom => cell.recall_from_pivot,
+            Self::RecallTo => cell.recall_to_pivot,
+            Self::CosineGap => Estimate { value: cell.cosine_gap, low: cell.cosine_gap, high: cell.cosine_gap },
+        }
+    }
+
+    /// What chance alone would give.
+    pub fn chance(self, report: &AlignReport) -> f64 {
+        match self {
+            Self::Mexa => report.chance_mexa,
+            Self::RecallFrom | Self::RecallTo => report.chance_recall,
+            Self::CosineGap => 0.0,
+        }
+    }
+
+    /// The fixed range of its colours and its axis: two runs look alike only when they are alike.
+    pub fn range(self) -> (f64, f64) {
+        if self == Self::CosineGap { (-1.0, 1.0) } else { (0.0, 1.0) }
+    }
+
+    /// By how much the true pair of a sentence beats the closest wrong one; not above zero is a failure.
+    /// The cosine gap has no outcome of its own and uses MEXA's.
+    pub fn margin(self, outcome: &Outcome) -> f32 {
+        let from = outcome.cosine - outcome.rival_cosine;
+        let to = outcome.cosine - outcome.rival_back_cosine;
+        match self {
+            Self::Mexa | Self::CosineGap => from.min(to),
+            Self::RecallFrom => from,
+            Self::RecallTo => to,
+        }
+    }
+
+    /// Whether the sentence counts as found.
+    pub fn hit(self, outcome: &Outcome) -> bool {
+        self.margin(outcome) > 0.0
+    }
+}
+
+/// In which order the languages stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Order {
+    /// Best value over the layers, highest first.
+    Score,
+    /// FLORES code.
+    Code,
+    /// Script, then code.
+    Script,
+}
+
+impl Order {
+    /// All, in the order of the chooser.
+    pub const ALL: [Self; 3] = [Self::Score, Self::Code, Self::Script];
+
+    /// The name in the chooser.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Score => "by score",
+            Self::Code => "by code",
+            Self::Script => "by script",
+        }
+    }
+}
+
+/// The cells of an alignment report by pivot, language, layer and centring.
+#[derive(Clone, Debug, Default)]
+pub struct AlignIndex {
+    /// Pivots, sorted.
+    pub pivots: Vec<String>,
+    /// Languages, sorted.
+    pub languages: Vec<String>,
+    /// Layers, ascending.
+    pub layers: Vec<usize>,
+    place: BTreeMap<(usize, usize, usize, bool), usize>,
+}
+
+impl AlignIndex {
+    /// The index of a report.
+    pub fn new(report: &AlignReport) -> Self {
+        let sorted = |of: fn(&AlignCell) -> &String| {
+            let mut all: Vec<String> = report.cells.iter().map(|c| of(c).clone()).collect();
+            all.sort_unstable();
+            all.dedup();
+            all
+        };
+        let (pivots, languages) = (sorted(|c| &c.pivot), sorted(|c| &c.language));
+        let mut layers: Vec<usize> = report.cells.iter().map(|c| c.layer).collect();
+        layers.sort_unstable();
+        layers.dedup();
+        let mut place = BTreeMap::new();
+        for (at, cell) in report.cells.iter().enumerate() {
+            let found =
+                (pivots.binary_search(&cell.pivot), languages.binary_search(&cell.language), layers.binary_search(&cell.layer));
+            if let (Ok(pivot), Ok(language), Ok(layer)) = found {
+                place.insert((pivot, language, layer, cell.centring == Centring::Language), at);
+            }
+        }
+        Self { pivots, languages, layers, place }
+    }
+
+    /// The cell of a language against a pivot at the layer of index `layer`.
+    pub fn cell<'r>(
+        &self,
+        report: &'r AlignReport,
+        pivot: &str,
+        language: &str,
+        layer: usize,
+        centred: bool,
+    ) -> Option<&'r AlignCell> {
+        let pivot = self.pivots.binary_search_by(|p| p.as_str().cmp(pivot)).ok()?;
+        let language = self.languages.binary_search_by(|l| l.as_str().cmp(language)).ok()?;
+        report.cells.get(*self.place.get(&(pivot, language, layer, centred))?)
+    }
+
+    /// The languages that were compared with `pivot`, in the order asked for.
+    pub fn ordered(
+        &self,
+        report: &AlignReport,
+        pivot: &str,
+        measure: Measure,
+        centred: bool,
+        order: Order,
+    ) -> Vec<String> {
+        let best = |language: &str| {
+            (0..self.layers.len())
+                .filter_map(|layer| self.cell(report, pivot, language, layer, centred))
+                .map(|cell| measure.of(cell).value)
+                .fold(f64::NEG_INFINITY, f64::max)
+        };
+        let mut rows: Vec<(f64, String)> =
+            self.languages.iter().map(|l| (best(l), l.clone())).filter(|(score, _)| score.is_finite()).collect();
+        match order {
+            Order::Score => rows.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1))),
+            Order::Code => rows.sort_by(|a, b| a.1.cmp(&b.1)),
+            Order::Script => rows.sort_by(|a, b| (script(&a.1), &a.1).cmp(&(script(&b.1), &b.1))),
+        }
+        rows.into_iter().map(|(_, language)| language).collect()
+    }
+}
+
+/// A run with what the views need of it besides.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The run.
+    pub run: Arc<Run>,
+    /// Its alignment cells, when it has some.
+    pub index: AlignIndex,
+    /// A number that no other loaded run has; goes into every cache key.
+    pub stamp: u64,
+}
+
+impl Loaded {
+    /// Prepares a run for the views.
+    pub fn new(run: Run, stamp: u64) -> Self {
+        let index = run.align.as_ref().map(AlignIndex::new).unwrap_or_default();
+        Self { run: Arc::new(run), index, stamp }
+    }
+
+    /// "which run is this": name and the first eight digits of its identity.
+    pub fn tag(&self) -> String {
+        let manifest = &self.run.manifest;
+        let digits: String = manifest.identity.chars().take(8).collect();
+        format!("{} · {digits}", manifest.name)
+    }
+}
+
+/// The spec as TOML; a spec that TOML cannot hold gives a comment that says why.
+pub fn toml(spec: &RunSpec) -> String {
+    spec.to_toml().unwrap_or_else(|error| format!("# this spec cannot be run: {error:#}\n"))
+}
+
+/// The index of a language in the corpus: its colour is the same on every screen.
+pub fn colour_index(corpus: &Corpus, language: &str) -> usize {
+    corpus.languages.iter().position(|l| l == language).unwrap_or(corpus.languages.len())
+}
+
+/// The English name of a language, or its code where the registry does not know it.
+pub fn language_name(code: &str) -> &str {
+    lang::find(code).map_or(code, |l| l.name)
+}
+
+/// The script part of a FLORES code.
+pub fn script(code: &str) -> &str {
+    code.split_once('_').map_or("", |(_, script)| script)
+}
+
+/// The language part of a FLORES code: three letters, the mark in narrow places.
+pub fn short(code: &str) -> &str {
+    code.split_once('_').map_or(code, |(language, _)| language)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(cosine: f32, rival: f32, back: f32) -> Outcome {
+        Outcome { cosine, rival: 1, rival_cosine: rival, rival_back: 2, rival_back_cosine: back }
+    }
+
+    fn cell(language: &str, layer: usize, centring: Centring, value: f64) -> AlignCell {
+        let estimate = Estimate { value, low: value, high: value };
+        AlignCell {
+            language: language.to_owned(),
+            pivot: "eng_Latn".to_owned(),
+            layer,
+            centring,
+            mexa: estimate,
+            recall_from_pivot: estimate,
+            recall_to_pivot: estimate,
+            cosine_gap: value,
+            cosine_wrong: 0.0,
+            n: 1,
+            outcomes: vec![outcome(0.5, 0.4, 0.4)],
+        }
+    }
+
+    #[test]
+    fn a_tie_is_no_hit_in_any_measure() {
+        for measure in Measure::ALL {
+            assert!(!measure.hit(&outcome(0.5, 0.5, 0.5)));
+            assert!(measure.hit(&outcome(0.5, 0.4, 0.4)));
+        }
+    }
+
+    #[test]
+    fn each_direction_of_recall_has_its_own_rival() {
+        let lost_from = outcome(0.5, 0.6, 0.4);
+        assert!(!Measure::RecallFrom.hit(&lost_from) && Measure::RecallTo.hit(&lost_from) && !Measure::Mexa.hit(&lost_from));
+        assert_eq!(Measure::Mexa.hit(&lost_from), lost_from.hit());
+    }
+
+    #[test]
+    fn the_index_finds_every_cell_and_no_other() {
+        let report = AlignReport {
+            cells: vec![
+                cell("hin_Deva", 0, Centring::Raw, 0.1),
+                cell("hin_Deva", 2, Centring::Language, 0.9),
+                cell("arb_Arab", 2, Centring::Language, 0.5),
+            ],
+            ..AlignReport::default()
+        };
+        let index = AlignIndex::new(&report);
+        assert_eq!(index.layers, [0, 2]);
+        assert_eq!(index.cell(&report, "eng_Latn", "hin_Deva", 1, true).unwrap().mexa.value, 0.9);
+        assert!(index.cell(&report, "eng_Latn", "hin_Deva", 1, false).is_none());
+        assert!(index.cell(&report, "fra_Latn", "hin_Deva", 1, true).is_none());
+        let by = |order| index.ordered(&report, "eng_Latn", Measure::Mexa, true, order);
+        assert_eq!(by(Order::Score), ["hin_Deva", "arb_Arab"]);
+        assert_eq!(by(Order::Code), ["arb_Arab", "hin_Deva"]);
+        assert_eq!(by(Order::Script), ["arb_Arab", "hin_Deva"]);
+    }
+}

@@ -1,0 +1,169 @@
+//! Curves over layers with bands, a line for chance, and names at their ends.
+
+use egui::{Align2, Role, Ui, WidgetInfo};
+use egui_plot::{FilledArea, HLine, HoverPosition, Line, LineStyle, Plot, PlotPoint, PlotPoints, Text, VLine};
+
+use crate::theme::{self, Palette};
+
+/// One curve.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Curve {
+    /// The mark at its end, and its name on hover.
+    pub name: String,
+    /// Which language colour and line pattern.
+    pub colour: usize,
+    /// Layers.
+    pub x: Vec<f64>,
+    /// Values; the same length.
+    pub y: Vec<f64>,
+    /// Lower and upper end of the band; empty where there is none.
+    pub band: (Vec<f64>, Vec<f64>),
+    /// Drawn stronger than the others.
+    pub strong: bool,
+}
+
+/// A plot of curves over layers.
+pub struct Curves<'a> {
+    /// What a screen reader calls it.
+    pub name: &'a str,
+    /// What stands at the vertical axis.
+    pub axis: &'a str,
+    /// Fixed range of the vertical axis.
+    pub range: (f64, f64),
+    /// The curves.
+    pub curves: &'a [Curve],
+    /// Value of the line for chance, where there is one.
+    pub chance: Option<f64>,
+    /// The layer that is marked.
+    pub marked: Option<f64>,
+    /// Height in points.
+    pub height: f32,
+}
+
+impl Curves<'_> {
+    /// Draws the plot; gives the layer that was clicked.
+    pub fn show(&self, ui: &mut Ui) -> Option<f64> {
+        let colours = *Palette::current(ui);
+        let first = self.curves.iter().flat_map(|c| c.x.first()).copied().fold(f64::INFINITY, f64::min);
+        let last = self.curves.iter().flat_map(|c| c.x.last()).copied().fold(f64::NEG_INFINITY, f64::max);
+        if !first.is_finite() || !last.is_finite() {
+            return None;
+        }
+        let span = (last - first).max(1.0);
+        let margin = 0.04 * (self.range.1 - self.range.0);
+        let names = self.end_names();
+        let shown = Plot::new(ui.scope_id().with(self.name))
+            .height(self.height)
+            .default_x_bounds(first - 0.02 * span, last + 0.10 * span)
+            .default_y_bounds(self.range.0 - margin, self.range.1 + margin)
+            .allow_zoom(false)
+            .allow_scroll(false)
+            .allow_drag(false)
+            .allow_boxed_zoom(false)
+            .allow_axis_zoom_drag(false)
+            .show_background(false)
+            .grid_color(colours.line)
+            .x_axis_label("layer")
+            .y_axis_label(self.axis)
+            .x_grid_spacer(|input| layer_marks(input.bounds))
+            .x_axis_formatter(|mark, _| format!("{}", mark.value))
+            .label_formatter(|place| match place {
+                HoverPosition::NearDataPoint { plot_name, position, .. } if !plot_name.is_empty() => {
+                    Some(format!("{plot_name}\nlayer {}: {:.3}", position.x, position.y))
+                }
+                _ => None,
+            })
+            .show(ui, |plot| {
+                for curve in self.curves {
+                    let colour = colours.language(curve.colour);
+                    let (low, high) = &curve.band;
+                    if low.len() == curve.x.len() && high.len() == curve.x.len() && !low.is_empty() {
+                        let fill = colour.gamma_multiply(if curve.strong { 0.28 } else { 0.12 });
+                        plot.add(FilledArea::new("", &curve.x, low, high).fill_color(fill).allow_hover(false));
+                    }
+                }
+                if let Some(chance) = self.chance {
+                    plot.hline(HLine::new("chance", chance).color(colours.weak).style(LineStyle::dashed_dense()));
+                }
+                if let Some(layer) = self.marked {
+                    plot.vline(VLine::new("", layer).color(colours.text.gamma_multiply(0.5)).allow_hover(false));
+                }
+                for (curve, at) in self.curves.iter().zip(&names) {
+                    let points: Vec<[f64; 2]> = curve.x.iter().zip(&curve.y).map(|(&x, &y)| [x, y]).collect();
+                    let colour = colours.language(curve.colour);
+                    plot.line(
+                        Line::new(curve.name.clone(), PlotPoints::from(points))
+                            .color(colour)
+                            .width(if curve.strong { 3.2 } else { 1.8 })
+                            .style(theme::line_pattern(curve.colour)),
+                    );
+                    let place = PlotPoint::new(last + 0.012 * span, *at);
+                    let mark = egui::RichText::new(&curve.name).color(colour).size(theme::SMALL);
+                    plot.text(Text::new("", place, mark).anchor(Align2::LEFT_CENTER).allow_hover(false));
+                }
+                let at = plot.pointer_coordinate().map(|p| p.x);
+                at.filter(|_| plot.response().clicked())
+            });
+        shown.response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, self.name));
+        shown.inner.map(|x| x.round().clamp(first, last))
+    }
+
+    /// Heights of the names at the ends of the curves, pushed apart so that none covers another.
+    fn end_names(&self) -> Vec<f64> {
+        let space = 13.0 / f64::from(self.height.max(1.0)) * (self.range.1 - self.range.0) * 1.25;
+        let mut order: Vec<(usize, f64)> =
+            self.curves.iter().enumerate().map(|(i, c)| (i, c.y.last().copied().unwrap_or(0.0))).collect();
+        order.sort_by(|a, b| a.1.total_cmp(&b.1));
+        spread(&mut order, space, self.range);
+        let mut heights = vec![0.0; order.len()];
+        for (curve, height) in order {
+            if let Some(slot) = heights.get_mut(curve) {
+                *slot = height;
+            }
+        }
+        heights
+    }
+}
+
+/// Moves ascending heights apart to at least `space`, and back inside the range where they fit.
+fn spread(heights: &mut [(usize, f64)], space: f64, range: (f64, f64)) {
+    for at in 1..heights.len() {
+        let floor = heights[at - 1].1 + space;
+        heights[at].1 = heights[at].1.max(floor);
+    }
+    let mut ceiling = range.1;
+    for entry in heights.iter_mut().rev() {
+        entry.1 = entry.1.min(ceiling);
+        ceiling = entry.1 - space;
+    }
+}
+
+/// Whole layers only; at most some twenty of them.
+fn layer_marks((from, to): (f64, f64)) -> Vec<egui_plot::GridMark> {
+    let step = (((to - from) / 20.0).ceil().max(1.0)) as i64;
+    let first = (from.ceil().max(0.0)) as i64;
+    (first..=to.floor() as i64)
+        .filter(|layer| layer % step == 0)
+        .map(|layer| egui_plot::GridMark { value: layer as f64, step_size: step as f64 })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_at_the_ends_keep_their_distance_and_their_order() {
+        let mut heights: Vec<(usize, f64)> = [0.90, 0.91, 0.92, 0.99].into_iter().enumerate().collect();
+        spread(&mut heights, 0.05, (0.0, 1.0));
+        assert!(heights.windows(2).all(|w| w[1].1 - w[0].1 >= 0.05 - 1e-12), "{heights:?}");
+        assert!(heights.iter().all(|h| h.1 <= 1.0));
+    }
+
+    #[test]
+    fn marks_are_whole_layers() {
+        let marks: Vec<f64> = layer_marks((-0.2, 6.7)).iter().map(|m| m.value).collect();
+        assert_eq!(marks, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        assert!(layer_marks((-1.0, 96.0)).len() <= 21);
+    }
+}

@@ -1,0 +1,428 @@
+//! The window, headless: driven by the names that a screen reader would say, checked against the reports.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use babelscope::{
+    run::{Outcome as Executed, Workbench},
+    spec::{ModelSpec, ProbeSpec, RunSpec},
+};
+use babelscope_core::monitor::{Monitor, Tick};
+use babelscope_gui::{
+    app::{App, prepare},
+    data::Measure,
+    state::Settings,
+    views::Screen,
+    worker::{Answer, Work, Worker},
+};
+use babelscope_probes::align::{AlignCell, Centring};
+use babelscope_tests::synthetic;
+use egui::{Event, Key, Modifiers, OutputCommand, PointerButton, Pos2, Vec2};
+use egui_kittest::{
+    Harness,
+    kittest::{NodeT as _, Queryable as _},
+};
+
+const HEAT_MAP: &str = "alignment, languages by layers";
+const LENS: &str = "logit lens, layers by tokens";
+
+type Window<'a> = Harness<'a, App>;
+
+/// An engine that answers at once with the made-up run, and tells which spec it got.
+fn fake(told: SyncSender<RunSpec>) -> Worker {
+    let make = move || {
+        let told = told.clone();
+        move |work: Work, _: &Monitor| match work {
+            Work::Execute(spec) => {
+                let lens_only = !spec.probe.iter().any(|p| matches!(p, ProbeSpec::Align { .. }));
+                let text = spec.probe.iter().find_map(|p| match p {
+                    ProbeSpec::Lens { texts, .. } => texts.first().cloned(),
+                    ProbeSpec::Align { .. } => None,
+                });
+                let run = match text {
+                    Some(text) if lens_only => synthetic::lens_run(&spec, &text),
+                    _ => synthetic::run(),
+                };
+                told.send(*spec)?;
+                Ok(Answer::Executed(Box::new(Executed { run, already_done: false })))
+            }
+            Work::Open(_) => Ok(Answer::Opened(Box::new(synthetic::run()))),
+            Work::List => Ok(Answer::Listed(Vec::new())),
+        }
+    };
+    Worker::start_with("fake", make, || ()).unwrap()
+}
+
+fn window<'a>(app: App) -> Window<'a> {
+    Harness::builder()
+        .with_size(Vec2::new(1320.0, 880.0))
+        .with_context_setup(prepare)
+        .build_ui_state(|ui, app: &mut App| app.show(ui), app)
+}
+
+/// The window with a fake engine and the specs that it gets.
+fn fake_window<'a>(adopt: bool) -> (Window<'a>, Receiver<RunSpec>) {
+    let (told, specs) = sync_channel(8);
+    let mut app = App::with_workers(Settings::default(), PathBuf::from("runs"), fake(told.clone()), fake(told));
+    if adopt {
+        app.adopt(synthetic::run());
+    }
+    let mut window = window(app);
+    settle(&mut window);
+    (window, specs)
+}
+
+/// A few frames more than any layout or answer needs.
+fn settle(window: &mut Window<'_>) {
+    for _ in 0..6 {
+        window.step();
+        thread::sleep(Duration::from_millis(2));
+    }
+    window.run_ok();
+}
+
+/// Steps until `met`; a bound in steps, as a window that never gets there must fail and not hang.
+fn until(window: &mut Window<'_>, what: &str, met: impl Fn(&Window<'_>) -> bool) {
+    for _ in 0..60_000 {
+        window.step();
+        if met(window) {
+            return;
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    panic!("never seen: {what}");
+}
+
+fn click(window: &mut Window<'_>, label: &str) {
+    window.get_by_label(label).click();
+    settle(window);
+}
+
+/// Clicks the cell of a grid that is `row` from the top of `rows` and `column` from the left of `columns`.
+fn click_cell(window: &mut Window<'_>, grid: &str, (row, rows): (usize, usize), (column, columns): (usize, usize)) {
+    let rect = window.get_by_label(grid).rect();
+    let pos = Pos2::new(
+        rect.left() + (column as f32 + 0.5) * rect.width() / columns as f32,
+        rect.top() + (row as f32 + 0.5) * rect.height() / rows as f32,
+    );
+    window.event(Event::PointerMoved(pos));
+    for pressed in [true, false] {
+        window.event(Event::PointerButton { pos, button: PointerButton::Primary, pressed, modifiers: Modifiers::NONE });
+    }
+    settle(window);
+}
+
+fn value(window: &Window<'_>, grid: &str) -> String {
+    window.get_by_label(grid).value().unwrap_or_default()
+}
+
+fn labels(window: &Window<'_>, prefix: &str) -> Vec<String> {
+    let mut all: Vec<String> = window
+        .root()
+        .children_recursive()
+        .filter_map(|node| node.accesskit_node().label())
+        .filter(|label| label.starts_with(prefix))
+        .collect();
+    all.sort_unstable();
+    all
+}
+
+fn copied(window: &Window<'_>) -> Option<String> {
+    window.output().platform_output.commands.iter().find_map(|command| match command {
+        OutputCommand::CopyText(text) => Some(text.clone()),
+        _ => None,
+    })
+}
+
+/// The cell that the report holds for what stands in the value of the heat map.
+fn cell_said<'r>(run: &'r babelscope::run::Run, said: &str, centring: Centring) -> &'r AlignCell {
+    let report = run.align.as_ref().unwrap();
+    report
+        .cells
+        .iter()
+        .find(|c| c.centring == centring && said.contains(&format!("({}), layer {},", c.language, c.layer)))
+        .unwrap_or_else(|| panic!("no cell for {said:?}"))
+}
+
+#[test]
+fn the_first_start_offers_the_demo_and_shows_its_alignment() {
+    let (mut window, specs) = fake_window(false);
+    click(&mut window, "Run the demo");
+    assert_eq!(specs.recv_timeout(Duration::from_secs(60)).unwrap(), RunSpec::demo().unwrap());
+    until(&mut window, "the heat map", |w| w.query_by_label(HEAT_MAP).is_some());
+}
+
+#[test]
+fn the_switch_between_raw_and_centred_shows_the_value_of_the_report() {
+    let (mut window, _specs) = fake_window(true);
+    let run = synthetic::run();
+    let layers = synthetic::LAYERS + 1;
+    click_cell(&mut window, HEAT_MAP, (1, 5), (3, layers));
+    let centred = value(&window, HEAT_MAP);
+    let cell = cell_said(&run, &centred, Centring::Language);
+    assert_eq!(cell.layer, 3);
+    assert!(centred.contains(&format!("MEXA {:.3} [{:.3}, {:.3}], centred, n 6", cell.mexa.value, cell.mexa.low, cell.mexa.high)), "{centred}");
+    click(&mut window, "centring: raw");
+    let raw = value(&window, HEAT_MAP);
+    let other = cell_said(&run, &raw, Centring::Raw);
+    assert_eq!((&other.language, other.layer), (&cell.language, 3));
+    assert!(raw.contains(&format!("MEXA {:.3} ", other.mexa.value)) && raw.contains("raw"), "{raw}");
+    assert_ne!(cell.mexa.value, other.mexa.value, "the made-up run must tell raw from centred here");
+}
+
+#[test]
+fn a_click_on_a_cell_lists_the_sentences_that_fail_there_and_no_other() {
+    let (mut window, _specs) = fake_window(true);
+    let run = synthetic::run();
+    let mut failures = 0;
+    for (row, column) in [(0, 6), (2, 2), (4, 1)] {
+        click_cell(&mut window, HEAT_MAP, (row, 5), (column, synthetic::LAYERS + 1));
+        let cell = cell_said(&run, &value(&window, HEAT_MAP), Centring::Language);
+        let mut expected: Vec<String> = (cell.outcomes.iter().enumerate())
+            .filter(|(_, o)| !o.hit())
+            .map(|(line, o)| format!("sentence {} fails, margin {:+.3}", line + 1, Measure::Mexa.margin(o)))
+            .collect();
+        expected.sort_unstable();
+        failures += expected.len();
+        assert_eq!(labels(&window, "sentence "), expected, "{} layer {}", cell.language, cell.layer);
+    }
+    assert!(failures > 0, "the made-up run must have failures");
+}
+
+#[test]
+fn hits_are_listed_on_demand() {
+    let (mut window, _specs) = fake_window(true);
+    click_cell(&mut window, HEAT_MAP, (0, 5), (6, synthetic::LAYERS + 1));
+    click(&mut window, "list the found ones too");
+    assert_eq!(labels(&window, "sentence ").len(), synthetic::corpus().len());
+}
+
+#[test]
+fn arrow_keys_move_the_cell_and_say_where_they_are() {
+    let (mut window, _specs) = fake_window(true);
+    click_cell(&mut window, HEAT_MAP, (1, 5), (3, synthetic::LAYERS + 1));
+    assert!(value(&window, HEAT_MAP).contains("layer 3"));
+    let before = value(&window, HEAT_MAP);
+    window.key_press(Key::ArrowRight);
+    settle(&mut window);
+    assert!(value(&window, HEAT_MAP).contains("layer 4"), "{}", value(&window, HEAT_MAP));
+    window.key_press(Key::ArrowDown);
+    settle(&mut window);
+    let language = |said: &str| said.split(',').next().unwrap_or_default().to_owned();
+    assert_ne!(language(&value(&window, HEAT_MAP)), language(&before));
+}
+
+#[test]
+fn a_grid_is_one_region_and_one_cell_however_many_cells_it_has() {
+    let (mut window, _specs) = fake_window(true);
+    click_cell(&mut window, HEAT_MAP, (1, 5), (3, synthetic::LAYERS + 1));
+    let cells = window.root().children_recursive().filter(|n| n.accesskit_node().role() == egui::Role::Cell).count();
+    assert_eq!(cells, 1);
+}
+
+#[test]
+fn a_click_in_the_lens_shows_the_candidates_of_that_cell() {
+    let (mut window, _specs) = fake_window(true);
+    click(&mut window, "Lens");
+    let run = synthetic::run();
+    let report = &run.lens[0];
+    let (layers, tokens) = (report.layers.len(), report.tokens.len());
+    for (layer, token) in [(6, 1), (2, 3)] {
+        click_cell(&mut window, LENS, (layers - 1 - layer, layers), (token, tokens));
+        let said = value(&window, LENS);
+        assert!(said.starts_with(&format!("layer {layer}, token {} ", token + 1)), "{said}");
+        let mut expected: Vec<String> = (report.cells[layer][token].top.iter().enumerate())
+            .map(|(rank, c)| {
+                format!("candidate {}: {}, {:.3}", rank + 1, babelscope_gui::widgets::tokens::piece_name(&c.piece), c.probability)
+            })
+            .collect();
+        expected.sort_unstable();
+        assert_eq!(labels(&window, "candidate "), expected);
+    }
+}
+
+#[test]
+fn a_right_to_left_text_runs_from_right_to_left_until_switched() {
+    let (mut window, _specs) = fake_window(false);
+    let spec = RunSpec::new("lens", ModelSpec::new("lab"), vec![ProbeSpec::lens(vec!["يغني الطائر الأحمر".to_owned()])]);
+    window.state_mut().adopt(synthetic::lens_run(&spec, "يغني الطائر الأحمر"));
+    settle(&mut window);
+    let layers = synthetic::LAYERS + 1;
+    click_cell(&mut window, LENS, (0, layers), (0, 4));
+    assert!(value(&window, LENS).contains("token 4 "), "{}", value(&window, LENS));
+    click(&mut window, "right to left");
+    click_cell(&mut window, LENS, (0, layers), (0, 4));
+    assert!(value(&window, LENS).contains("token 1 "), "{}", value(&window, LENS));
+}
+
+#[test]
+fn a_typed_sentence_is_read_with_the_model_and_corpus_of_the_open_run() {
+    let (mut window, specs) = fake_window(true);
+    click(&mut window, "Lens");
+    window.get_by_label("Sentence").focus();
+    window.run_ok();
+    window.get_by_label("Sentence").type_text("Two birds");
+    settle(&mut window);
+    click(&mut window, "Read");
+    let spec = specs.recv_timeout(Duration::from_secs(60)).unwrap();
+    let run = synthetic::run();
+    assert_eq!((&spec.model, &spec.data), (&run.spec.model, &run.spec.data));
+    assert_eq!(spec.probe, [ProbeSpec::Lens { texts: vec!["Two birds".to_owned()], top_k: 10 }]);
+    spec.check().unwrap();
+    // <s> and two words.
+    until(&mut window, "the new grid", |w| w.query_by_label(LENS).is_some());
+    settle(&mut window);
+    click_cell(&mut window, LENS, (0, synthetic::LAYERS + 1), (2, 3));
+    assert!(value(&window, LENS).contains("token 3 ·birds"), "{}", value(&window, LENS));
+}
+
+#[test]
+fn copied_toml_is_the_spec_of_the_run() {
+    let (mut window, _specs) = fake_window(true);
+    window.get_by_label("Copy Alignment as TOML").click();
+    let mut text = None;
+    for _ in 0..6 {
+        window.step();
+        text = text.or_else(|| copied(&window));
+    }
+    assert_eq!(RunSpec::parse(&text.expect("nothing was copied")).unwrap(), synthetic::run().spec);
+}
+
+#[test]
+fn cancel_shows_within_a_few_frames_and_the_old_run_stays() {
+    let ticks = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&ticks);
+    let slow = Worker::start_with(
+        "slow",
+        move || {
+            let counted = Arc::clone(&counted);
+            move |_: Work, monitor: &Monitor| loop {
+                let done = counted.fetch_add(1, Ordering::Relaxed);
+                monitor.tick(Tick { what: "capturing", done, total: 1_000_000, unit: "sentences" })?;
+                thread::sleep(Duration::from_millis(1));
+            }
+        },
+        || (),
+    )
+    .unwrap();
+    let (told, _specs) = sync_channel(8);
+    let mut app = App::with_workers(Settings::default(), PathBuf::from("runs"), slow, fake(told));
+    app.adopt(synthetic::run());
+    let mut window = window(app);
+    settle(&mut window);
+    click(&mut window, "Runs");
+    click(&mut window, "Demo on the built-in model");
+    until(&mut window, "progress", |w| w.query_by_label_contains("capturing").is_some());
+    window.get_by_label("Cancel").click();
+    let mut frames = 0;
+    while window.query_by_label("idle").is_none() {
+        window.step();
+        frames += 1;
+        assert!(frames < 200, "cancel was not seen within 200 frames of a millisecond");
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert!(window.query_by_label_contains("cancelled after").is_some());
+    click(&mut window, "Alignment");
+    assert!(window.query_by_label(HEAT_MAP).is_some());
+}
+
+#[test]
+fn a_panic_in_the_engine_is_a_message_and_the_window_goes_on() {
+    let broken = Worker::start_with("broken", || |_: Work, _: &Monitor| panic!("a row is missing"), || ()).unwrap();
+    let (told, _specs) = sync_channel(8);
+    let mut app = App::with_workers(Settings::default(), PathBuf::from("runs"), broken, fake(told));
+    app.adopt(synthetic::run());
+    let mut window = window(app);
+    settle(&mut window);
+    click(&mut window, "Runs");
+    click(&mut window, "Demo on the built-in model");
+    until(&mut window, "the message", |w| w.query_all_by_label_contains("a row is missing").next().is_some());
+    click(&mut window, "Close the message");
+    click(&mut window, "Alignment");
+    assert!(window.query_by_label(HEAT_MAP).is_some());
+}
+
+#[test]
+fn a_damaged_run_folder_is_listed_with_its_sentence() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("broken-run");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("manifest.json"), "{ \"schema\": 1, ").unwrap();
+    let sentence = format!("{:#}", babelscope::run::manifest(&folder).unwrap_err());
+    let mut window = real_window(root.path());
+    until(&mut window, "the folder", |w| w.query_by_label("Open run broken-run").is_some());
+    assert!(window.query_by_label(&sentence).is_some(), "not shown: {sentence}");
+    click(&mut window, "Open run broken-run");
+    until(&mut window, "the failure", |w| w.query_by_label("Close the message").is_some());
+}
+
+#[test]
+fn the_palette_finds_a_command_and_carries_it_out() {
+    let (mut window, _specs) = fake_window(true);
+    window.key_press_modifiers(Modifiers::COMMAND, Key::P);
+    settle(&mut window);
+    window.get_by_label("Command").type_text("lens");
+    settle(&mut window);
+    window.key_press(Key::Enter);
+    settle(&mut window);
+    assert!(window.query_by_label(LENS).is_some());
+    assert!(window.query_by_label("Command").is_none());
+}
+
+fn real_window<'a>(root: &Path) -> Window<'a> {
+    let engine = Worker::start("engine", root.to_owned(), || ()).unwrap();
+    let reader = Worker::start("reader", root.to_owned(), || ()).unwrap();
+    let mut window = window(App::with_workers(Settings::default(), root.to_owned(), engine, reader));
+    settle(&mut window);
+    window
+}
+
+/// Both views on a real run of the embedded model, executed by the real worker from the window's own controls.
+#[test]
+fn a_run_of_the_embedded_model_shows_its_own_numbers() {
+    let root = tempfile::tempdir().unwrap();
+    let probe = vec![ProbeSpec::Align { pivots: vec!["eng_Latn".to_owned()], bootstrap: 50 }];
+    let mut spec = RunSpec::new("screens", ModelSpec::new("lab"), probe);
+    spec.data.limit = 12;
+    let executed = Workbench::new(root.path()).execute(&spec, &Monitor::silent()).unwrap();
+    let name = executed.run.folder.file_name().unwrap().to_string_lossy().into_owned();
+    let mut window = real_window(root.path());
+    let label = format!("Open run {name}");
+    until(&mut window, "the run", |w| w.query_by_label(&label).is_some());
+    click(&mut window, &label);
+    until(&mut window, "the heat map", |w| w.query_by_label(HEAT_MAP).is_some());
+    settle(&mut window);
+    let report = executed.run.align.as_ref().unwrap();
+    let layers = executed.run.manifest.capture.layers.len();
+    let rows = report.cells.iter().filter(|c| c.layer == 0 && c.centring == Centring::Raw).count();
+    click_cell(&mut window, HEAT_MAP, (rows - 1, rows), (layers - 1, layers));
+    let said = value(&window, HEAT_MAP);
+    let cell = cell_said(&executed.run, &said, Centring::Language);
+    assert!(said.contains(&format!("MEXA {:.3} ", cell.mexa.value)), "{said}");
+    let failing = cell.outcomes.iter().filter(|o| !o.hit()).count();
+    assert_eq!(labels(&window, "sentence ").len(), failing.min(20));
+
+    click(&mut window, "Lens");
+    click(&mut window, "next line");
+    click(&mut window, "Read");
+    until(&mut window, "the lens", |w| w.query_by_label(LENS).is_some());
+    settle(&mut window);
+    assert_eq!(window.state().screen(), Screen::Lens);
+    let report = window.state().lens_report().unwrap().clone();
+    let (layers, tokens) = (report.layers.len(), report.tokens.len());
+    let rect = window.get_by_label(LENS).rect();
+    let seen = ((rect.width() / (rect.width() / tokens as f32)) as usize).min(tokens);
+    click_cell(&mut window, LENS, (0, layers), (seen.min(3) - 1, tokens));
+    let cell = &report.cells[layers - 1][seen.min(3) - 1];
+    let top = labels(&window, "candidate 1: ");
+    assert_eq!(top.len(), 1);
+    assert!(top[0].ends_with(&format!(", {:.3}", cell.top[0].probability)), "{top:?}");
+}
