@@ -22,10 +22,14 @@ fn own() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/tokenizers")
 }
 
-/// The folders that hold a tokenizer.json beside a golden.jsonl: ours, and those under `BABELSCOPE_ORACLES`.
+/// The folders that hold a tokenizer.json beside a golden.jsonl: ours, and those under `BABELSCOPE_ORACLES` (by default
+/// `../shared/oracles` beside the repository, when it is there; where `CI` or the variable is set it must be).
 fn folders() -> Vec<PathBuf> {
     let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/oracles");
-    let oracles = std::env::var_os("BABELSCOPE_ORACLES").map_or(shared, PathBuf::from);
+    let named = std::env::var_os("BABELSCOPE_ORACLES").map(PathBuf::from);
+    let must = named.is_some() || std::env::var_os("CI").is_some();
+    let oracles = named.unwrap_or(shared);
+    assert!(!must || oracles.is_dir(), "the oracles are not there: {}", oracles.display());
     let mut found = Vec::new();
     let mut open = vec![own(), oracles];
     while let Some(folder) = open.pop() {

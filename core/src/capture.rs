@@ -215,7 +215,7 @@ fn width(point: Point, config: &Config) -> usize {
 /// The tokens that a window leaves of a sentence: BOS when it is included, then the content without its first tokens.
 fn seen(window: Window, bos: usize, tokens: usize) -> impl Iterator<Item = usize> {
     let head = if window.include_bos { bos } else { 0 };
-    (0..head).chain(bos + window.skip_first..tokens)
+    (0..head).chain(bos.saturating_add(window.skip_first)..tokens)
 }
 
 #[inline(always)]
@@ -276,6 +276,9 @@ fn check_sentences(plan: &Plan, config: &Config, sentences: &[Encoded]) -> Resul
         let tokens = sentence.ids.len();
         if tokens == 0 {
             return Err(fail("is empty: it has no tokens".to_owned()));
+        }
+        if sentence.bos > tokens {
+            return Err(fail(format!("counts {} BOS tokens among its {tokens}", sentence.bos)));
         }
         if tokens > config.context {
             return Err(fail(format!("has {tokens} tokens, the model's context is {}; shorten it", config.context)));

@@ -7,18 +7,12 @@ pub use site::{Point, Site};
 use serde::{Deserialize, Serialize};
 
 /// Which tokens of a sentence a pooled reduction sees. Padding never exists, so it is never counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Window {
     /// Whether the BOS token that the tokenizer added counts (attention sink: very large norm, the same in every sentence).
     pub include_bos: bool,
     /// How many content tokens to leave out at the start.
     pub skip_first: usize,
-}
-
-impl Default for Window {
-    fn default() -> Self {
-        Self { include_bos: false, skip_first: 0 }
-    }
 }
 
 /// How the states of a sentence become what is kept. Executed where the tensor lives.

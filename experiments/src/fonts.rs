@@ -138,6 +138,16 @@ mod tests {
     }
 
     #[test]
+    fn every_language_of_the_registry_has_a_face_that_draws_its_own_name() {
+        for language in babelscope_core::lang::all() {
+            let face = of_script(language.script()).unwrap_or_else(|| panic!("no face for {}", language.code));
+            for word in language.autonym.split(|c: char| !c.is_alphabetic()) {
+                assert_eq!(missing(face, word), Vec::<String>::new(), "{}: {word}", language.code);
+            }
+        }
+    }
+
+    #[test]
     fn every_script_face_puts_a_lone_mark_on_a_dotted_circle() {
         for (script, mark) in [
             ("Arab", "\u{064E}"),

@@ -3,7 +3,7 @@
 
     python make_golden.py CORPUS OUT      (as committed: CORPUS = the self-written sentences, OUT = models beside this file)
 
-Each family gets OUT/<family>/{config.json, model.safetensors, tokenizer.json, expected.safetensors, meta.json}. Every sentence is
+Each family gets OUT/<family>/{config.json, config_v4.json, model.safetensors, tokenizer.json, expected.safetensors, meta.json}. Every sentence is
 run alone, so nothing was ever padded where the numbers come from; the rows are only laid side by side afterwards:
 
     site.<SITE>      [sentences, T, width] at the end filled with zeros; attention scores and probabilities [sentences, heads, T, T]
@@ -14,6 +14,7 @@ SITE is the text form of core/src/plan/site.rs; blocks count from 1. Weights are
 feature of a family moves the logits, which is asserted: a model that ignores a sliding window cannot pass.
 """
 import json, math, shutil, sys
+from collections import Counter
 from pathlib import Path
 
 import safetensors.torch
@@ -55,8 +56,12 @@ def byte_fallback(lines):
     specials, raw = ["<unk>", "<s>", "</s>"], [f"<0x{b:02X}>" for b in range(256)]
     t = Tokenizer(models.BPE(unk_token="<unk>"))
     t.pre_tokenizer = pre_tokenizers.Metaspace()
-    t.train_from_iterator(lines, trainers.BpeTrainer(
-        vocab_size=380, special_tokens=specials + raw, limit_alphabet=70, show_progress=False))
+    # The trainer's own limit on the alphabet breaks ties at random: choose the commonest characters here.
+    count = Counter("".join(lines))
+    common = set(sorted(count, key=lambda c: (-count[c], c))[:70])
+    kept = ["".join(c for c in line if c in common) for line in lines]
+    t.train_from_iterator(kept, trainers.BpeTrainer(
+        vocab_size=380, special_tokens=specials + raw, initial_alphabet=sorted(common - {" "}), show_progress=False))
     j = json.loads(t.to_str())
     j["added_tokens"] = [a for a in j["added_tokens"] if a["content"] in specials]
     j["pre_tokenizer"] = None
@@ -201,6 +206,16 @@ def sentences(corpus, encode):
     return chosen
 
 
+def older_spelling(config):
+    """The same config as transformers 4 spells it: what most checkpoints on the Hub carry."""
+    old = {k: v for k, v in config.items() if k not in ("rope_parameters", "dtype")}
+    old.update(torch_dtype=config["dtype"], transformers_version="4.57.6")
+    if rope := config.get("rope_parameters"):
+        scaling = {k: v for k, v in rope.items() if k != "rope_theta"}
+        old.update(rope_theta=rope["rope_theta"], rope_scaling=None if rope["rope_type"] == "default" else scaling)
+    return old
+
+
 def write(name, spec, toks, corpus, out):
     tok, config, module, features = spec
     t = toks[tok]
@@ -214,6 +229,8 @@ def write(name, spec, toks, corpus, out):
     shutil.rmtree(folder, ignore_errors=True)
     model.save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
+    old = older_spelling(json.loads((folder / "config.json").read_text()))
+    (folder / "config_v4.json").write_text(json.dumps(old, indent=2) + "\n")
     t.save(str(folder / "tokenizer.json"), pretty=False)
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32).eval()
 

@@ -158,6 +158,9 @@ impl Config {
         if matches!(self.positions, Positions::Rope(_)) && !self.head_dim.is_multiple_of(2) {
             return Err(format!("the head width {} is odd; rotary embedding needs pairs", self.head_dim));
         }
+        if !(self.eps.is_finite() && self.eps >= 0.0) {
+            return Err(format!("the norm's epsilon is {}, expected a small positive number", self.eps));
+        }
         if self.windows.contains(&Some(0)) {
             return Err("the sliding window is 0; expected at least 1".to_owned());
         }
@@ -319,8 +322,10 @@ impl Fields<'_> {
     }
 
     pub(super) fn size(&self, key: &str) -> Result<Option<usize>> {
-        let size = |v: &Value| v.as_u64().and_then(|n| usize::try_from(n).ok());
-        self.get(key).map(|v| size(v).ok_or_else(|| self.wrong(key, "a count", v))).transpose()
+        // Far above any model, and low enough that sizes made of several counts cannot overflow.
+        const MOST: usize = 1 << 24;
+        let size = |v: &Value| v.as_u64().and_then(|n| usize::try_from(n).ok()).filter(|n| *n <= MOST);
+        self.get(key).map(|v| size(v).ok_or_else(|| self.wrong(key, "a count up to 16777216", v))).transpose()
     }
 
     fn need(&self, key: &str) -> Result<usize> {

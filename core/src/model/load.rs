@@ -102,8 +102,10 @@ fn head(config: &Config, weights: &mut Weights<'_>) -> Result<Option<Vec<f32>>> 
 
 /// Several linear layers over the same input as one: their rows one behind the other, so that they are one product.
 fn stacked(weights: &mut Weights<'_>, parts: &[(&str, usize)], inputs: usize, biased: bool) -> Result<Linear> {
-    let outputs = parts.iter().map(|(_, outputs)| outputs).sum();
-    let mut weight = Vec::with_capacity(outputs * inputs);
+    let outputs = parts.iter().map(|(_, outputs)| outputs).sum::<usize>();
+    let mut weight = Vec::new();
+    // The sizes come from a config that no file has confirmed yet: too much for this machine is for the file to say.
+    weight.try_reserve_exact(outputs * inputs).ok();
     let mut bias = biased.then(Vec::new);
     for (name, outputs) in parts {
         weights.take_onto(&format!("{name}.weight"), &[*outputs, inputs], &mut weight)?;

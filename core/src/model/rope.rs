@@ -71,7 +71,7 @@ impl Rope {
             let given = rope.number("original_max_position_embeddings")?;
             Ok(given.or(fields.number("original_max_position_embeddings")?).unwrap_or(context as f64))
         };
-        let (frequencies, scale) = match kind {
+        let (frequencies, scale): (Vec<f32>, f32) = match kind {
             "linear" => {
                 let factor = need("factor")? as f32;
                 (powers.iter().map(|p| 1.0 / p / factor).collect(), 1.0)
@@ -103,6 +103,13 @@ impl Rope {
             }
             _ => (powers.iter().map(|p| 1.0 / p).collect(), 1.0),
         };
+        let wrong = frequencies.iter().find(|f| !(f.is_finite() && **f > 0.0));
+        if let Some(wrong) = wrong.or(Some(&scale).filter(|s| !s.is_finite())) {
+            let why = format!(
+                "`rope_theta` {theta} and `{key}` give rotary frequencies that are no positive numbers: {wrong}"
+            );
+            return Err(fields.fail(&why));
+        }
         Ok(Self { frequencies, scale })
     }
 

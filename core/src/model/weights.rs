@@ -59,7 +59,8 @@ impl<'a> Weights<'a> {
                 fail(format!("the file of {} bytes is truncated or damaged ({e}); get it again", bytes.len()))
             })?;
             let begin = header + size_of::<u64>();
-            for (name, info) in metadata.tensors() {
+            let tensors: BTreeMap<_, _> = metadata.tensors().into_iter().collect();
+            for (name, info) in tensors {
                 let (start, end) = info.data_offsets;
                 let (start, end) = (begin + start, begin + end);
                 let entry = Entry { shard: index, dtype: info.dtype, shape: info.shape.clone(), start, end };
