@@ -169,7 +169,13 @@ fn the_switch_between_raw_and_centred_shows_the_value_of_the_report() {
     let centred = value(&window, HEAT_MAP);
     let cell = cell_said(&run, &centred, Centring::Language);
     assert_eq!(cell.layer, 3);
-    assert!(centred.contains(&format!("MEXA {:.3} [{:.3}, {:.3}], centred, n 6", cell.mexa.value, cell.mexa.low, cell.mexa.high)), "{centred}");
+    assert!(
+        centred.contains(&format!(
+            "MEXA {:.3} [{:.3}, {:.3}], centred, n 6",
+            cell.mexa.value, cell.mexa.low, cell.mexa.high
+        )),
+        "{centred}"
+    );
     click(&mut window, "centring: raw");
     let raw = value(&window, HEAT_MAP);
     let other = cell_said(&run, &raw, Centring::Raw);
@@ -241,7 +247,12 @@ fn a_click_in_the_lens_shows_the_candidates_of_that_cell() {
         assert!(said.starts_with(&format!("layer {layer}, token {} ", token + 1)), "{said}");
         let mut expected: Vec<String> = (report.cells[layer][token].top.iter().enumerate())
             .map(|(rank, c)| {
-                format!("candidate {}: {}, {:.3}", rank + 1, babelscope_gui::widgets::tokens::piece_name(&c.piece), c.probability)
+                format!(
+                    "candidate {}: {}, {:.3}",
+                    rank + 1,
+                    babelscope_gui::widgets::tokens::piece_name(&c.piece),
+                    c.probability
+                )
             })
             .collect();
         expected.sort_unstable();

@@ -66,7 +66,14 @@ const SENTENCES: [(&str, [&str; 6]); 6] = [
     ),
     (
         "zho_Hans",
-        ["红色的鸟在花园里唱歌。", "两个孩子喝冷水。", "我哥哥读一本旧书。", "市场早上开门。", "一只小猫睡在椅子上。", "我们今天走到河边。"],
+        [
+            "红色的鸟在花园里唱歌。",
+            "两个孩子喝冷水。",
+            "我哥哥读一本旧书。",
+            "市场早上开门。",
+            "一只小猫睡在椅子上。",
+            "我们今天走到河边。",
+        ],
     ),
     (
         "deu_Latn",
@@ -100,7 +107,14 @@ pub fn run() -> Run {
     let probe = vec![ProbeSpec::align("eng_Latn"), ProbeSpec::lens(lens.iter().map(|l| l.text.clone()).collect())];
     let mut spec = RunSpec::new("made-up", ModelSpec::new("lab"), probe);
     spec.data.limit = corpus.len();
-    Run { folder: PathBuf::from("runs/made-up-0123abcd"), manifest: manifest(&corpus, &align, &lens), spec, corpus, align: Some(align), lens }
+    Run {
+        folder: PathBuf::from("runs/made-up-0123abcd"),
+        manifest: manifest(&corpus, &align, &lens),
+        spec,
+        corpus,
+        align: Some(align),
+        lens,
+    }
 }
 
 /// The same run with the lens on `text` alone, as the window asks for it.
@@ -109,7 +123,14 @@ pub fn lens_run(spec: &RunSpec, text: &str) -> Run {
     let mut manifest = manifest(&corpus(), &AlignReport::default(), &lens);
     manifest.align = None;
     "lens".clone_into(&mut manifest.name);
-    Run { folder: PathBuf::from("runs/lens-4567cdef"), spec: spec.clone(), manifest, corpus: corpus(), align: None, lens }
+    Run {
+        folder: PathBuf::from("runs/lens-4567cdef"),
+        spec: spec.clone(),
+        manifest,
+        corpus: corpus(),
+        align: None,
+        lens,
+    }
 }
 
 /// Cosines by rule: the true pair gains with the layer, and with the place of the language; every third sentence is hard.
@@ -172,7 +193,8 @@ fn lens(text: &str) -> LensReport {
     if let Some(first) = spans.get_mut(1) {
         first.0 = 0;
     }
-    let candidate = |id: u32, piece: Piece, probability: f32, language: Option<u16>| Candidate { id, piece, probability, language };
+    let candidate =
+        |id: u32, piece: Piece, probability: f32, language: Option<u16>| Candidate { id, piece, probability, language };
     let mut tokens = vec![candidate(0, Piece::Special("<s>".to_owned()), 1.0, None)];
     tokens.extend((1..).zip(&words).map(|(id, word)| candidate(id, Piece::Word((*word).to_owned()), 1.0, None)));
     let pieces = [
@@ -265,7 +287,12 @@ fn manifest(corpus: &Corpus, align: &AlignReport, lens: &[LensReport]) -> Manife
             include_bos: false,
             skip_first: 0,
         },
-        align: Some(AlignInfo { chance_mexa: align.chance_mexa, chance_recall: align.chance_recall, seed: 0, notes: Vec::new() }),
+        align: Some(AlignInfo {
+            chance_mexa: align.chance_mexa,
+            chance_recall: align.chance_recall,
+            seed: 0,
+            notes: Vec::new(),
+        }),
         lens: lens
             .iter()
             .map(|l| LensInfo {
