@@ -429,10 +429,9 @@ fn a_run_of_the_embedded_model_shows_its_own_numbers() {
     assert_eq!(window.state().screen(), Screen::Lens);
     let report = window.state().lens_report().unwrap().clone();
     let (layers, tokens) = (report.layers.len(), report.tokens.len());
-    let rect = window.get_by_label(LENS).rect();
-    let seen = ((rect.width() / (rect.width() / tokens as f32)) as usize).min(tokens);
-    click_cell(&mut window, LENS, (0, layers), (seen.min(3) - 1, tokens));
-    let cell = &report.cells[layers - 1][seen.min(3) - 1];
+    let token = tokens.min(3) - 1;
+    click_cell(&mut window, LENS, (0, layers), (token, tokens));
+    let cell = &report.cells[layers - 1][token];
     let top = labels(&window, "candidate 1: ");
     assert_eq!(top.len(), 1);
     assert!(top[0].ends_with(&format!(", {:.3}", cell.top[0].probability)), "{top:?}");

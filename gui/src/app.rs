@@ -12,8 +12,7 @@ use crate::{
     command::{Action, Command},
     data::Loaded,
     state::{Level, Log, Settings, VERSION},
-    text,
-    theme,
+    text, theme,
     views::{Screen, alignment, lens, runs},
     worker::{Answer, Finished, Outcome, Slot, Work, Worker},
 };
@@ -110,7 +109,7 @@ impl App {
         self.reader.submit(Slot::Open, title, Work::Open(folder));
     }
 
-    /// Puts a run on the screens that can draw it.
+    /// Puts a run on the screens that can draw it; goes to such a screen unless one is in front already.
     pub fn adopt(&mut self, run: Run) {
         self.stamp += 1;
         let loaded = Loaded::new(run, self.stamp);
@@ -121,7 +120,11 @@ impl App {
             self.log.push(Level::Warning, note.clone());
         }
         self.settings.remember(loaded.run.folder.clone());
-        self.settings.screen = if loaded.run.align.is_some() { Screen::Alignment } else { Screen::Lens };
+        self.settings.screen = match self.settings.screen {
+            Screen::Lens if !loaded.run.lens.is_empty() => Screen::Lens,
+            _ if loaded.run.align.is_some() => Screen::Alignment,
+            _ => Screen::Lens,
+        };
         self.alignment_view.reset();
         if !loaded.run.lens.is_empty() {
             self.lens = Some(loaded.clone());
@@ -230,7 +233,8 @@ impl App {
             Outcome::Done(Answer::Opened(run)) => self.adopt(*run),
             Outcome::Done(Answer::Executed(executed)) => {
                 let done = if executed.already_done { "was there already" } else { "is done" };
-                self.log.push(Level::Info, format!("{title} {done}, {seconds:.1} s: {}", executed.run.folder.display()));
+                self.log
+                    .push(Level::Info, format!("{title} {done}, {seconds:.1} s: {}", executed.run.folder.display()));
                 if slot == Slot::Lens {
                     self.stamp += 1;
                     self.lens = Some(Loaded::new(executed.run, self.stamp));
@@ -241,7 +245,9 @@ impl App {
                 self.reader.submit(Slot::List, "reading the list of runs", Work::List);
             }
             Outcome::Cancelled if slot == Slot::List || slot == Slot::Open => (),
-            Outcome::Cancelled => self.log.push(Level::Info, format!("{title}: cancelled after {seconds:.1} s, nothing was written")),
+            Outcome::Cancelled => {
+                self.log.push(Level::Info, format!("{title}: cancelled after {seconds:.1} s, nothing was written"))
+            }
             Outcome::Failed(sentence) => {
                 if slot == Slot::List {
                     self.runs_view.entries = Some(Vec::new());

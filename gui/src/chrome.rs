@@ -1,8 +1,8 @@
 //! What stands around the view: top bar, screens at the left, log at the bottom, palette, shortcuts, dropped files.
 
 use egui::{
-    Align, CentralPanel, Frame, Id, Key, Layout, Margin, Modal, Modifiers, Panel, ProgressBar, RichText, ScrollArea, Stroke, ThemePreference,
-    Ui, vec2,
+    Align, CentralPanel, Frame, Id, Key, Layout, Margin, Modal, Modifiers, Panel, ProgressBar, RichText, ScrollArea,
+    Stroke, ThemePreference, Ui, vec2,
 };
 
 use crate::{
@@ -55,7 +55,11 @@ pub(crate) fn top(ui: &mut Ui, app: &App, actions: &mut Vec<Action>) {
             ui.label(RichText::new("Babelscope").size(TITLE).strong().color(colours.accent));
             ui.add_space(GAP);
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                let (label, tip) = if colours.dark { ("Light", "Switch to the light theme") } else { ("Dark", "Switch to the dark theme") };
+                let (label, tip) = if colours.dark {
+                    ("Light", "Switch to the light theme")
+                } else {
+                    ("Dark", "Switch to the dark theme")
+                };
                 if ui.button(label).on_hover_text(tip).clicked() {
                     actions.push(Action::Do(Command::Theme));
                 }
@@ -131,7 +135,8 @@ pub(crate) fn left(ui: &mut Ui, app: &App, actions: &mut Vec<Action>) {
         for screen in Screen::ALL {
             let command = Command::Show(screen);
             let keys = command.shortcut().map_or_else(String::new, |keys| ui.ctx().format_shortcut(&keys));
-            let button = egui::Button::selectable(app.settings.screen == screen, screen.name()).min_size(vec2(128.0, 34.0));
+            let button =
+                egui::Button::selectable(app.settings.screen == screen, screen.name()).min_size(vec2(128.0, 34.0));
             if ui.add(button).on_hover_text(keys).clicked() {
                 actions.push(Action::Do(command));
             }
@@ -141,7 +146,8 @@ pub(crate) fn left(ui: &mut Ui, app: &App, actions: &mut Vec<Action>) {
             ui.label(RichText::new("recent").small().color(colours.weak));
         }
         for folder in &app.settings.recent {
-            let name = folder.file_name().map_or_else(|| folder.display().to_string(), |n| n.to_string_lossy().into_owned());
+            let name =
+                folder.file_name().map_or_else(|| folder.display().to_string(), |n| n.to_string_lossy().into_owned());
             let line = Line::new(name.as_str()).size(SMALL).width(126.0).sense(egui::Sense::click());
             let line = line.show(ui).on_hover_cursor(egui::CursorIcon::PointingHand);
             if line.clicked() {
@@ -159,7 +165,8 @@ pub(crate) fn log(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
         ui.horizontal(|ui| {
             let warnings = app.log.warnings();
             let label = if warnings == 0 { "Log".to_owned() } else { format!("Log ({warnings} warnings)") };
-            if ui.add(egui::Button::selectable(app.settings.log_open, label).small()).on_hover_text("Ctrl-L").clicked() {
+            if ui.add(egui::Button::selectable(app.settings.log_open, label).small()).on_hover_text("Ctrl-L").clicked()
+            {
                 actions.push(Action::Do(Command::Log));
             }
             if let Some(notice) = app.log.notices().last().filter(|_| !app.settings.log_open) {
@@ -168,11 +175,16 @@ pub(crate) fn log(ui: &mut Ui, app: &mut App, actions: &mut Vec<Action>) {
         });
         if app.settings.log_open {
             ui.separator();
-            ScrollArea::vertical().max_height(150.0).min_scrolled_height(150.0).auto_shrink(false).stick_to_bottom(true).show(ui, |ui| {
-                for notice in app.log.notices() {
-                    line(ui, &colours, notice);
-                }
-            });
+            ScrollArea::vertical()
+                .max_height(150.0)
+                .min_scrolled_height(150.0)
+                .auto_shrink(false)
+                .stick_to_bottom(true)
+                .show(ui, |ui| {
+                    for notice in app.log.notices() {
+                        line(ui, &colours, notice);
+                    }
+                });
         }
     });
 }
@@ -191,22 +203,25 @@ fn line(ui: &mut Ui, colours: &Palette, notice: &Notice) {
 /// The view, below the last failure where there is one.
 pub(crate) fn centre(ui: &mut Ui, app: &mut App, view: impl FnOnce(&mut Ui, &mut App)) {
     let colours = *Palette::current(ui);
-    CentralPanel::default().frame(Frame::new().fill(colours.ground).inner_margin(Margin::same(GAP as i8))).show(ui, |ui| {
-        if let Some(problem) = app.problem.clone() {
-            let frame = colours.card_frame().stroke(Stroke::new(1.0, colours.bad));
-            frame.show(ui, |ui| {
-                ui.set_width(ui.available_width());
-                ui.horizontal_top(|ui| {
-                    if ui.button("×").accessible_name("Close the message").clicked() {
-                        app.problem = None;
-                    }
-                    ui.add(egui::Label::new(RichText::new(problem).color(colours.bad)).wrap().selectable(true));
+    CentralPanel::default().frame(Frame::new().fill(colours.ground).inner_margin(Margin::same(GAP as i8))).show(
+        ui,
+        |ui| {
+            if let Some(problem) = app.problem.clone() {
+                let frame = colours.card_frame().stroke(Stroke::new(1.0, colours.bad));
+                frame.show(ui, |ui| {
+                    ui.set_width(ui.available_width());
+                    ui.horizontal_top(|ui| {
+                        if ui.button("×").accessible_name("Close the message").clicked() {
+                            app.problem = None;
+                        }
+                        ui.add(egui::Label::new(RichText::new(problem).color(colours.bad)).wrap().selectable(true));
+                    });
                 });
-            });
-            ui.add_space(GAP);
-        }
-        view(ui, app);
-    });
+                ui.add_space(GAP);
+            }
+            view(ui, app);
+        },
+    );
 }
 
 /// The command palette.

@@ -128,8 +128,11 @@ impl AlignIndex {
         layers.dedup();
         let mut place = BTreeMap::new();
         for (at, cell) in report.cells.iter().enumerate() {
-            let found =
-                (pivots.binary_search(&cell.pivot), languages.binary_search(&cell.language), layers.binary_search(&cell.layer));
+            let found = (
+                pivots.binary_search(&cell.pivot),
+                languages.binary_search(&cell.language),
+                layers.binary_search(&cell.layer),
+            );
             if let (Ok(pivot), Ok(language), Ok(layer)) = found {
                 place.insert((pivot, language, layer, cell.centring == Centring::Language), at);
             }
@@ -264,7 +267,9 @@ mod tests {
     #[test]
     fn each_direction_of_recall_has_its_own_rival() {
         let lost_from = outcome(0.5, 0.6, 0.4);
-        assert!(!Measure::RecallFrom.hit(&lost_from) && Measure::RecallTo.hit(&lost_from) && !Measure::Mexa.hit(&lost_from));
+        assert!(
+            !Measure::RecallFrom.hit(&lost_from) && Measure::RecallTo.hit(&lost_from) && !Measure::Mexa.hit(&lost_from)
+        );
         assert_eq!(Measure::Mexa.hit(&lost_from), lost_from.hit());
     }
 

@@ -4,7 +4,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use egui::{Color32, Context, CornerRadius, FontFamily, FontId, Margin, Stroke, Style, TextStyle, Theme, Vec2, Visuals};
+use egui::{
+    Color32, Context, CornerRadius, FontFamily, FontId, Margin, Stroke, Style, TextStyle, Theme, Vec2, Visuals,
+};
 
 /// Corner radius of cards, buttons and fields.
 pub const RADIUS: u8 = 6;
@@ -305,7 +307,11 @@ mod tests {
             let p = Palette::of(theme);
             for ground in [p.ground, p.bar, p.card, p.well] {
                 for ink in [p.text, p.weak, p.bad, p.warn, p.good, p.accent] {
-                    assert!(contrast(ink, ground) >= 4.5, "{theme:?}: {ink:?} on {ground:?} has {}", contrast(ink, ground));
+                    assert!(
+                        contrast(ink, ground) >= 4.5,
+                        "{theme:?}: {ink:?} on {ground:?} has {}",
+                        contrast(ink, ground)
+                    );
                 }
             }
         }

@@ -46,7 +46,7 @@ const CURVE_HELP: Help = Help {
 };
 
 /// Width of the names left of the heat map.
-const NAMES: f32 = 196.0;
+const NAMES: f32 = 232.0;
 /// Height of the layer numbers below it.
 const NUMBERS: f32 = 38.0;
 
@@ -80,7 +80,11 @@ pub fn show(
     actions: &mut Vec<Action>,
 ) {
     let Some((loaded, report)) = loaded.and_then(|l| l.run.align.as_ref().map(|report| (l, report))) else {
-        pane::empty(ui, "No alignment here yet", "Open a run with an alignment analysis, or start one on the screen Runs.");
+        pane::empty(
+            ui,
+            "No alignment here yet",
+            "Open a run with an alignment analysis, or start one on the screen Runs.",
+        );
         return;
     };
     let Some(pivot) = view.pivot(loaded) else {
@@ -90,17 +94,24 @@ pub fn show(
     if let Some((language, layer)) = view.selected.clone()
         && let Some(cell) = loaded.index.cell(report, &pivot, &language, layer, settings.centred)
     {
-        Panel::right("sentences of the cell").resizable(true).default_size(400.0).min_size(280.0).frame(egui::Frame::new()).show(ui, |ui| {
-            ui.horizontal_top(|ui| {
-                ui.add_space(GAP);
-                ui.vertical(|ui| {
-                    let panel = Sentences { loaded, cell, layer, measure: settings.measure, hits: &mut settings.hits };
-                    if panel.show(ui, &mut view.sentences, actions) {
-                        view.selected = None;
-                    }
+        Panel::right("sentences of the cell")
+            .resizable(true)
+            .default_size(400.0)
+            .min_size(280.0)
+            .frame(egui::Frame::new())
+            .show_separator_line(false)
+            .show(ui, |ui| {
+                ui.horizontal_top(|ui| {
+                    ui.add_space(GAP);
+                    ui.vertical(|ui| {
+                        let panel =
+                            Sentences { loaded, cell, layer, measure: settings.measure, hits: &mut settings.hits };
+                        if panel.show(ui, &mut view.sentences, actions) {
+                            view.selected = None;
+                        }
+                    });
                 });
             });
-        });
     }
     let tag = loaded.tag();
     let toml = || data::toml(&loaded.run.spec);
@@ -187,51 +198,62 @@ fn controls(ui: &mut Ui, view: &mut View, settings: &mut AlignmentSettings, load
             ui,
             "centring",
             &mut settings.centred,
-            &[(false, "raw", "Cosine of the states as they are"), (true, "centred", "The mean of each language is subtracted first")],
+            &[
+                (false, "raw", "Cosine of the states as they are"),
+                (true, "centred", "The mean of each language is subtracted first"),
+            ],
         );
         ui.add_space(6.0);
-        let combo = egui::ComboBox::from_id_salt("measure").selected_text(settings.measure.name()).width(150.0).show_ui(ui, |ui| {
-            for measure in Measure::ALL {
-                ui.selectable_value(&mut settings.measure, measure, measure.name());
-            }
-        });
-        combo.response.accessible_name("measure");
-        let combo = egui::ComboBox::from_id_salt("order").selected_text(settings.order.name()).width(90.0).show_ui(ui, |ui| {
-            for order in Order::ALL {
-                ui.selectable_value(&mut settings.order, order, order.name());
-            }
-        });
-        combo.response.accessible_name("order of the languages");
-        if loaded.index.pivots.len() > 1 {
-            let combo = egui::ComboBox::from_id_salt("pivot").selected_text(format!("pivot {pivot}")).show_ui(ui, |ui| {
-                for code in &loaded.index.pivots {
-                    if ui.selectable_label(code == pivot, code).clicked() {
-                        view.pivot = Some(code.clone());
-                    }
+        let combo = egui::ComboBox::from_id_salt("measure")
+            .selected_text(settings.measure.name())
+            .width(150.0)
+            .show_ui(ui, |ui| {
+                for measure in Measure::ALL {
+                    ui.selectable_value(&mut settings.measure, measure, measure.name());
                 }
             });
+        combo.response.accessible_name("measure");
+        let combo =
+            egui::ComboBox::from_id_salt("order").selected_text(settings.order.name()).width(90.0).show_ui(ui, |ui| {
+                for order in Order::ALL {
+                    ui.selectable_value(&mut settings.order, order, order.name());
+                }
+            });
+        combo.response.accessible_name("order of the languages");
+        if loaded.index.pivots.len() > 1 {
+            let combo =
+                egui::ComboBox::from_id_salt("pivot").selected_text(format!("pivot {pivot}")).show_ui(ui, |ui| {
+                    for code in &loaded.index.pivots {
+                        if ui.selectable_label(code == pivot, code).clicked() {
+                            view.pivot = Some(code.clone());
+                        }
+                    }
+                });
             combo.response.accessible_name("pivot");
         } else {
-            ui.label(RichText::new(format!("pivot {} ({pivot})", language_name(pivot))).color(Palette::current(ui).weak));
-        }
-        let measure = settings.measure;
-        let colours = *Palette::current(ui);
-        if measure == Measure::CosineGap {
-            legend::bar(ui, measure.name(), "−1", "1", &|share| colours.diverging(2.0 * share - 1.0));
-        } else {
-            legend::bar(ui, measure.name(), "0", "1", &|share| colours.quantity(share));
+            ui.label(
+                RichText::new(format!("pivot {} ({pivot})", language_name(pivot))).color(Palette::current(ui).weak),
+            );
         }
     });
 }
 
-fn heat_map(ui: &mut Ui, view: &mut View, settings: AlignmentSettings, loaded: &Loaded, report: &AlignReport, height: f32) {
+fn heat_map(
+    ui: &mut Ui,
+    view: &mut View,
+    settings: AlignmentSettings,
+    loaded: &Loaded,
+    report: &AlignReport,
+    height: f32,
+) {
     let Some(shown) = &view.shown else { return };
     let colours = *Palette::current(ui);
     let layers = &loaded.index.layers;
     let row_height = ((height - NUMBERS) / shown.rows.len().max(1) as f32).clamp(20.0, 36.0);
     let size = vec2(ui.available_width(), row_height * shown.rows.len() as f32 + NUMBERS);
     let (outer, _) = ui.allocate_exact_size(size, Sense::hover());
-    let grid_rect = Rect::from_min_max(pos2(outer.left() + NAMES, outer.top()), pos2(outer.right(), outer.bottom() - NUMBERS));
+    let grid_rect =
+        Rect::from_min_max(pos2(outer.left() + NAMES, outer.top()), pos2(outer.right(), outer.bottom() - NUMBERS));
     let cell = |row: usize, column: usize| {
         shown.rows.get(row).and_then(|l| loaded.index.cell(report, &shown.pivot, l, column, settings.centred))
     };
@@ -247,7 +269,8 @@ fn heat_map(ui: &mut Ui, view: &mut View, settings: AlignmentSettings, loaded: &
         }
     };
     let describe = |row: usize, column: usize| {
-        cell(row, column).map_or_else(|| "no value".to_owned(), |c| describe(c, report, settings.measure, settings.centred))
+        cell(row, column)
+            .map_or_else(|| "no value".to_owned(), |c| describe(c, report, settings.measure, settings.centred))
     };
     let selected = view.selected.as_ref().and_then(|(language, layer)| {
         let row = shown.rows.iter().position(|l| l == language)?;
@@ -269,6 +292,7 @@ fn heat_map(ui: &mut Ui, view: &mut View, settings: AlignmentSettings, loaded: &
     let strong = output.hovered.map(|(row, _)| row).or(selected.map(|(row, _)| row));
     row_names(ui, &shown.rows, loaded, outer, row_height, strong);
     layer_numbers(ui, layers, grid_rect);
+    scale(ui, settings.measure, pos2(outer.left(), grid_rect.bottom() + 8.0));
     if let Some((row, column)) = output.hovered
         && let Some(cell) = cell(row, column)
     {
@@ -284,7 +308,11 @@ fn heat_map(ui: &mut Ui, view: &mut View, settings: AlignmentSettings, loaded: &
 /// What a person would say of a cell.
 pub fn describe(cell: &AlignCell, report: &AlignReport, measure: Measure, centred: bool) -> String {
     let estimate = measure.of(cell);
-    let interval = if measure == Measure::CosineGap { String::new() } else { format!(" [{:.3}, {:.3}]", estimate.low, estimate.high) };
+    let interval = if measure == Measure::CosineGap {
+        String::new()
+    } else {
+        format!(" [{:.3}, {:.3}]", estimate.low, estimate.high)
+    };
     format!(
         "{} ({}), layer {}, {} {:.3}{interval}, {}, n {}, chance {:.4}",
         language_name(&cell.language),
@@ -303,6 +331,9 @@ fn row_names(ui: &Ui, rows: &[String], loaded: &Loaded, outer: Rect, height: f32
     let painter = ui.painter_at(outer);
     for (row, language) in rows.iter().enumerate() {
         let middle = outer.top() + (row as f32 + 0.5) * height;
+        if !ui.is_rect_visible(Rect::from_center_size(pos2(outer.center().x, middle), vec2(outer.width(), height))) {
+            continue;
+        }
         let swatch = Rect::from_center_size(pos2(outer.left() + 6.0, middle), vec2(11.0, 11.0));
         painter.rect_filled(swatch, 2.5, colours.language(colour_index(&loaded.run.corpus, language)));
         let ink = if strong == Some(row) { colours.accent } else { colours.text };
@@ -328,11 +359,27 @@ fn layer_numbers(ui: &Ui, layers: &[usize], grid: Rect) {
     ui.painter().text(note, Align2::CENTER_TOP, text, font, colours.weak);
 }
 
+/// What the colours mean, below the names: a fixed range, so that two runs look alike only when they are alike.
+fn scale(ui: &mut Ui, measure: Measure, at: egui::Pos2) {
+    let colours = *Palette::current(ui);
+    let place = Rect::from_min_size(at, vec2(NAMES, NUMBERS - 8.0));
+    ui.scope_builder(egui::UiBuilder::new().max_rect(place), |ui| {
+        if measure == Measure::CosineGap {
+            legend::bar(ui, "", "−1", "1", &|share| colours.diverging(2.0 * share - 1.0));
+        } else {
+            legend::bar(ui, "", "0", "1", &|share| colours.quantity(share));
+        }
+    });
+}
+
 fn tooltip(ui: &mut Ui, cell: &AlignCell, report: &AlignReport, settings: AlignmentSettings) {
     let colours = *Palette::current(ui);
     let estimate = settings.measure.of(cell);
     Line::new(format!("{} · {}", language_name(&cell.language), cell.language)).show(ui);
-    let block = cell.layer.checked_sub(1).map_or_else(|| "embeddings".to_owned(), |b| format!("after block {} (TransformerLens blocks.{b})", cell.layer));
+    let block = cell.layer.checked_sub(1).map_or_else(
+        || "embeddings".to_owned(),
+        |b| format!("after block {} (TransformerLens blocks.{b})", cell.layer),
+    );
     ui.label(RichText::new(format!("layer {} · {block}", cell.layer)).small().color(colours.weak));
     ui.label(RichText::new(format!("{} {:.3}", settings.measure.name(), estimate.value)).strong());
     if settings.measure != Measure::CosineGap {

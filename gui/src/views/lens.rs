@@ -136,23 +136,33 @@ pub fn show(ui: &mut Ui, view: &mut View, settings: &mut LensSettings, source: &
     if let Some((loaded, report)) = found {
         view.refresh(loaded, report);
         if let Some((layer, token)) = view.selected {
-            Panel::right("cell of the lens").resizable(true).default_size(370.0).min_size(280.0).frame(egui::Frame::new()).show(ui, |ui| {
-                ui.horizontal_top(|ui| {
-                    ui.add_space(GAP);
-                    ui.vertical(|ui| {
-                        if (Detail { loaded, report, layer, token }).show(ui) {
-                            view.selected = None;
-                        }
+            Panel::right("cell of the lens")
+                .resizable(true)
+                .default_size(370.0)
+                .min_size(280.0)
+                .frame(egui::Frame::new())
+                .show_separator_line(false)
+                .show(ui, |ui| {
+                    ui.horizontal_top(|ui| {
+                        ui.add_space(GAP);
+                        ui.vertical(|ui| {
+                            if (Detail { loaded, report, layer, token }).show(ui) {
+                                view.selected = None;
+                            }
+                        });
                     });
                 });
-            });
         }
     }
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         input(ui, view, source, actions);
         ui.add_space(GAP);
         let Some((loaded, report)) = found else {
-            pane::empty(ui, "No sentence has been read yet", "Type one above, or take one from the corpus, and press Read.");
+            pane::empty(
+                ui,
+                "No sentence has been read yet",
+                "Type one above, or take one from the corpus, and press Read.",
+            );
             return;
         };
         let tag = loaded.tag();
@@ -216,11 +226,22 @@ fn input(ui: &mut Ui, view: &mut View, source: &Source<'_>, actions: &mut Vec<Ac
         ui.horizontal(|ui| {
             let font = text::font_id(&view.text, BODY, false);
             let width = (ui.available_width() - 92.0).max(120.0);
-            let field = egui::TextEdit::multiline(&mut view.text).font(font).desired_rows(2).desired_width(width).hint_text("Type a sentence in any language");
+            let field = egui::TextEdit::multiline(&mut view.text)
+                .font(font)
+                .desired_rows(2)
+                .desired_width(width)
+                .hint_text("Type a sentence in any language");
             let field = ui.add(field).accessible_name("Sentence");
             let keys = field.has_focus() && ui.input_mut(|i| i.consume_key(Modifiers::COMMAND, Key::Enter));
             let some = !view.text.trim().is_empty();
-            let read = ui.add_enabled(some, egui::Button::new("Read").min_size(vec2(76.0, 40.0)).fill(if some { colours.accent_soft } else { colours.well }));
+            let read = ui.add_enabled(
+                some,
+                egui::Button::new("Read").min_size(vec2(76.0, 40.0)).fill(if some {
+                    colours.accent_soft
+                } else {
+                    colours.well
+                }),
+            );
             let read = read.on_hover_text("Run the lens on this sentence (Ctrl-Enter)");
             if (read.clicked() || keys) && some {
                 actions.push(Action::Execute(Slot::Lens, Box::new(spec(view.text.trim(), base))));
@@ -244,20 +265,24 @@ fn picker(ui: &mut Ui, view: &mut View, base: Option<&Loaded>) {
     ui.horizontal_wrapped(|ui| {
         pane::note(ui, "or from the corpus:");
         let language = view.language.clone().or_else(|| corpus.languages.first().cloned()).unwrap_or_default();
-        let chosen = egui::ComboBox::from_id_salt("corpus language").selected_text(language_name(&language)).width(150.0).show_ui(ui, |ui| {
-            let mut taken = false;
-            for code in &corpus.languages {
-                if ui.selectable_label(*code == language, format!("{} · {code}", language_name(code))).clicked() {
-                    view.language = Some(code.clone());
-                    taken = true;
+        let chosen = egui::ComboBox::from_id_salt("corpus language")
+            .selected_text(language_name(&language))
+            .width(150.0)
+            .show_ui(ui, |ui| {
+                let mut taken = false;
+                for code in &corpus.languages {
+                    if ui.selectable_label(*code == language, format!("{} · {code}", language_name(code))).clicked() {
+                        view.language = Some(code.clone());
+                        taken = true;
+                    }
                 }
-            }
-            taken
-        });
+                taken
+            });
         chosen.response.accessible_name("language of the sentence");
         let mut line = view.line.min(corpus.len() - 1) + 1;
         let drag = ui.add(egui::DragValue::new(&mut line).range(1..=corpus.len()).prefix("line "));
-        let moved = drag.on_hover_text(format!("1 to {}", corpus.len())).accessible_name("line of the corpus").changed();
+        let moved =
+            drag.on_hover_text(format!("1 to {}", corpus.len())).accessible_name("line of the corpus").changed();
         view.line = line - 1;
         let mut stepped = false;
         for (mark, name, by) in [("‹", "previous line", -1isize), ("›", "next line", 1)] {
@@ -293,11 +318,14 @@ fn controls(ui: &mut Ui, view: &mut View, settings: &mut LensSettings, loaded: &
             menu.response.accessible_name("choose a text");
         }
         ui.label(RichText::new("colour").small().color(colours.weak));
-        let combo = egui::ComboBox::from_id_salt("colouring").selected_text(settings.colouring.name()).width(170.0).show_ui(ui, |ui| {
-            for colouring in Colouring::ALL {
-                ui.selectable_value(&mut settings.colouring, colouring, colouring.name());
-            }
-        });
+        let combo = egui::ComboBox::from_id_salt("colouring")
+            .selected_text(settings.colouring.name())
+            .width(170.0)
+            .show_ui(ui, |ui| {
+                for colouring in Colouring::ALL {
+                    ui.selectable_value(&mut settings.colouring, colouring, colouring.name());
+                }
+            });
         combo.response.accessible_name("colour of a cell");
         if view.shown.as_ref().is_some_and(|s| s.direction == Direction::Rtl) {
             ui.checkbox(&mut settings.follow_direction, "right to left");
@@ -311,7 +339,11 @@ fn controls(ui: &mut Ui, view: &mut View, settings: &mut LensSettings, loaded: &
             Colouring::Divergence => legend::bar(ui, "KL", "0", &format!("{most} and more"), &|s| colours.quantity(s)),
             Colouring::Language => {
                 for language in &report.languages {
-                    legend::chip(ui, colours.language(colour_index(&loaded.run.corpus, language)), language_name(language));
+                    legend::chip(
+                        ui,
+                        colours.language(colour_index(&loaded.run.corpus, language)),
+                        language_name(language),
+                    );
                 }
                 legend::chip(ui, colours.missing, "unsure");
             }
@@ -326,8 +358,9 @@ fn grid(ui: &mut Ui, view: &mut View, settings: LensSettings, loaded: &Loaded, r
     if layers == 0 || tokens == 0 {
         return;
     }
-    let fills: Vec<Color32> =
-        (0..tokens).map(|t| if t % 2 == 0 { colours.accent_soft.gamma_multiply(0.75) } else { Color32::TRANSPARENT }).collect();
+    let fills: Vec<Color32> = (0..tokens)
+        .map(|t| if t % 2 == 0 { colours.accent_soft.gamma_multiply(0.75) } else { Color32::TRANSPARENT })
+        .collect();
     let strip = TokenStrip {
         text: &report.text,
         spans: &shown.spans,
@@ -356,14 +389,19 @@ fn grid(ui: &mut Ui, view: &mut View, settings: LensSettings, loaded: &Loaded, r
     };
     let overlay = |painter: &egui::Painter, rect: Rect, row: usize, column: usize| {
         if let Some(top) = cell(row, column).and_then(|c| c.top.first()) {
-            paint_piece_in(painter, rect.shrink2(vec2(3.0, 0.0)), &top.piece, SMALL + 1.0, theme::ink_on(colour(row, column)), shown.direction);
+            paint_piece_in(
+                painter,
+                rect.shrink2(vec2(3.0, 0.0)),
+                &top.piece,
+                SMALL + 1.0,
+                theme::ink_on(colour(row, column)),
+                shown.direction,
+            );
         }
     };
     let describe = |row: usize, column: usize| {
-        cell(row, column).map_or_else(
-            || "no value".to_owned(),
-            |cell| describe(cell, report, layer_at(row), token_at(column)),
-        )
+        cell(row, column)
+            .map_or_else(|| "no value".to_owned(), |cell| describe(cell, report, layer_at(row), token_at(column)))
     };
     let selected = view.selected.map(|(layer, token)| (layers - 1 - layer, token_at(token)));
     let width = ((ui.available_width() - NUMBERS - 4.0) / tokens as f32).clamp(CELL.0, CELL.1);
@@ -414,7 +452,8 @@ pub fn describe(cell: &LensCell, report: &LensReport, layer: usize, token: usize
     let number = report.layers.get(layer).copied().unwrap_or_default();
     let name = |piece: &Piece| text::isolate(&piece_name(piece)).into_owned();
     let input = report.tokens.get(token).map_or_else(String::new, |t| name(&t.piece));
-    let top = cell.top.first().map_or_else(String::new, |c| format!("{}, probability {:.3}", name(&c.piece), c.probability));
+    let top =
+        cell.top.first().map_or_else(String::new, |c| format!("{}, probability {:.3}", name(&c.piece), c.probability));
     format!("layer {number}, token {} {input}: {top}", token + 1)
 }
 
@@ -430,7 +469,10 @@ fn layer_numbers(ui: &Ui, layers: &[usize], deepest: usize, rect: Rect) {
         Line::new(said).size(SMALL).color(ink).paint(ui.painter(), middle, egui::Align2::RIGHT_CENTER);
         if *layer == deepest && *layer > 0 {
             // The last layer is no guess: it is what the model itself says.
-            let side = Rect::from_min_max(Pos2::new(rect.right() - 4.0, middle.y - ROW * 0.5 + 2.0), pos2(rect.right() - 1.0, middle.y + ROW * 0.5 - 2.0));
+            let side = Rect::from_min_max(
+                Pos2::new(rect.right() - 4.0, middle.y - ROW * 0.5 + 2.0),
+                pos2(rect.right() - 1.0, middle.y + ROW * 0.5 - 2.0),
+            );
             ui.painter().rect_filled(side, 1.5, colours.accent);
         }
     }
@@ -438,12 +480,20 @@ fn layer_numbers(ui: &Ui, layers: &[usize], deepest: usize, rect: Rect) {
     Line::new("input").size(SMALL).color(colours.weak).paint(ui.painter(), below, egui::Align2::RIGHT_CENTER);
 }
 
-fn input_tokens(ui: &Ui, shown: &Shown, grid: Rect, width: f32, hovered: Option<usize>, token_at: &dyn Fn(usize) -> usize) {
+fn input_tokens(
+    ui: &Ui,
+    shown: &Shown,
+    grid: Rect,
+    width: f32,
+    hovered: Option<usize>,
+    token_at: &dyn Fn(usize) -> usize,
+) {
     let colours = *Palette::current(ui);
     let painter = ui.painter();
     for column in 0..shown.pieces.len() {
         let left = grid.left() + column as f32 * width;
-        let rect = Rect::from_min_size(pos2(left, grid.bottom() + 4.0), vec2(width, INPUT - 8.0)).shrink2(vec2(1.0, 0.0));
+        let rect =
+            Rect::from_min_size(pos2(left, grid.bottom() + 4.0), vec2(width, INPUT - 8.0)).shrink2(vec2(1.0, 0.0));
         if !ui.is_rect_visible(rect) {
             continue;
         }
@@ -459,7 +509,8 @@ fn input_tokens(ui: &Ui, shown: &Shown, grid: Rect, width: f32, hovered: Option<
 fn tooltip(ui: &mut Ui, cell: &LensCell, report: &LensReport, layer: usize, token: usize) {
     let colours = *Palette::current(ui);
     let number = report.layers.get(layer).copied().unwrap_or_default();
-    let block = number.checked_sub(1).map_or_else(|| "embeddings".to_owned(), |b| format!("blocks.{b}.hook_resid_post"));
+    let block =
+        number.checked_sub(1).map_or_else(|| "embeddings".to_owned(), |b| format!("blocks.{b}.hook_resid_post"));
     let input = report.tokens.get(token).map_or_else(String::new, |t| piece_name(&t.piece));
     Line::new(format!("layer {number} ({block})")).size(SMALL).color(colours.weak).show(ui);
     Line::new(format!("after token {}: {}", token + 1, text::isolate(&input))).show(ui);
@@ -471,6 +522,9 @@ fn tooltip(ui: &mut Ui, cell: &LensCell, report: &LensReport, layer: usize, toke
             ui.label(RichText::new(language).small().color(colours.weak));
         });
     }
-    let last = format!("entropy {:.2} nats · rank of final {} · KL {:.2} nats", cell.entropy, cell.rank_of_final, cell.kl_from_final);
+    let last = format!(
+        "entropy {:.2} nats · rank of final {} · KL {:.2} nats",
+        cell.entropy, cell.rank_of_final, cell.kl_from_final
+    );
     ui.label(RichText::new(last).small().color(colours.weak));
 }

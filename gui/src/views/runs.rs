@@ -79,12 +79,18 @@ impl Form {
 
 /// Draws the view.
 pub fn show(ui: &mut Ui, view: &mut View, open: Option<&Path>, root: &Path, busy: bool, actions: &mut Vec<Action>) {
-    Panel::right("new run").resizable(true).default_size(340.0).min_size(280.0).frame(egui::Frame::new()).show(ui, |ui| {
-        ui.horizontal_top(|ui| {
-            ui.add_space(GAP);
-            ui.vertical(|ui| new_run(ui, &mut view.form, busy, actions));
+    Panel::right("new run")
+        .resizable(true)
+        .default_size(340.0)
+        .min_size(280.0)
+        .frame(egui::Frame::new())
+        .show_separator_line(false)
+        .show(ui, |ui| {
+            ui.horizontal_top(|ui| {
+                ui.add_space(GAP);
+                ui.vertical(|ui| new_run(ui, &mut view.form, busy, actions));
+            });
         });
-    });
     let colours = *Palette::current(ui);
     colours.card_frame().show(ui, |ui| {
         ui.set_width(ui.available_width());
@@ -96,7 +102,11 @@ pub fn show(ui: &mut Ui, view: &mut View, open: Option<&Path>, root: &Path, busy
                     actions.push(Action::Do(Command::Refresh));
                 }
                 let shown = root.display().to_string();
-                Line::new(format!("below {shown}")).size(SMALL).color(colours.weak).width(ui.available_width() - 8.0).show(ui);
+                Line::new(format!("below {shown}"))
+                    .size(SMALL)
+                    .color(colours.weak)
+                    .width(ui.available_width() - 8.0)
+                    .show(ui);
             });
         });
         ui.label(RichText::new("Which analyses are there, and of what?").color(colours.weak));
@@ -120,7 +130,9 @@ pub fn show(ui: &mut Ui, view: &mut View, open: Option<&Path>, root: &Path, busy
 fn open_path(ui: &mut Ui, path: &mut String, actions: &mut Vec<Action>) {
     ui.horizontal(|ui| {
         let width = (ui.available_width() - 84.0).max(80.0);
-        let field = egui::TextEdit::singleline(path).hint_text("Path of a run folder, or drop one on the window").desired_width(width);
+        let field = egui::TextEdit::singleline(path)
+            .hint_text("Path of a run folder, or drop one on the window")
+            .desired_width(width);
         let field = ui.add(field).accessible_name("Path of a run folder");
         let enter = field.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Enter));
         let some = !path.trim().is_empty();
@@ -135,10 +147,12 @@ fn first_start(ui: &mut Ui, busy: bool, actions: &mut Vec<Action>) {
     pane::empty(
         ui,
         "No runs yet",
-        "The demo runs both analyses on the small model that is built in: ten seconds, no network, nothing to install.",
+        "The demo runs both analyses on the small model that is built in: some seconds, no network, nothing to install.",
     );
     ui.vertical_centered(|ui| {
-        let button = egui::Button::new(RichText::new("Run the demo").size(TITLE).color(colours.on_accent)).fill(colours.accent).min_size(vec2(200.0, 44.0));
+        let button = egui::Button::new(RichText::new("Run the demo").size(TITLE).color(colours.on_accent))
+            .fill(colours.accent)
+            .min_size(vec2(200.0, 44.0));
         if ui.add_enabled(!busy, button).clicked() {
             actions.push(Action::Do(Command::Demo));
         }
@@ -148,7 +162,10 @@ fn first_start(ui: &mut Ui, busy: bool, actions: &mut Vec<Action>) {
 fn row(ui: &mut Ui, colours: &Palette, entry: &Entry, open: bool, actions: &mut Vec<Action>) {
     let frame = colours.well_frame();
     let frame = if open { frame.stroke(egui::Stroke::new(1.5, colours.accent)) } else { frame };
-    let folder = entry.folder.file_name().map_or_else(|| entry.folder.display().to_string(), |n| n.to_string_lossy().into_owned());
+    let folder = entry
+        .folder
+        .file_name()
+        .map_or_else(|| entry.folder.display().to_string(), |n| n.to_string_lossy().into_owned());
     let shown = frame.show(ui, |ui| {
         ui.set_width(ui.available_width());
         match &entry.manifest {
@@ -160,7 +177,9 @@ fn row(ui: &mut Ui, colours: &Palette, entry: &Entry, open: bool, actions: &mut 
         }
     });
     let rect = shown.response.rect;
-    let click = ui.interact(rect, ui.scope_id().with(("run", &entry.folder)), Sense::click()).on_hover_cursor(CursorIcon::PointingHand);
+    let click = ui
+        .interact(rect, ui.scope_id().with(("run", &entry.folder)), Sense::click())
+        .on_hover_cursor(CursorIcon::PointingHand);
     click.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Open run {folder}")));
     if click.hovered() {
         ui.painter().rect_stroke(rect, 6.0, egui::Stroke::new(1.0, colours.accent), egui::StrokeKind::Inside);
@@ -180,7 +199,9 @@ fn whole(ui: &mut Ui, colours: &Palette, manifest: &Manifest, folder: &str) {
             badge(ui, colours, &format!("lens × {}", manifest.lens.len()));
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            ui.label(RichText::new(manifest.started.replace('T', " ").replace('Z', " UTC")).small().color(colours.weak));
+            ui.label(
+                RichText::new(manifest.started.replace('T', " ").replace('Z', " UTC")).small().color(colours.weak),
+            );
         });
     });
     let model = &manifest.model;
@@ -200,14 +221,21 @@ fn whole(ui: &mut Ui, colours: &Palette, manifest: &Manifest, folder: &str) {
     Line::new(folder).size(SMALL).color(colours.weak).width(ui.available_width()).show(ui);
     let warnings = manifest.notes.len() + corpus.notes.len() + manifest.align.as_ref().map_or(0, |a| a.notes.len());
     if warnings > 0 {
-        ui.label(RichText::new(format!("{warnings} notes to read; they are in the log when the run is open")).small().color(colours.warn));
+        ui.label(
+            RichText::new(format!("{warnings} notes to read; they are in the log when the run is open"))
+                .small()
+                .color(colours.warn),
+        );
     }
 }
 
 fn badge(ui: &mut Ui, colours: &Palette, text: &str) {
-    egui::Frame::new().fill(colours.accent_soft).corner_radius(9).inner_margin(egui::Margin::symmetric(8, 1)).show(ui, |ui| {
-        ui.label(RichText::new(text).size(SMALL).color(colours.text));
-    });
+    egui::Frame::new().fill(colours.accent_soft).corner_radius(9).inner_margin(egui::Margin::symmetric(8, 1)).show(
+        ui,
+        |ui| {
+            ui.label(RichText::new(text).size(SMALL).color(colours.text));
+        },
+    );
 }
 
 fn new_run(ui: &mut Ui, form: &mut Form, busy: bool, actions: &mut Vec<Action>) {
@@ -232,7 +260,9 @@ fn fields(ui: &mut Ui, form: &mut Form, busy: bool, colours: &Palette, actions: 
     field(ui, "Corpus", "lab, a folder, or a table file", &mut form.corpus);
     ui.horizontal(|ui| {
         ui.label(RichText::new("First lines").small().color(colours.weak));
-        ui.add(egui::DragValue::new(&mut form.limit).range(0..=1_000_000)).on_hover_text("0 means all").accessible_name("First lines");
+        ui.add(egui::DragValue::new(&mut form.limit).range(0..=1_000_000))
+            .on_hover_text("0 means all")
+            .accessible_name("First lines");
         pane::note(ui, if form.limit == 0 { "all" } else { "of each language" });
     });
     ui.separator();
@@ -251,13 +281,15 @@ fn fields(ui: &mut Ui, form: &mut Form, busy: bool, colours: &Palette, actions: 
     ui.checkbox(&mut form.lens, "Logit lens");
     ui.add_enabled_ui(form.lens, |ui| {
         let label = ui.label(RichText::new("Texts, one a line").small().color(colours.weak));
-        ui.add(egui::TextEdit::multiline(&mut form.texts).desired_rows(3).desired_width(f32::INFINITY)).labelled_by(label.id);
+        ui.add(egui::TextEdit::multiline(&mut form.texts).desired_rows(3).desired_width(f32::INFINITY))
+            .labelled_by(label.id);
     });
     ui.add_space(GAP);
     let spec = form.spec();
     let checked = spec.check();
     ui.horizontal(|ui| {
-        let start = egui::Button::new(RichText::new("Start").strong()).min_size(vec2(90.0, 32.0)).fill(colours.accent_soft);
+        let start =
+            egui::Button::new(RichText::new("Start").strong()).min_size(vec2(90.0, 32.0)).fill(colours.accent_soft);
         if ui.add_enabled(checked.is_ok() && !busy, start).clicked() {
             actions.push(Action::Execute(Slot::Run, Box::new(spec.clone())));
         }

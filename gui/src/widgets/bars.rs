@@ -57,7 +57,10 @@ pub fn bars(ui: &mut Ui, name: &str, label_width: f32, bars: &[Bar<'_>]) {
             }
         }
         let number_width = 46.0;
-        let room = Rect::from_min_max(pos2(label.right() + 8.0, rect.top() + 4.0), pos2(rect.right() - number_width, rect.bottom() - 4.0));
+        let room = Rect::from_min_max(
+            pos2(label.right() + 8.0, rect.top() + 4.0),
+            pos2(rect.right() - number_width, rect.bottom() - 4.0),
+        );
         painter.rect_filled(room, 3.0, colours.well);
         let length = room.width() * bar.value.clamp(0.0, 1.0);
         painter.rect_filled(Rect::from_min_size(room.min, vec2(length, room.height())), 3.0, bar.colour);

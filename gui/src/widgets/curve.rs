@@ -1,7 +1,9 @@
 //! Curves over layers with bands, a line for chance, and names at their ends.
 
-use egui::{Align2, Role, Ui, WidgetInfo};
-use egui_plot::{FilledArea, HLine, HoverPosition, Line, LineStyle, Plot, PlotPoint, PlotPoints, Text, VLine};
+use egui::{Align2, Rangef, Role, Ui, WidgetInfo};
+use egui_plot::{
+    AxisHints, FilledArea, HLine, HoverPosition, Line, LineStyle, Plot, PlotPoint, PlotPoints, Text, VLine,
+};
 
 use crate::theme::{self, Palette};
 
@@ -52,6 +54,11 @@ impl Curves<'_> {
         let span = (last - first).max(1.0);
         let margin = 0.04 * (self.range.1 - self.range.0);
         let names = self.end_names();
+        let any_strong = self.curves.iter().any(|c| c.strong);
+        let layers = AxisHints::new_x()
+            .label("layer")
+            .label_spacing(Rangef::new(14.0, 22.0))
+            .formatter(|mark, _| format!("{}", mark.value));
         let shown = Plot::new(ui.scope_id().with(self.name))
             .height(self.height)
             .default_x_bounds(first - 0.02 * span, last + 0.10 * span)
@@ -63,10 +70,10 @@ impl Curves<'_> {
             .allow_axis_zoom_drag(false)
             .show_background(false)
             .grid_color(colours.line)
-            .x_axis_label("layer")
+            .show_crosshair(false)
+            .custom_x_axes(vec![layers])
             .y_axis_label(self.axis)
             .x_grid_spacer(|input| layer_marks(input.bounds))
-            .x_axis_formatter(|mark, _| format!("{}", mark.value))
             .label_formatter(|place| match place {
                 HoverPosition::NearDataPoint { plot_name, position, .. } if !plot_name.is_empty() => {
                     Some(format!("{plot_name}\nlayer {}: {:.3}", position.x, position.y))
@@ -78,7 +85,13 @@ impl Curves<'_> {
                     let colour = colours.language(curve.colour);
                     let (low, high) = &curve.band;
                     if low.len() == curve.x.len() && high.len() == curve.x.len() && !low.is_empty() {
-                        let fill = colour.gamma_multiply(if curve.strong { 0.28 } else { 0.12 });
+                        let fill = colour.gamma_multiply(if curve.strong {
+                            0.30
+                        } else if any_strong {
+                            0.05
+                        } else {
+                            0.12
+                        });
                         plot.add(FilledArea::new("", &curve.x, low, high).fill_color(fill).allow_hover(false));
                     }
                 }

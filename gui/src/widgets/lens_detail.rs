@@ -63,7 +63,8 @@ impl Detail<'_> {
         }
         ui.add_space(4.0);
         ui.label(RichText::new("Most probable next tokens").strong());
-        let final_token = self.report.cells.last().and_then(|l| l.get(self.token)).and_then(|c| c.top.first()).map(|c| c.id);
+        let final_token =
+            self.report.cells.last().and_then(|l| l.get(self.token)).and_then(|c| c.top.first()).map(|c| c.id);
         let rows: Vec<Bar<'_>> = cell
             .top
             .iter()
@@ -75,7 +76,10 @@ impl Detail<'_> {
             })
             .collect();
         bars(ui, "candidate", 110.0, &rows);
-        pane::note(ui, "Colour: language whose token set holds the token, grey where none or several do. Dot: the token that the last layer puts first.");
+        pane::note(
+            ui,
+            "Colour: language whose token set holds the token, grey where none or several do. Dot: the token that the last layer puts first.",
+        );
         ui.add_space(6.0);
         egui::Grid::new("numbers of the cell").num_columns(2).spacing([12.0, 3.0]).show(ui, |ui| {
             for (name, value) in [
@@ -105,12 +109,18 @@ impl Detail<'_> {
     }
 
     fn masses(&self, ui: &mut Ui, colours: &Palette, cell: &LensCell) {
-        let mut rows: Vec<(&String, f32)> = self.report.languages.iter().zip(cell.language_mass.iter().copied()).collect();
+        let mut rows: Vec<(&String, f32)> =
+            self.report.languages.iter().zip(cell.language_mass.iter().copied()).collect();
         rows.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(b.0)));
         let rows: Vec<Bar<'_>> = rows
             .into_iter()
             .take(CURVES)
-            .map(|(l, mass)| Bar { label: Label::Text(language_name(l)), value: mass, colour: self.colour(colours, l), marked: false })
+            .map(|(l, mass)| Bar {
+                label: Label::Text(language_name(l)),
+                value: mass,
+                colour: self.colour(colours, l),
+                marked: false,
+            })
             .collect();
         bars(ui, "language mass", 110.0, &rows);
     }
@@ -127,16 +137,31 @@ impl Detail<'_> {
         let x: Vec<f64> = self.report.layers.iter().map(|l| *l as f64).collect();
         let mut curves: Vec<Curve> = (names.iter().enumerate())
             .map(|(at, name)| {
-                let value = |layer: &Vec<LensCell>| layer.get(self.token).and_then(|c| of(c).get(at)).copied().unwrap_or(0.0);
+                let value =
+                    |layer: &Vec<LensCell>| layer.get(self.token).and_then(|c| of(c).get(at)).copied().unwrap_or(0.0);
                 let y = self.report.cells.iter().map(|layer| f64::from(value(layer))).collect();
-                Curve { name: name.clone(), colour: colour(at), x: x.clone(), y, band: (Vec::new(), Vec::new()), strong: false }
+                Curve {
+                    name: name.clone(),
+                    colour: colour(at),
+                    x: x.clone(),
+                    y,
+                    band: (Vec::new(), Vec::new()),
+                    strong: false,
+                }
             })
             .collect();
         let highest = |c: &Curve| c.y.iter().copied().fold(0.0, f64::max);
         curves.sort_by(|a, b| highest(b).total_cmp(&highest(a)));
         curves.truncate(CURVES);
-        let plot =
-            Curves { name, axis: "probability", range: (0.0, 1.0), curves: &curves, chance: None, marked: Some(number as f64), height: 190.0 };
+        let plot = Curves {
+            name,
+            axis: "probability",
+            range: (0.0, 1.0),
+            curves: &curves,
+            chance: None,
+            marked: Some(number as f64),
+            height: 190.0,
+        };
         plot.show(ui);
     }
 }

@@ -36,7 +36,12 @@ pub struct Pane<'a> {
 
 impl Pane<'_> {
     /// Draws the frame with `content` inside.
-    pub fn show<R>(&self, ui: &mut Ui, actions: &mut Vec<Action>, content: impl FnOnce(&mut Ui, &mut Vec<Action>) -> R) -> R {
+    pub fn show<R>(
+        &self,
+        ui: &mut Ui,
+        actions: &mut Vec<Action>,
+        content: impl FnOnce(&mut Ui, &mut Vec<Action>) -> R,
+    ) -> R {
         let colours = *Palette::current(ui);
         colours
             .card_frame()
@@ -46,7 +51,9 @@ impl Pane<'_> {
                 if self.replacing {
                     let (rect, _) = ui.allocate_exact_size(egui::vec2(ui.available_width(), 3.0), egui::Sense::hover());
                     ui.painter().rect_filled(rect, 1.5, colours.accent);
-                    ui.add(egui::Label::new(RichText::new("being replaced by a newer result").small().color(colours.accent)));
+                    ui.add(egui::Label::new(
+                        RichText::new("being replaced by a newer result").small().color(colours.accent),
+                    ));
                 }
                 ui.add_space(4.0);
                 content(ui, actions)
@@ -65,14 +72,20 @@ impl Pane<'_> {
                     .width(440.0)
                     .show(|ui| self.help_text(ui, colours));
                 if let Some(toml) = self.toml {
-                    let copy = ui.button("Copy as TOML").on_hover_text("The spec that makes exactly this; `babelscope run` executes it");
+                    let copy = ui
+                        .button("Copy as TOML")
+                        .on_hover_text("The spec that makes exactly this; `babelscope run` executes it");
                     if copy.accessible_name(format!("Copy {} as TOML", self.title)).clicked() {
                         actions.push(Action::Copy { what: "spec as TOML".to_owned(), text: toml() });
                     }
                 }
                 if let Some(run) = self.run {
                     let width = (ui.available_width() - 8.0).max(0.0);
-                    crate::text::Line::new(format!("run {run}")).size(theme::SMALL).color(colours.weak).width(width).show(ui);
+                    crate::text::Line::new(format!("run {run}"))
+                        .size(theme::SMALL)
+                        .color(colours.weak)
+                        .width(width)
+                        .show(ui);
                 }
             });
         });

@@ -86,7 +86,11 @@ impl Sentences<'_> {
                 ui.label(RichText::new(format!("line {}", line + 1)).small().strong());
                 let ink = if hit { colours.good } else { colours.bad };
                 let mark = if hit { "found" } else { "not found" };
-                ui.label(RichText::new(format!("{mark} · margin {margin:+.3} · cosine {:.3}", outcome.cosine)).small().color(ink));
+                ui.label(
+                    RichText::new(format!("{mark} · margin {margin:+.3} · cosine {:.3}", outcome.cosine))
+                        .small()
+                        .color(ink),
+                );
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                     let lens = ui.small_button("lens").on_hover_text("Look at this sentence through the lens");
                     let lens = lens.accessible_name(format!("Lens on sentence {}", line + 1));
@@ -101,11 +105,23 @@ impl Sentences<'_> {
             self.quote(ui, colours, "true translation", &self.cell.language, line);
             if self.measure != Measure::RecallTo && outcome.rival_cosine >= outcome.cosine {
                 let by = outcome.rival_cosine - outcome.cosine;
-                self.quote(ui, colours, &format!("closer to the pivot by {by:.3}"), &self.cell.language, outcome.rival as usize);
+                self.quote(
+                    ui,
+                    colours,
+                    &format!("closer to the pivot by {by:.3}"),
+                    &self.cell.language,
+                    outcome.rival as usize,
+                );
             }
             if self.measure != Measure::RecallFrom && outcome.rival_back_cosine >= outcome.cosine {
                 let by = outcome.rival_back_cosine - outcome.cosine;
-                self.quote(ui, colours, &format!("closer to the translation by {by:.3}"), &self.cell.pivot, outcome.rival_back as usize);
+                self.quote(
+                    ui,
+                    colours,
+                    &format!("closer to the translation by {by:.3}"),
+                    &self.cell.pivot,
+                    outcome.rival_back as usize,
+                );
             }
         });
         let node = ui.interact(frame.response.rect, ui.scope_id().with(("sentence", line)), egui::Sense::hover());
