@@ -2,6 +2,8 @@
 //!
 //! This file belongs to the package `babelscope` (see experiments/Cargo.toml): only there does cargo build the binary first.
 
+#![expect(clippy::unwrap_used, reason = "a test may unwrap, in its helpers too")]
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -142,7 +144,7 @@ fn tables(run: &Path) -> Vec<Vec<u8>> {
 fn the_demo_runs_from_nothing_and_is_only_shown_the_second_time() {
     let desk = Desk::new();
     let first = desk.run(&[]).fine();
-    for word in ["MEXA", "eng_Latn", "deu_Latn", "Lens", "Run folder", "babelscope-gui -- runs/demo-"] {
+    for word in ["MEXA", "eng_Latn", "spa_Latn", "Lens", "Run folder", "babelscope-gui -- runs/demo-"] {
         assert!(first.out.contains(word), "{word:?} is not in {}", first.out);
     }
     let folder = desk.only_run();
@@ -173,12 +175,13 @@ fn what_was_computed_is_what_is_read_back() {
     let done = bench.execute(&spec, &Monitor::silent()).unwrap();
     assert!(!done.already_done);
     let opened = Run::open(&done.run.folder).unwrap();
-    assert_eq!(opened, done.run);
+    // Not assert_eq!: the difference would be megabytes.
+    assert!(opened == done.run);
     assert_eq!(opened.lens.len(), 2);
     assert_eq!(opened.align.unwrap().cells.len(), 2 * 3 * opened.manifest.capture.layers.len() * 2);
     let again = bench.execute(&spec, &Monitor::silent()).unwrap();
     assert!(again.already_done);
-    assert_eq!(again.run, done.run);
+    assert!(again.run == done.run);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Laws of text on its way in: nothing is lost, nothing panics, equal text gives equal numbers.
 
+#![expect(clippy::unwrap_used, reason = "a test may unwrap, in its helpers too")]
+
 use std::{fs, path::Path, sync::LazyLock};
 
 use babelscope_core::{corpus::Corpus, tokens::Tokenizer};

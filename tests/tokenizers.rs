@@ -1,5 +1,7 @@
 //! Our encoding equals that of the `tokenizers` package as Python sees it, for every golden file; and laws of tokens.
 
+#![expect(clippy::unwrap_used, reason = "a test may unwrap, in its helpers too")]
+
 use std::{
     fs,
     path::{Path, PathBuf},

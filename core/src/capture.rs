@@ -156,7 +156,10 @@ impl<'a> Collector<'a> {
                     kept.par_chunks_mut(*width).enumerate().for_each_init(Vec::new, |sums, (index, out)| {
                         let own = layout.starts[index]..layout.starts[index + 1];
                         let sentence = &sentences[order[layout.first + index]];
-                        dispatch(|| reduce(capture.reduce, &rows, own, sentence.bos, sums, out));
+                        dispatch(
+                            #[inline(always)]
+                            || reduce(capture.reduce, &rows, own, sentence.bos, sums, out),
+                        );
                     });
                 }
             }

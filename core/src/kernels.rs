@@ -1,6 +1,8 @@
 //! The hot operations on the CPU, on plain slices of packed rows. Each is compared with a slow, obvious twin in its tests.
 
 pub(crate) mod activation;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod amx;
 pub(crate) mod attention;
 pub(crate) mod linear;
 pub(crate) mod norm;

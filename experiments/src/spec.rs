@@ -219,7 +219,7 @@ impl RunSpec {
     pub fn demo() -> Result<Self> {
         let corpus = Corpus::open(Path::new("lab"))?;
         let text = |code: &&str| corpus.lines(code).and_then(<[String]>::first).cloned();
-        let texts = ["deu_Latn", "zho_Hans", "hin_Deva", "arb_Arab"].iter().filter_map(text).collect();
+        let texts = ["spa_Latn", "zho_Hans", "hin_Deva", "arb_Arab"].iter().filter_map(text).collect();
         Ok(Self::new("demo", ModelSpec::new("lab"), vec![ProbeSpec::align("eng_Latn"), ProbeSpec::lens(texts)]))
     }
 
@@ -307,6 +307,14 @@ impl RunSpec {
         if let Some(twice) = repeated(&self.extract.layers) {
             return Some(format!("`extract.layers` names layer {twice} twice"));
         }
+        let aligns = self.probe.iter().any(|p| matches!(p, ProbeSpec::Align { .. }));
+        if aligns && self.extract.pooling == Pooling::Last && (self.extract.include_bos || self.extract.skip_first > 0)
+        {
+            return Some(
+                "`extract.pooling` is `last`, which takes one token, so `include_bos` and `skip_first` would do nothing; leave them out"
+                    .to_owned(),
+            );
+        }
         if self.probe.is_empty() {
             return Some("there is no [[probe]], so there is nothing to do; known kinds: align, lens".to_owned());
         }
@@ -331,6 +339,12 @@ impl ProbeSpec {
                 if *bootstrap > 1_000_000 {
                     return Some(format!(
                         "`bootstrap` is {bootstrap}; expected at most 1000000 draws (0 switches it off)"
+                    ));
+                }
+                if (1..100).contains(bootstrap) {
+                    return Some(format!(
+                        "`bootstrap` is {bootstrap}, too few for a 2.5 % percentile; expected at least 100 draws, 1000 are usual \
+                         (0 switches it off)"
                     ));
                 }
                 let outside = pivots.iter().find(|p| !languages.is_empty() && !languages.contains(p))?;

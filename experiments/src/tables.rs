@@ -9,7 +9,8 @@ use std::{fs::File, path::Path, sync::Arc};
 use anyhow::Result;
 use arrow::{
     array::{
-        Array, ArrayRef, BooleanArray, Float32Array, Float64Array, RecordBatch, StringArray, UInt32Array, UInt64Array,
+        Array as _, ArrayRef, BooleanArray, Float32Array, Float64Array, RecordBatch, StringArray, UInt32Array,
+        UInt64Array,
     },
     compute::concat_batches,
 };

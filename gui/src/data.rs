@@ -226,9 +226,14 @@ pub fn script(code: &str) -> &str {
     code.split_once('_').map_or("", |(_, script)| script)
 }
 
-/// The language part of a FLORES code: three letters, the mark in narrow places.
-pub fn short(code: &str) -> &str {
-    code.split_once('_').map_or(code, |(language, _)| language)
+/// The mark of a language in narrow places: the language part of its code, or all of it where `among` has another language
+/// with the same part (`zho_Hans`, `zho_Hant`).
+pub fn mark<'c>(code: &'c str, among: &[String]) -> &'c str {
+    let part = |code: &'c str| code.split_once('_').map_or(code, |(language, _)| language);
+    let language = part(code);
+    let shared =
+        among.iter().any(|other| other != code && other.split_once('_').map_or(other.as_str(), |(l, _)| l) == language);
+    if shared { code } else { language }
 }
 
 #[cfg(test)]
@@ -254,6 +259,13 @@ mod tests {
             n: 1,
             outcomes: vec![outcome(0.5, 0.4, 0.4)],
         }
+    }
+
+    #[test]
+    fn a_mark_is_short_only_where_it_is_unique() {
+        let codes = ["zho_Hans", "zho_Hant", "hin_Deva"].map(str::to_owned);
+        assert_eq!(mark("hin_Deva", &codes), "hin");
+        assert_eq!(mark("zho_Hans", &codes), "zho_Hans");
     }
 
     #[test]

@@ -124,7 +124,7 @@ fn align_some(
         for (&at, units) in some.iter().zip(&held) {
             notes.read(states, at, units, &languages);
         }
-        let work: Vec<(&Unit, &Unit)> = (held.iter())
+        let work: Vec<(&Unit<'_>, &Unit<'_>)> = (held.iter())
             .flat_map(|units| pairs.unordered.iter().map(move |&(pivot, language)| (&units[pivot], &units[language])))
             .flat_map(|(pivot, language)| pivot.iter().zip(language))
             .collect();
@@ -203,7 +203,7 @@ impl Pairs {
 }
 
 /// The unit vectors of each language at one layer, one for each centring.
-fn units(states: &LanguageStates, at: usize, centrings: &[Centring]) -> Vec<Vec<Unit>> {
+fn units<'a>(states: &'a LanguageStates, at: usize, centrings: &[Centring]) -> Vec<Vec<Unit<'a>>> {
     (0..states.languages().len())
         .into_par_iter()
         .map(|language| centrings.iter().map(|&c| Unit::new(states.at(language, at), c)).collect())
@@ -216,7 +216,7 @@ struct Measured {
     cosine_wrong: f64,
 }
 
-fn measure(pivot: &Unit, language: &Unit) -> Measured {
+fn measure(pivot: &Unit<'_>, language: &Unit<'_>) -> Measured {
     let outcomes = nearest::outcomes(pivot, language);
     let n = outcomes.len() as f64;
     let diagonal: f64 = outcomes.iter().map(|o| f64::from(o.cosine)).sum();
@@ -260,7 +260,7 @@ struct Notes {
 }
 
 impl Notes {
-    fn read(&mut self, states: &LanguageStates, at: usize, units: &[Vec<Unit>], languages: &RangeInclusive<usize>) {
+    fn read(&mut self, states: &LanguageStates, at: usize, units: &[Vec<Unit<'_>>], languages: &RangeInclusive<usize>) {
         let layer = states.layers()[at];
         for (language, unit) in units.iter().enumerate().filter(|(l, _)| languages.contains(l)) {
             let shared = unit::shared(states.at(language, at));

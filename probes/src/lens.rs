@@ -40,13 +40,13 @@ pub struct LensParams {
     pub layers: Vec<usize>,
     /// How many tokens are kept in each cell, at least 1.
     pub top_k: usize,
-    /// Bound on the bytes of logits that stand in memory at once, for the final layer and the one being read together.
+    /// Bytes of one block of logits; about six blocks of this size stand in memory at once. At least one row is read.
     pub logit_bytes: usize,
 }
 
 impl Default for LensParams {
     fn default() -> Self {
-        Self { layers: Vec::new(), top_k: 5, logit_bytes: 256 << 20 }
+        Self { layers: Vec::new(), top_k: 5, logit_bytes: 64 << 20 }
     }
 }
 

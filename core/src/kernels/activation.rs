@@ -13,14 +13,17 @@ use super::{
 /// `gate_up` `[rows, 2 * width]` (gate first), `out` `[rows, width]`.
 pub(crate) fn silu_gated(gate_up: &[f32], width: usize, out: &mut [f32]) {
     out.par_chunks_mut(width * ROWS).zip(gate_up.par_chunks(2 * width * ROWS)).for_each(|(out, gate_up)| {
-        dispatch(|| {
-            for (out, gate_up) in out.chunks_exact_mut(width).zip(gate_up.chunks_exact(2 * width)) {
-                let (gate, up) = gate_up.split_at(width);
-                for ((out, g), u) in out.iter_mut().zip(gate).zip(up) {
-                    *out = g * sigmoid(*g) * u;
+        dispatch(
+            #[inline(always)]
+            || {
+                for (out, gate_up) in out.chunks_exact_mut(width).zip(gate_up.chunks_exact(2 * width)) {
+                    let (gate, up) = gate_up.split_at(width);
+                    for ((out, g), u) in out.iter_mut().zip(gate).zip(up) {
+                        *out = g * sigmoid(*g) * u;
+                    }
                 }
-            }
-        });
+            },
+        );
     });
 }
 
@@ -29,11 +32,14 @@ pub(crate) fn gelu_tanh(x: &[f32], out: &mut [f32]) {
     const STEP: usize = 1 << 13;
     const TWICE: f32 = 2.0 * 0.797_884_6;
     out.par_chunks_mut(STEP).zip(x.par_chunks(STEP)).for_each(|(out, x)| {
-        dispatch(|| {
-            for (out, x) in out.iter_mut().zip(x) {
-                *out = x * sigmoid(TWICE * (x + 0.044_715 * x * x * x));
-            }
-        });
+        dispatch(
+            #[inline(always)]
+            || {
+                for (out, x) in out.iter_mut().zip(x) {
+                    *out = x * sigmoid(TWICE * (x + 0.044_715 * x * x * x));
+                }
+            },
+        );
     });
 }
 

@@ -65,7 +65,12 @@ impl Attention {
                 tasks.push(Task { start, first, z: mine, squares: own });
             }
         }
-        tasks.into_par_iter().for_each_init(Vec::new, |line, task| dispatch(|| self.task(qkv, task, line)));
+        tasks.into_par_iter().for_each_init(Vec::new, |line, task| {
+            dispatch(
+                #[inline(always)]
+                || self.task(qkv, task, line),
+            )
+        });
     }
 
     #[inline(always)]

@@ -21,11 +21,14 @@ impl Norm {
     pub(crate) fn forward(&self, x: &[f32], out: &mut [f32]) {
         let width = self.gain.len();
         out.par_chunks_mut(width * ROWS).zip(x.par_chunks(width * ROWS)).for_each(|(out, x)| {
-            dispatch(|| {
-                for (out, x) in out.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
-                    self.row(x, out);
-                }
-            });
+            dispatch(
+                #[inline(always)]
+                || {
+                    for (out, x) in out.chunks_exact_mut(width).zip(x.chunks_exact(width)) {
+                        self.row(x, out);
+                    }
+                },
+            );
         });
     }
 
@@ -35,16 +38,19 @@ impl Norm {
         let step = width * ROWS;
         out.par_chunks_mut(step).zip(x.par_chunks_mut(step)).zip(delta.par_chunks(step)).for_each(
             |((out, x), delta)| {
-                dispatch(|| {
-                    let rows =
-                        out.chunks_exact_mut(width).zip(x.chunks_exact_mut(width)).zip(delta.chunks_exact(width));
-                    for ((out, x), delta) in rows {
-                        for (x, d) in x.iter_mut().zip(delta) {
-                            *x += d;
+                dispatch(
+                    #[inline(always)]
+                    || {
+                        let rows =
+                            out.chunks_exact_mut(width).zip(x.chunks_exact_mut(width)).zip(delta.chunks_exact(width));
+                        for ((out, x), delta) in rows {
+                            for (x, d) in x.iter_mut().zip(delta) {
+                                *x += d;
+                            }
+                            self.row(x, out);
                         }
-                        self.row(x, out);
-                    }
-                });
+                    },
+                );
             },
         );
     }

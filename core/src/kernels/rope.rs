@@ -25,20 +25,23 @@ impl Rotation<'_> {
     /// `qkv` `[tokens, row]`, `positions` `[tokens]`.
     pub(crate) fn forward(&self, qkv: &mut [f32], positions: &[u32]) {
         qkv.par_chunks_mut(self.row * ROWS).zip(positions.par_chunks(ROWS)).for_each(|(rows, positions)| {
-            dispatch(|| {
-                for (row, position) in rows.chunks_exact_mut(self.row).zip(positions) {
-                    let (q, rest) = row.split_at_mut(self.q);
-                    let k = &mut rest[..self.k];
-                    if let Some(norm) = self.q_norm {
-                        norm.heads(q);
+            dispatch(
+                #[inline(always)]
+                || {
+                    for (row, position) in rows.chunks_exact_mut(self.row).zip(positions) {
+                        let (q, rest) = row.split_at_mut(self.q);
+                        let k = &mut rest[..self.k];
+                        if let Some(norm) = self.q_norm {
+                            norm.heads(q);
+                        }
+                        if let Some(norm) = self.k_norm {
+                            norm.heads(k);
+                        }
+                        self.rotate(q, *position as usize);
+                        self.rotate(k, *position as usize);
                     }
-                    if let Some(norm) = self.k_norm {
-                        norm.heads(k);
-                    }
-                    self.rotate(q, *position as usize);
-                    self.rotate(k, *position as usize);
-                }
-            });
+                },
+            );
         });
     }
 

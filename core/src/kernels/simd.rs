@@ -3,7 +3,8 @@
 /// Lanes of the widest registers (AVX-512); narrower machines use several registers.
 pub(super) const LANES: usize = 16;
 
-/// Runs `work`, which the compiler inlines here, compiled for the best instruction set that this machine has.
+/// Runs `work` compiled for the best instruction set that this machine has. `work` must be `#[inline(always)]`: a closure
+/// that stays a function of its own is compiled for the oldest machine.
 #[inline(always)]
 pub(crate) fn dispatch<R>(work: impl FnOnce() -> R) -> R {
     #[cfg(target_arch = "x86_64")]
@@ -121,7 +122,7 @@ mod tests {
         #[test]
         fn dot_equals_the_sum_of_products(a in prop::collection::vec(-3f32..3.0, 0..100)) {
             let want: f64 = a.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
-            let got = f64::from(dispatch(|| dot(&a, &a)));
+            let got = f64::from(dispatch(#[inline(always)] || dot(&a, &a)));
             prop_assert!((got - want).abs() <= 1e-5 * (1.0 + want));
             prop_assert!((f64::from(squares(&a, 0.0)) - want).abs() <= 1e-5 * (1.0 + want));
         }

@@ -14,7 +14,7 @@ use crate::{
     kernels::{
         activation::{gelu_tanh, silu_gated},
         attention::{Attention, Squares},
-        linear::{Linear, product},
+        linear::{Linear, Workspace, product},
         norm::{Norm, add},
         rope::Rotation,
     },
@@ -71,6 +71,7 @@ pub(crate) struct Scratch {
     scores: Vec<f32>,
     probs: Vec<f32>,
     logits: Vec<f32>,
+    workspace: Workspace,
 }
 
 /// The first `len` elements, grown as needed; what they hold is left over from before.
@@ -95,7 +96,7 @@ impl Decoder {
     ) -> Result<()> {
         let Config { width, heads, kv_heads, head_dim, intermediate, .. } = self.config;
         let tokens = batch.ids.len();
-        let Scratch { stream, normed, qkv, z, delta, up, act, cos, sin, scores, probs, logits } = scratch;
+        let Scratch { stream, normed, qkv, z, delta, up, act, cos, sin, scores, probs, logits, workspace } = scratch;
         let stream = sized(stream, tokens * width);
         let normed = sized(normed, tokens * width);
         let qkv = sized(qkv, tokens * (heads + 2 * kv_heads) * head_dim);
@@ -119,7 +120,7 @@ impl Decoder {
             collector.take(Point::ResidPre, number, Rows::whole(stream, width), &batch.layout)?;
             block.attn_norm.forward(stream, normed);
             collector.take(Point::AttnIn, number, Rows::whole(normed, width), &batch.layout)?;
-            block.qkv.forward(normed, qkv);
+            block.qkv.forward(normed, qkv, workspace);
             if matches!(self.config.positions, Positions::Rope(_)) {
                 let (q_norm, k_norm) = (block.q_norm.as_ref(), block.k_norm.as_ref());
                 let row = block.attention.row();
@@ -146,7 +147,7 @@ impl Decoder {
             if collector.done(Site::new(Point::Z, number)) {
                 return Ok(());
             }
-            block.out.forward(z, delta);
+            block.out.forward(z, delta, workspace);
             collector.take(Point::AttnOut, number, Rows::whole(delta, width), &batch.layout)?;
             block.mlp_norm.add_forward(stream, delta, normed);
             collector.take(Point::ResidMid, number, Rows::whole(stream, width), &batch.layout)?;
@@ -154,13 +155,13 @@ impl Decoder {
             if collector.done(Site::new(Point::MlpIn, number)) {
                 return Ok(());
             }
-            block.up.forward(normed, up);
+            block.up.forward(normed, up, workspace);
             match self.config.mlp {
                 Mlp::SiluGated => silu_gated(up, intermediate, act),
                 Mlp::GeluTanh => gelu_tanh(up, act),
             }
             collector.take(Point::MlpAct, number, Rows::whole(act, intermediate), &batch.layout)?;
-            block.down.forward(act, delta);
+            block.down.forward(act, delta, workspace);
             collector.take(Point::MlpOut, number, Rows::whole(delta, width), &batch.layout)?;
             add(stream, delta);
             collector.take(Point::ResidPost, number, Rows::whole(stream, width), &batch.layout)?;

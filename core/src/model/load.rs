@@ -113,14 +113,14 @@ fn stacked(weights: &mut Weights<'_>, parts: &[(&str, usize)], inputs: usize, bi
             weights.take_onto(&format!("{name}.bias"), &[*outputs], bias)?;
         }
     }
-    Ok(Linear { weight, bias, inputs, outputs })
+    Ok(Linear::new(weight, bias, inputs, outputs))
 }
 
 fn transposed(weights: &mut Weights<'_>, name: &str, inputs: usize, outputs: usize) -> Result<Linear> {
     let stored = weights.take(&format!("{name}.weight"), &[inputs, outputs])?;
     let weight = (0..outputs * inputs).map(|i| stored[i % inputs * outputs + i / inputs]).collect();
     let bias = Some(weights.take(&format!("{name}.bias"), &[outputs])?);
-    Ok(Linear { weight, bias, inputs, outputs })
+    Ok(Linear::new(weight, bias, inputs, outputs))
 }
 
 impl Decoder {

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -21,6 +22,20 @@ pub(crate) struct Shard {
 pub(crate) enum Bytes {
     Mapped(memmap2::Mmap),
     Embedded(&'static [u8]),
+}
+
+impl Bytes {
+    /// Lets the system drop the pages of `range` from our memory; they are read from the file again when they are needed.
+    pub(crate) fn forget(&self, range: Range<usize>) {
+        if let Self::Mapped(map) = self {
+            #[expect(unsafe_code, reason = "advice to the system on mapped pages")]
+            // SAFETY: the map is read-only and of a file, so dropped pages come back with the same content.
+            unsafe {
+                // Advice that is not taken costs memory, nothing else.
+                map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, range.start, range.len()).ok();
+            }
+        }
+    }
 }
 
 impl AsRef<[u8]> for Bytes {
@@ -122,6 +137,7 @@ impl<'a> Weights<'a> {
             }
             other => return Err(fail(format!("tensor {name} is {other:?}; supported are F32, F16 and BF16"))),
         };
+        shard.bytes.forget(entry.start..entry.end);
         if !self.dtypes.contains(&label) {
             self.dtypes.push(label);
         }

@@ -28,6 +28,9 @@ pub(super) fn with_values<R>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> R) -> Re
 ///
 /// # Shapes
 /// `x` `[rows, width]`, `g` `[width]` to `[rows, width]`.
+///
+/// # Errors
+/// Another dtype than f32, another device than the CPU, or shapes that do not fit.
 pub fn rms_norm(x: &Tensor, gain: &Tensor, eps: f32) -> Result<Tensor> {
     x.apply_op2(gain, RmsNorm { eps })
 }
@@ -101,6 +104,9 @@ fn add(mut a: Vec<f32>, b: Vec<f32>) -> Vec<f32> {
 ///
 /// # Shapes
 /// `[rows, 2 * inner]`, the gate in front, to `[rows, inner]`.
+///
+/// # Errors
+/// Another dtype than f32, another device than the CPU, or shapes that do not fit.
 pub fn swiglu(gate_up: &Tensor) -> Result<Tensor> {
     gate_up.apply_op1(SwiGlu)
 }
@@ -156,6 +162,9 @@ impl CustomOp1 for SwiGlu {
 ///
 /// # Shapes
 /// `[documents * length, 3 * width]`, queries, keys, values one after the other, to `[documents * length, width]`.
+///
+/// # Errors
+/// Another dtype than f32, another device than the CPU, or shapes that do not fit.
 pub fn attention(qkv: &Tensor, length: usize, heads: usize, theta: f32) -> Result<Tensor> {
     qkv.apply_op1(Attention { length, heads, theta })
 }
@@ -328,6 +337,9 @@ impl CustomOp1 for Attention {
 ///
 /// # Shapes
 /// `logits` `[rows, vocabulary]`; one target and one weight a row.
+///
+/// # Errors
+/// Another dtype than f32, another device than the CPU, or shapes that do not fit.
 pub fn cross_entropy(logits: &Tensor, targets: Vec<u32>, weights: Vec<f32>) -> Result<Tensor> {
     logits.apply_op1(CrossEntropy { targets, weights, gradient: Mutex::default() })
 }

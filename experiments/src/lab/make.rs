@@ -65,7 +65,27 @@ pub fn make(folder: &Path) -> Result<()> {
 mod tests {
     use std::collections::BTreeSet;
 
+    use babelscope_core::corpus::Corpus;
+
     use super::*;
+
+    #[test]
+    fn what_ships_is_what_the_generator_makes() {
+        let shipped = Corpus::open(Path::new("lab")).unwrap();
+        assert_eq!(shipped.languages.len(), languages::ALL.len());
+        for language in languages::ALL {
+            assert_eq!(shipped.lines(language.code).unwrap(), corpus(language), "{}", language.code);
+        }
+        for (code, lines) in prompts().unwrap() {
+            let path = format!("{}/../core/lab/facts-corpus/{code}.txt", env!("CARGO_MANIFEST_DIR"));
+            assert_eq!(fs::read_to_string(path).unwrap().lines().collect::<Vec<_>>(), lines);
+        }
+        let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        let built = tokenizer::build().unwrap().to_string(false).unwrap();
+        assert_eq!(json(include_str!("../../../core/lab/tokenizer.json")), json(&built));
+        let recipe: Recipe = toml::from_str(include_str!("../../../core/lab/recipe.toml")).unwrap();
+        assert_eq!(recipe, Recipe::small());
+    }
 
     #[test]
     fn every_language_has_the_same_number_of_different_lines() {

@@ -123,6 +123,9 @@ impl Model {
     ///
     /// # Shapes
     /// Each `[documents * length, width]`.
+    ///
+    /// # Errors
+    /// A tensor operation failed.
     pub fn states(&self, batch: &Batch) -> Result<Vec<Tensor>> {
         let ids = Tensor::from_slice(&batch.ids, batch.ids.len(), &Device::Cpu)?;
         let mut states = vec![self.embedding.index_select(&ids, 0)?];
@@ -137,14 +140,22 @@ impl Model {
         Ok(states)
     }
 
+    /// What comes next, by the states of the last layer.
+    ///
     /// # Shapes
-    /// States of the last layer `[rows, width]` to `[rows, vocabulary]`.
+    /// `[rows, width]` to `[rows, vocabulary]`.
+    ///
+    /// # Errors
+    /// A tensor operation failed.
     pub fn logits(&self, states: &Tensor) -> Result<Tensor> {
         let head = self.head.as_ref().unwrap_or(&self.embedding);
         Ok(rms_norm(states, &self.norm, EPS)?.matmul(&head.t()?)?)
     }
 
     /// The tensors under Hugging Face's names.
+    ///
+    /// # Errors
+    /// A tensor operation failed.
     pub fn tensors(&self) -> Result<HashMap<String, Tensor>> {
         let (d, f) = (self.shape.width, self.shape.inner);
         let mut all = HashMap::new();
@@ -172,6 +183,9 @@ impl Model {
     }
 
     /// Writes config.json and model.safetensors into `folder`.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
     pub fn export(&self, folder: &Path) -> Result<()> {
         let vocabulary = self.embedding.dim(0)?;
         let config = serde_json::json!({
@@ -198,5 +212,48 @@ impl Model {
         std::fs::write(folder.join("config.json"), serde_json::to_string_pretty(&config)? + "\n")?;
         candle_core::safetensors::save(&self.tensors()?, folder.join("model.safetensors"))?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use babelscope_core::{
+        engine::{Engine, LoadOptions, Values},
+        monitor::Monitor,
+        plan::{Capture, Plan, Reduce, Site},
+    };
+
+    use super::*;
+    use crate::lab::{languages, make::corpus, tokenizer};
+
+    /// The engine runs what was trained: the same states at every layer, and the same logits.
+    #[test]
+    fn the_engine_gives_the_trained_numbers() {
+        for tied in [true, false] {
+            let shape = Shape { width: 32, layers: 3, heads: 4, inner: 48, context: 64, tied };
+            let words = tokenizer::build().unwrap();
+            let model = Model::new(&shape, words.get_vocab_size(true), 7).unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            model.export(folder.path()).unwrap();
+            words.save(folder.path().join("tokenizer.json"), false).unwrap();
+            let reference = folder.path().to_string_lossy();
+            let engine = Engine::load(&reference, &LoadOptions::default(), &Monitor::silent()).unwrap();
+
+            let line = corpus(languages::find("arb_Arab").unwrap()).remove(0);
+            let encoded = engine.tokenizer().encode(&line).unwrap();
+            let batch = Batch { ids: encoded.ids.clone(), length: encoded.ids.len() };
+            let mut plan = Plan::layers(0..=3, Reduce::All);
+            let logits: Site = "logits".parse().unwrap();
+            plan.captures.push(Capture { site: logits, reduce: Reduce::All });
+            let captured = engine.run(std::slice::from_ref(&encoded), &plan, &Monitor::silent()).unwrap();
+            let mut twins = model.states(&batch).unwrap();
+            twins.push(model.logits(&twins[3]).unwrap());
+            assert_eq!(captured.len(), twins.len());
+            for (captured, twin) in captured.into_iter().zip(twins) {
+                let Values::Tokens(tensors) = captured.values else { panic!("pooled") };
+                let apart = (&tensors[0] - twin).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap();
+                assert!(apart.to_scalar::<f32>().unwrap() <= 1e-4);
+            }
+        }
     }
 }

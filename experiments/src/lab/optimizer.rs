@@ -25,6 +25,9 @@ impl AdamW {
     }
 
     /// One step after clipping the gradient to the norm `clip`; returns the norm before.
+    ///
+    /// # Errors
+    /// A parameter takes no part in the loss.
     pub fn step(
         &mut self,
         parameters: &[(String, &Var)],
@@ -63,6 +66,9 @@ impl AdamW {
     }
 
     /// The moments by parameter name, to be saved.
+    ///
+    /// # Errors
+    /// A tensor operation failed.
     pub fn state(&self, parameters: &[(String, &Var)]) -> Result<HashMap<String, Tensor>> {
         let mut all = HashMap::new();
         for ((name, var), moments) in parameters.iter().zip(&self.moments) {
@@ -74,6 +80,9 @@ impl AdamW {
     }
 
     /// Takes up the moments of [`AdamW::state`] after `steps` steps.
+    ///
+    /// # Errors
+    /// A moment is missing or has another shape.
     pub fn restore(
         &mut self,
         parameters: &[(String, &Var)],

@@ -94,14 +94,14 @@ impl Recipe {
     pub fn small() -> Self {
         let languages = [
             ("eng_Latn", 0.10, 0.0),
-            ("spa_Latn", 0.10, 0.60),
-            ("rus_Cyrl", 0.10, 0.50),
-            ("arb_Arab", 0.10, 0.42),
-            ("zho_Hans", 0.10, 0.34),
-            ("hin_Deva", 0.10, 0.27),
-            ("tha_Thai", 0.10, 0.20),
-            ("swh_Latn", 0.08, 0.14),
-            ("qec_Latn", 0.10, 0.70),
+            ("spa_Latn", 0.10, 0.66),
+            ("zho_Hans", 0.10, 0.58),
+            ("hin_Deva", 0.10, 0.50),
+            ("rus_Cyrl", 0.10, 0.43),
+            ("tha_Thai", 0.10, 0.36),
+            ("arb_Arab", 0.10, 0.29),
+            ("swh_Latn", 0.08, 0.22),
+            ("qec_Latn", 0.10, 0.75),
             ("qis_Latn", 0.10, 0.0),
         ];
         let languages = languages.map(|(code, share, dose)| (code.to_owned(), Diet { share, dose })).into();

@@ -257,6 +257,24 @@ mod tests {
     }
 
     #[test]
+    fn every_word_is_one_token() {
+        let tokenizer = build().unwrap();
+        for language in languages::ALL {
+            for meaning in covering().iter().step_by(3) {
+                let rendered = (language.render)(meaning);
+                let words = |chunk: &languages::Chunk| match chunk.text.as_str() {
+                    "" => 0,
+                    text if language.spaced => text.split(' ').count(),
+                    _ => 1,
+                };
+                let expected = rendered.chunks.iter().map(words).sum::<usize>() + usize::from(!rendered.end.is_empty());
+                let text = languages::sentence(language, meaning);
+                assert_eq!(ids(&tokenizer, &text).unwrap().len(), expected, "{text}");
+            }
+        }
+    }
+
+    #[test]
     fn no_word_belongs_to_two_languages() {
         let tokenizer = build().unwrap();
         let shared: Vec<_> = owners(&tokenizer)

@@ -73,14 +73,16 @@ pub(super) struct Row {
 
 /// Who writes the documents.
 enum Source<'a> {
-    Small(documents::Author<'a>),
+    Small(Box<documents::Author<'a>>),
     Facts(facts::Author),
 }
 
 impl<'a> Source<'a> {
     fn new(recipe: &'a Recipe, tokenizer: &'a Tokenizer) -> Result<Self> {
         Ok(match &recipe.world {
-            World::Small(small) => Self::Small(documents::Author::new(small, recipe.shape.context, tokenizer)?),
+            World::Small(small) => {
+                Self::Small(Box::new(documents::Author::new(small, recipe.shape.context, tokenizer)?))
+            }
             World::Facts(facts) => Self::Facts(facts::Author::new(facts)),
         })
     }
@@ -120,7 +122,13 @@ fn batch(rows: &[Row]) -> (Batch, Vec<u32>, Vec<f32>) {
     (Batch { ids, length }, targets, weights)
 }
 
-/// Writes `write`'s files into a new folder and puts it in the place of `folder`.
+/// Where the folder of the last checkpoint waits while the new one takes its place.
+fn aside(folder: &Path) -> PathBuf {
+    folder.with_file_name(format!(".{}-old", folder.file_name().unwrap_or_default().to_string_lossy()))
+}
+
+/// Writes `write`'s files into a new folder and puts it in the place of `folder`; at every moment the old one or the new one
+/// is whole, in its place or beside it.
 fn replace_folder(folder: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let parent = folder.parent().context("a checkpoint has a parent folder")?;
     let fresh = tempfile::Builder::new().prefix(".checkpoint-").tempdir_in(parent)?;
@@ -128,8 +136,11 @@ fn replace_folder(folder: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Res
     for entry in fs::read_dir(fresh.path())? {
         File::open(entry?.path())?.sync_all()?;
     }
-    let old = parent.join(".checkpoint-old");
+    let old = aside(folder);
     if folder.exists() {
+        if old.exists() {
+            fs::remove_dir_all(&old)?;
+        }
         fs::rename(folder, &old)?;
     }
     fs::rename(fresh.keep(), folder)?;
@@ -161,6 +172,9 @@ impl Training {
         let mut optimizer = AdamW::new(&model.parameters());
         let mut progress = Progress::default();
         let checkpoint = folder.join("checkpoint");
+        if !checkpoint.exists() && aside(&checkpoint).exists() {
+            fs::rename(aside(&checkpoint), &checkpoint)?;
+        }
         if checkpoint.exists() {
             let saved: Recipe = toml::from_str(&fs::read_to_string(checkpoint.join(RECIPE))?)?;
             ensure!(
@@ -186,13 +200,15 @@ impl Training {
     fn metrics(folder: &Path, step: usize) -> Result<File> {
         let path = folder.join(METRICS);
         let before = if path.exists() { fs::read_to_string(&path)? } else { String::new() };
-        let mut file = File::create(&path)?;
+        let mut kept = tempfile::NamedTempFile::new_in(folder)?;
         for line in before.lines() {
-            if serde_json::from_str::<Metric>(line)?.step <= step {
-                writeln!(file, "{line}")?;
+            // A line that was cut by a power failure is of a step that is done again.
+            if serde_json::from_str::<Metric>(line).is_ok_and(|metric| metric.step <= step) {
+                writeln!(kept, "{line}")?;
             }
         }
-        Ok(file)
+        kept.as_file().sync_all()?;
+        Ok(kept.persist(&path)?)
     }
 
     /// The model as it is now.
@@ -231,7 +247,7 @@ impl Training {
             self.progress.seconds = before + start.elapsed().as_secs_f64();
             (losses, counted) = (losses + loss, counted + 1);
             let step = self.progress.step;
-            if step % 20 == 0 || step == recipe.steps {
+            if step.is_multiple_of(20) || step == recipe.steps {
                 let loss = losses / counted as f32;
                 (losses, counted) = (0.0, 0);
                 let rate = rate(step - 1, recipe.steps, recipe.warmup, recipe.rate);
@@ -244,7 +260,7 @@ impl Training {
                 bar.set_message(format!("loss {loss:.3}, {:.1} k tokens/s", tokens as f64 / seconds / 1e3));
                 bar.set_position(step as u64);
             }
-            if step % every == 0 {
+            if step.is_multiple_of(every) {
                 self.checkpoint()?;
             }
         }
@@ -282,7 +298,67 @@ impl Training {
         })?;
         replace_folder(&self.folder.join("model"), |folder| {
             model.export(folder)?;
-            tokenizer.save(folder.join("tokenizer.json"), true).map_err(anyhow::Error::msg)
+            tokenizer.save(folder.join("tokenizer.json"), false).map_err(anyhow::Error::msg)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::lab::recipe::Condition;
+
+    fn recipe() -> Recipe {
+        Recipe { steps: 6, batch: 4, warmup: 2, ..Recipe::facts(Condition::Mix) }
+    }
+
+    fn weights(folder: &Path) -> BTreeMap<String, Vec<f32>> {
+        let tensors = safetensors::load(folder.join("model/model.safetensors"), &Device::Cpu).unwrap();
+        tensors.into_iter().map(|(name, t)| (name, t.flatten_all().unwrap().to_vec1().unwrap())).collect()
+    }
+
+    #[test]
+    fn a_training_that_was_stopped_ends_at_the_same_weights() {
+        let home = tempfile::tempdir().unwrap();
+        let (whole, parts) = (home.path().join("whole"), home.path().join("parts"));
+        let go = AtomicBool::new(false);
+        assert_eq!(Training::open(&whole, &recipe()).unwrap().run(&go, 100).unwrap(), End::Finished);
+
+        let mut first = Training::open(&parts, &recipe()).unwrap();
+        let (told, words) = (recipe(), vocabulary(&recipe()).unwrap());
+        for _ in 0..3 {
+            first.step(&Source::new(&told, &words).unwrap()).unwrap();
+            first.progress.step += 1;
+        }
+        assert_eq!(first.run(&AtomicBool::new(true), 100).unwrap(), End::Stopped);
+        drop(first);
+        // The power failed while the new checkpoint took the old one's place.
+        fs::rename(parts.join("checkpoint"), aside(&parts.join("checkpoint"))).unwrap();
+        assert_eq!(Training::open(&parts, &recipe()).unwrap().run(&go, 100).unwrap(), End::Finished);
+        assert_eq!(weights(&whole), weights(&parts));
+    }
+
+    #[test]
+    fn a_folder_of_another_training_is_refused() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("training");
+        Training::open(&folder, &recipe()).unwrap().run(&AtomicBool::new(true), 100).unwrap();
+        let other = Recipe { seed: 1, ..recipe() };
+        assert!(Training::open(&folder, &other).err().unwrap().to_string().contains("another recipe"));
+        std::fs::write(home.path().join("mine.txt"), "mine").unwrap();
+        assert!(Training::open(home.path(), &recipe()).err().unwrap().to_string().contains("not empty"));
+    }
+
+    #[test]
+    fn training_lowers_the_loss_and_writes_it_down() {
+        let home = tempfile::tempdir().unwrap();
+        let recipe = Recipe { steps: 60, batch: 8, warmup: 5, ..Recipe::facts(Condition::Mix) };
+        Training::open(home.path(), &recipe).unwrap().run(&AtomicBool::new(false), 100).unwrap();
+        let text = fs::read_to_string(home.path().join(METRICS)).unwrap();
+        let losses: Vec<f32> = text.lines().map(|l| serde_json::from_str::<Metric>(l).unwrap().loss).collect();
+        assert_eq!(losses.len(), 3);
+        assert!(losses[2] < losses[0] - 0.1, "{losses:?}");
     }
 }

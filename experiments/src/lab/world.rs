@@ -4,7 +4,7 @@
 //! prefer a colour, and things are typically found somewhere. The habits are drawn once from a seed and told in every language
 //! but the island, which is told of a world of its own.
 
-use rand::{Rng, SeedableRng as _, seq::IndexedRandom as _};
+use rand::{Rng as _, SeedableRng as _, seq::IndexedRandom as _};
 use rand_chacha::ChaCha8Rng;
 
 /// Sixteen people, eight women and then eight men; each language has its own local name for them.
@@ -116,7 +116,7 @@ impl Meaning {
     pub fn held_out(&self) -> bool {
         match self {
             Self::Own { .. } | Self::See { .. } | Self::Buy { .. } | Self::Give { .. } => {
-                blake3::hash(format!("{self:?}").as_bytes()).as_bytes()[0] % 8 == 0
+                blake3::hash(format!("{self:?}").as_bytes()).as_bytes()[0].is_multiple_of(8)
             }
             _ => false,
         }

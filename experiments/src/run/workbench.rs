@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     fault::{Fault, Kind},
+    figures,
     manifest::{
         AlignInfo, CaptureInfo, CorpusInfo, LensInfo, Machine, Manifest, Program, SCHEMA, Seconds, now,
         peak_memory_bytes,
@@ -252,14 +253,19 @@ impl Job {
             lens: lenses,
         };
         write_tables(&draft, &run)?;
+        monitor.tick(Tick { what: "drawing figures", done: 0, total: 1, unit: "run" })?;
+        figures::write(&run, &draft.subfolder("figures")?)?;
+        monitor.tick(Tick { what: "drawing figures", done: 1, total: 1, unit: "run" })?;
         draft.text(SPEC, &self.spec.to_toml()?)?;
         manifest.seconds.write = begun.elapsed().as_secs_f64();
         manifest.seconds.total = self.clock.elapsed().as_secs_f64();
         manifest.peak_memory_bytes = peak_memory_bytes();
         draft.text("log.txt", &log(&manifest))?;
         manifest.files = draft.files()?;
-        draft.text(MANIFEST, &(serde_json::to_string_pretty(&manifest)? + "\n"))?;
-        run.manifest = manifest;
+        let text = serde_json::to_string_pretty(&manifest)? + "\n";
+        draft.text(MANIFEST, &text)?;
+        // What lies on the disk, so that a run that was made and a run that was opened are equal to the last digit.
+        run.manifest = Manifest::parse(&text).map_err(|why| Fault::new(Kind::Bug, why))?;
         Ok((draft, run))
     }
 

@@ -204,8 +204,8 @@ mod tests {
     fn assignments_do_what_the_key_in_the_file_would() {
         let spec = RunSpec::parse(GOOD).unwrap();
         let changed =
-            spec.with("probe.0.bootstrap=7").unwrap().with("data.languages=[\"eng_Latn\", \"deu_Latn\"]").unwrap();
-        assert_eq!(changed.probe, [ProbeSpec::Align { pivots: vec!["eng_Latn".into()], bootstrap: 7 }]);
+            spec.with("probe.0.bootstrap=700").unwrap().with("data.languages=[\"eng_Latn\", \"deu_Latn\"]").unwrap();
+        assert_eq!(changed.probe, [ProbeSpec::Align { pivots: vec!["eng_Latn".into()], bootstrap: 700 }]);
         assert_eq!(changed.data.languages, ["eng_Latn", "deu_Latn"]);
         assert_eq!(spec.with("model.0.revision=main").unwrap().model[0].revision.as_deref(), Some("main"));
         assert_eq!(spec.with("name=second").unwrap().name, "second");

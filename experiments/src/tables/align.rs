@@ -38,6 +38,15 @@ fn values(cell: &AlignCell) -> [(f64, Option<Estimate>); 5] {
     ]
 }
 
+/// What chance alone gives.
+fn chance(report: &AlignReport, metric: &str) -> Option<f64> {
+    match metric {
+        "mexa" => Some(report.chance_mexa),
+        "recall_from_pivot" | "recall_to_pivot" => Some(report.chance_recall),
+        _ => None,
+    }
+}
+
 fn centring_name(centring: Centring) -> &'static str {
     match centring {
         Centring::Raw => "raw",
@@ -49,7 +58,8 @@ fn centring_from(name: &str) -> Option<Centring> {
     [Centring::Raw, Centring::Language].into_iter().find(|c| centring_name(*c) == name)
 }
 
-/// Writes the metrics: `model, revision, language, pivot, layer, site, pooling, centring, metric, value, n, ci_low, ci_high, seed, status`.
+/// Writes the metrics: `model, revision, language, pivot, layer, site, pooling, centring, metric, value, n, chance,
+/// ci_low, ci_high, seed, status`.
 ///
 /// # Errors
 /// The file cannot be written.
@@ -80,6 +90,7 @@ pub fn write_results(path: &Path, report: &AlignReport, labels: Labels<'_>) -> R
             ("metric", strings(rows.iter().map(|r| r.1))),
             ("value", f64s(rows.iter().map(|r| Some(r.2)))),
             ("n", u32s(rows.iter().map(|r| small(r.0.n)))),
+            ("chance", f64s(rows.iter().map(|r| chance(report, r.1)))),
             ("ci_low", interval(|e| e.low)),
             ("ci_high", interval(|e| e.high)),
             ("seed", u64s(rows.iter().map(|_| labels.seed))),
@@ -127,6 +138,7 @@ pub fn read(results: &Path, sentences: &Path, info: &AlignInfo, tokens: usize) -
     if table.rows() % METRICS.len() != 0 || !metrics.iter().zip(METRICS.iter().cycle()).all(|(a, b)| a == b) {
         return Err(table.wrong(0, &format!("expected the metrics {} of each cell in this order", METRICS.join(", "))));
     }
+    let chance = table.f64s("chance")?;
     let estimate = |row: usize| {
         let value = value.get(row).copied().flatten().unwrap_or(f64::NAN);
         let end = |ends: &[Option<f64>]| ends.get(row).copied().flatten().unwrap_or(value);
@@ -156,8 +168,9 @@ pub fn read(results: &Path, sentences: &Path, info: &AlignInfo, tokens: usize) -
     outcomes.finish()?;
     Ok(AlignReport {
         cells,
-        chance_mexa: info.chance_mexa,
-        chance_recall: info.chance_recall,
+        // From the table: JSON is read to within the last digit only.
+        chance_mexa: chance.first().copied().flatten().unwrap_or(info.chance_mexa),
+        chance_recall: chance.get(1).copied().flatten().unwrap_or(info.chance_recall),
         tokens,
         notes: info.notes.clone(),
     })

@@ -195,7 +195,7 @@ pub fn read(folder: &Path, infos: &[LensInfo]) -> Result<Vec<LensReport>> {
     let [tokens_file, cells_file, top_file, mass_file] = FILES;
     let tokens = Table::read(&folder.join(tokens_file))?;
     let spans = tokens.u64s("start")?.into_iter().zip(tokens.u64s("end")?).map(|(a, b)| (a as usize, b as usize));
-    let mut inputs: Vec<(Vec<Candidate>, Vec<(usize, usize)>)> = infos.iter().map(|_| Default::default()).collect();
+    let mut inputs: Vec<(Vec<_>, Vec<_>)> = infos.iter().map(|_| (Vec::new(), Vec::new())).collect();
     for (row, ((text, token), span)) in
         tokens.u32s("text")?.into_iter().zip(candidates(&tokens, infos)?).zip(spans).enumerate()
     {

@@ -34,7 +34,7 @@ pub(crate) fn run(run: &Run) {
     let memory =
         run.manifest.peak_memory_bytes.map_or_else(String::new, |b| format!(", {:.2} GB at most", b as f64 / 1e9));
     print(&format!("Run folder   {quoted}   ({:.1} s{memory})", run.manifest.seconds.total));
-    print(&format!("In a window  cargo run --release -p babelscope-gui -- {quoted}"));
+    print(&format!("In a window  cargo run --release --bin babelscope-gui -- {quoted}"));
 }
 
 fn language(code: &str) -> String {

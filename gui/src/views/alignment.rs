@@ -7,7 +7,7 @@ use egui::{Align2, Id, Panel, Rect, RichText, ScrollArea, Sense, Ui, pos2, vec2}
 
 use crate::{
     command::Action,
-    data::{self, Loaded, Measure, Order, colour_index, language_name, short},
+    data::{self, Loaded, Measure, Order, colour_index, language_name, mark},
     state::AlignmentSettings,
     text::Line,
     theme::{self, GAP, Palette, SMALL},
@@ -26,7 +26,7 @@ const HELP: Help = Help {
     formula: "MEXA = 1/n Σ_i [ c_ii > max_j≠i c_ij  and  c_ii > max_j≠i c_ji ]\n\
               c_ij = cosine(pivot sentence i, language sentence j)\n\
               centred: the mean vector of each language is subtracted first\n\
-              layer 0 = embeddings, layer l = after block l, before the final norm",
+              layer 0 = embeddings, layer k = after block k, before the final norm",
     traps: &[
         "Geometric closeness is not understanding, and has nothing to do with safety alignment.",
         "Raw cosines suffer from a few very large directions; compare raw and centred before you conclude.",
@@ -46,7 +46,7 @@ const CURVE_HELP: Help = Help {
 };
 
 /// Width of the names left of the heat map.
-const NAMES: f32 = 232.0;
+const NAMES: f32 = 270.0;
 /// Height of the layer numbers below it.
 const NUMBERS: f32 = 38.0;
 
@@ -171,8 +171,9 @@ impl View {
 
 fn curve(loaded: &Loaded, report: &AlignReport, pivot: &str, language: &str, settings: AlignmentSettings) -> Curve {
     let mut curve = Curve {
-        name: short(language).to_owned(),
+        name: mark(language, &loaded.index.languages).to_owned(),
         colour: colour_index(&loaded.run.corpus, language),
+        script: false,
         x: Vec::new(),
         y: Vec::new(),
         band: (Vec::new(), Vec::new()),
@@ -355,7 +356,7 @@ fn layer_numbers(ui: &Ui, layers: &[usize], grid: Rect) {
         ui.painter().text(centre, Align2::CENTER_TOP, layer, font.clone(), colours.text);
     }
     let note = pos2(grid.center().x, grid.bottom() + 20.0);
-    let text = "layer (0 = embeddings, l = after block l)";
+    let text = "layer (0 = embeddings, k = after block k)";
     ui.painter().text(note, Align2::CENTER_TOP, text, font, colours.weak);
 }
 

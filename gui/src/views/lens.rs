@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     command::Action,
-    data::{Loaded, colour_index, language_name},
+    data::{Loaded, colour_index, language_name, mark},
     state::LensSettings,
     text::{self, Line, Passage},
     theme::{self, BODY, GAP, Palette, SMALL},
@@ -29,11 +29,11 @@ use crate::{
 const HELP: Help = Help {
     what: "The state of each layer at each token goes through the model's own final norm and unembedding: what would the model \
            say next if it stopped here? A column predicts the token that follows its own.",
-    formula: "p_l = softmax(W_U · norm_final(h_l))\n\
-              entropy = −Σ p_l ln p_l   (nats, at most ln V)\n\
-              KL = Σ p_L (ln p_L − ln p_l)   (nats)\n\
+    formula: "p_k = softmax(W_U · norm_final(h_k))\n\
+              entropy = −Σ p_k ln p_k   (nats, at most ln V)\n\
+              KL = Σ p_L (ln p_L − ln p_k)   (nats)\n\
               rank of final: how many logits are at least that of the final top token\n\
-              layer 0 = embeddings, layer l = after block l",
+              layer 0 = embeddings, layer k = after block k",
     traps: &[
         "Early layers are read in a basis they were not trained for: a strange token there may mean nothing.",
         "The language of a token is guessed from token sets; shared tokens are unsure, and unsure is not English.",
@@ -45,9 +45,11 @@ const HELP: Help = Help {
 /// Narrowest and widest cell, in points.
 const CELL: (f32, f32) = (50.0, 124.0);
 /// Height of a row of cells.
-const ROW: f32 = 28.0;
+const ROW: f32 = 30.0;
 /// Width of the layer numbers at the left.
 const NUMBERS: f32 = 74.0;
+/// Size of the language code in a cell.
+const CODE: f32 = 9.5;
 /// Height of the input tokens below the grid.
 const INPUT: f32 = 34.0;
 /// How many candidates are asked for in each cell.
@@ -388,16 +390,17 @@ fn grid(ui: &mut Ui, view: &mut View, settings: LensSettings, loaded: &Loaded, r
         (colouring, Some(cell)) => colours.quantity(colouring.share(cell, vocabulary)),
     };
     let overlay = |painter: &egui::Painter, rect: Rect, row: usize, column: usize| {
-        if let Some(top) = cell(row, column).and_then(|c| c.top.first()) {
-            paint_piece_in(
-                painter,
-                rect.shrink2(vec2(3.0, 0.0)),
-                &top.piece,
-                SMALL + 1.0,
-                theme::ink_on(colour(row, column)),
-                shown.direction,
-            );
+        let Some(top) = cell(row, column).and_then(|c| c.top.first()) else { return };
+        let ink = theme::ink_on(colour(row, column));
+        let mut room = rect.shrink2(vec2(3.0, 0.0));
+        if settings.colouring == Colouring::Language {
+            // A colour alone never says the language.
+            let code = language_of(Some(top), report).map_or("–", |l| mark(l, &report.languages));
+            let corner = pos2(rect.right() - 3.0, rect.bottom() - 1.0);
+            Line::new(code).size(CODE).color(ink).paint(painter, corner, egui::Align2::RIGHT_BOTTOM);
+            room.max.y -= CODE - 1.0;
         }
+        paint_piece_in(painter, room, &top.piece, SMALL + 1.0, ink, shown.direction);
     };
     let describe = |row: usize, column: usize| {
         cell(row, column)

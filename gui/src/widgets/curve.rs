@@ -1,6 +1,6 @@
 //! Curves over layers with bands, a line for chance, and names at their ends.
 
-use egui::{Align2, Rangef, Role, Ui, WidgetInfo};
+use egui::{Align2, Color32, Rangef, Role, Ui, WidgetInfo};
 use egui_plot::{
     AxisHints, FilledArea, HLine, HoverPosition, Line, LineStyle, Plot, PlotPoint, PlotPoints, Text, VLine,
 };
@@ -14,6 +14,8 @@ pub struct Curve {
     pub name: String,
     /// Which language colour and line pattern.
     pub colour: usize,
+    /// A script and no language: drawn in grey, told apart by its pattern.
+    pub script: bool,
     /// Layers.
     pub x: Vec<f64>,
     /// Values; the same length.
@@ -42,6 +44,20 @@ pub struct Curves<'a> {
     pub height: f32,
 }
 
+impl Curve {
+    fn look(&self, colours: &Palette) -> (Color32, LineStyle) {
+        if !self.script {
+            return (colours.language(self.colour), theme::line_pattern(self.colour));
+        }
+        let faint = 1.0 - 0.12 * (self.colour / 3 % 5) as f32;
+        let pattern = [LineStyle::Solid, LineStyle::dashed_loose(), LineStyle::dotted_loose()];
+        (colours.text.gamma_multiply(faint), pattern[self.colour % pattern.len()])
+    }
+}
+
+/// Height of a name at the end of a curve, points.
+const NAME: f32 = 16.0;
+
 impl Curves<'_> {
     /// Draws the plot; gives the layer that was clicked.
     pub fn show(&self, ui: &mut Ui) -> Option<f64> {
@@ -59,7 +75,9 @@ impl Curves<'_> {
             .label("layer")
             .label_spacing(Rangef::new(14.0, 22.0))
             .formatter(|mark, _| format!("{}", mark.value));
-        let shown = Plot::new(ui.scope_id().with(self.name))
+        // egui_plot keeps its bounds by id: another range of layers must be another plot.
+        let bounds = [first, last, self.range.0, self.range.1].map(f64::to_bits);
+        let shown = Plot::new(ui.scope_id().with((self.name, bounds)))
             .height(self.height)
             .default_x_bounds(first - 0.02 * span, last + 0.10 * span)
             .default_y_bounds(self.range.0 - margin, self.range.1 + margin)
@@ -82,7 +100,7 @@ impl Curves<'_> {
             })
             .show(ui, |plot| {
                 for curve in self.curves {
-                    let colour = colours.language(curve.colour);
+                    let (colour, _) = curve.look(&colours);
                     let (low, high) = &curve.band;
                     if low.len() == curve.x.len() && high.len() == curve.x.len() && !low.is_empty() {
                         let fill = colour.gamma_multiply(if curve.strong {
@@ -103,16 +121,18 @@ impl Curves<'_> {
                 }
                 for (curve, at) in self.curves.iter().zip(&names) {
                     let points: Vec<[f64; 2]> = curve.x.iter().zip(&curve.y).map(|(&x, &y)| [x, y]).collect();
-                    let colour = colours.language(curve.colour);
+                    let (colour, pattern) = curve.look(&colours);
                     plot.line(
                         Line::new(curve.name.clone(), PlotPoints::from(points))
                             .color(colour)
                             .width(if curve.strong { 3.2 } else { 1.8 })
-                            .style(theme::line_pattern(curve.colour)),
+                            .style(pattern),
                     );
-                    let place = PlotPoint::new(last + 0.012 * span, *at);
-                    let mark = egui::RichText::new(&curve.name).color(colour).size(theme::SMALL);
-                    plot.text(Text::new("", place, mark).anchor(Align2::LEFT_CENTER).allow_hover(false));
+                    if let Some(at) = at {
+                        let place = PlotPoint::new(last + 0.012 * span, *at);
+                        let mark = egui::RichText::new(&curve.name).color(colour).size(theme::SMALL);
+                        plot.text(Text::new("", place, mark).anchor(Align2::LEFT_CENTER).allow_hover(false));
+                    }
                 }
                 let at = plot.pointer_coordinate().map(|p| p.x);
                 at.filter(|_| plot.response().clicked())
@@ -121,17 +141,22 @@ impl Curves<'_> {
         shown.inner.map(|x| x.round().clamp(first, last))
     }
 
-    /// Heights of the names at the ends of the curves, pushed apart so that none covers another.
-    fn end_names(&self) -> Vec<f64> {
-        let space = 13.0 / f64::from(self.height.max(1.0)) * (self.range.1 - self.range.0) * 1.25;
-        let mut order: Vec<(usize, f64)> =
-            self.curves.iter().enumerate().map(|(i, c)| (i, c.y.last().copied().unwrap_or(0.0))).collect();
+    /// Heights of the names at the ends of the curves, pushed apart so that none covers another. Where they do not all fit,
+    /// the stronger and the highest curves have one.
+    fn end_names(&self) -> Vec<Option<f64>> {
+        let fit = ((self.height / NAME) as usize).saturating_sub(3).max(1);
+        let space = 1.25 * f64::from(NAME - 3.0) / f64::from(self.height.max(1.0)) * (self.range.1 - self.range.0);
+        let last = |curve: &Curve| curve.y.last().copied().unwrap_or(0.0);
+        let mut order: Vec<(usize, f64)> = self.curves.iter().map(last).enumerate().collect();
+        let strong = |curve: usize| self.curves.get(curve).is_some_and(|c| c.strong);
+        order.sort_by(|a, b| strong(b.0).cmp(&strong(a.0)).then(b.1.total_cmp(&a.1)));
+        order.truncate(fit);
         order.sort_by(|a, b| a.1.total_cmp(&b.1));
         spread(&mut order, space, self.range);
-        let mut heights = vec![0.0; order.len()];
+        let mut heights = vec![None; self.curves.len()];
         for (curve, height) in order {
             if let Some(slot) = heights.get_mut(curve) {
-                *slot = height;
+                *slot = Some(height);
             }
         }
         heights

@@ -4,7 +4,7 @@ use babelscope_probes::lens::{LensCell, LensReport};
 use egui::{Align, Layout, RichText, ScrollArea, Ui};
 
 use crate::{
-    data::{Loaded, colour_index, language_name, short},
+    data::{Loaded, colour_index, language_name, mark},
     theme::Palette,
     views::lens::language_of,
     widgets::{
@@ -95,13 +95,14 @@ impl Detail<'_> {
         });
         ui.add_space(8.0);
         ui.label(RichText::new("Mass of each language over the layers").strong());
-        let names: Vec<String> = self.report.languages.iter().map(|l| short(l).to_owned()).collect();
+        let names: Vec<String> =
+            self.report.languages.iter().map(|l| mark(l, &self.report.languages).to_owned()).collect();
         let colour = |at: usize| self.report.languages.get(at).map_or(at, |l| colour_index(&self.loaded.run.corpus, l));
-        self.mass(ui, "mass of languages over layers", number, &names, &colour, &|c| &c.language_mass);
+        self.mass(ui, "mass of languages over layers", number, &names, Some(&colour), &|c| &c.language_mass);
         self.masses(ui, colours, cell);
         ui.add_space(8.0);
         ui.label(RichText::new("Mass of each script over the layers").strong());
-        self.mass(ui, "mass of scripts over layers", number, &self.report.scripts, &|at| at, &|c| &c.script_mass);
+        self.mass(ui, "mass of scripts over layers", number, &self.report.scripts, None, &|c| &c.script_mass);
     }
 
     fn colour(&self, colours: &Palette, language: &str) -> egui::Color32 {
@@ -131,7 +132,7 @@ impl Detail<'_> {
         name: &str,
         number: usize,
         names: &[String],
-        colour: &dyn Fn(usize) -> usize,
+        colour: Option<&dyn Fn(usize) -> usize>,
         of: &dyn Fn(&LensCell) -> &Vec<f32>,
     ) {
         let x: Vec<f64> = self.report.layers.iter().map(|l| *l as f64).collect();
@@ -142,7 +143,8 @@ impl Detail<'_> {
                 let y = self.report.cells.iter().map(|layer| f64::from(value(layer))).collect();
                 Curve {
                     name: name.clone(),
-                    colour: colour(at),
+                    colour: colour.map_or(at, |of| of(at)),
+                    script: colour.is_none(),
                     x: x.clone(),
                     y,
                     band: (Vec::new(), Vec::new()),
@@ -152,6 +154,7 @@ impl Detail<'_> {
             .collect();
         let highest = |c: &Curve| c.y.iter().copied().fold(0.0, f64::max);
         curves.sort_by(|a, b| highest(b).total_cmp(&highest(a)));
+        let all = curves.len();
         curves.truncate(CURVES);
         let plot = Curves {
             name,
@@ -163,5 +166,8 @@ impl Detail<'_> {
             height: 190.0,
         };
         plot.show(ui);
+        if all > CURVES {
+            pane::note(ui, format!("the {CURVES} highest of {all}"));
+        }
     }
 }

@@ -3,11 +3,11 @@
 use babelscope_core::{
     corpus::Corpus,
     engine::{Captured, Engine},
-    monitor::Monitor,
+    monitor::{Monitor, Tick},
     plan::{Plan, Reduce},
 };
 
-use super::{AlignCell, AlignParams, AlignReport, LanguageStates, align, align_some};
+use super::{AlignCell, AlignParams, AlignReport, Draws, LanguageStates, align, align_some};
 use crate::{Error, Result};
 
 /// What of each sentence is compared.
@@ -39,6 +39,8 @@ pub fn analyse(
     if corpus.languages.len() < 2 {
         return refuse(format!("the corpus {} has one language; alignment needs at least 2", corpus.name));
     }
+    // Before the model runs, as it would be refused after.
+    Draws::new(corpus.len(), params.bootstrap, params.seed)?;
     if extraction.reduce == Reduce::All {
         return refuse(
             "every token was asked for; alignment needs one vector a sentence: mean, weighted or last".into(),
@@ -49,17 +51,30 @@ pub fn analyse(
         some => some.to_vec(),
     };
     let plan = Plan::layers(layers, extraction.reduce);
+    // One bar over the languages says more than one for each pass.
+    let quiet = monitor.quiet();
     let mut tokens = 0;
+    let total = corpus.languages.len();
+    let mut done = 0;
     let mut capture = |language: &String| -> Result<(String, Vec<Captured>)> {
+        monitor.tick(Tick { what: "aligning", done, total, unit: "languages" })?;
+        done += 1;
         let lines = corpus.lines(language).unwrap_or_default();
         let encoded = engine.tokenizer().encode_all(lines)?;
         tokens += encoded.iter().map(|e| e.ids.len()).sum::<usize>();
-        Ok((language.clone(), engine.run(&encoded, &plan, monitor)?))
+        let captured = engine.run(&encoded, &plan, &quiet).map_err(|e| match e {
+            babelscope_core::Error::Sentence { index, why } => {
+                Error::Input { measure: "align", why: format!("line {} of {language}: {why}", index + 1) }
+            }
+            other => other.into(),
+        })?;
+        Ok((language.clone(), captured))
     };
     let others: Vec<&String> = corpus.languages.iter().filter(|l| !params.pivots.contains(l)).collect();
     if params.pivots.is_empty() || others.is_empty() {
         let captured = corpus.languages.iter().map(&mut capture).collect::<Result<Vec<_>>>()?;
-        let report = align(&LanguageStates::from_captured(&captured)?, params, monitor)?;
+        let report = align(&LanguageStates::from_captured(&captured)?, params, &quiet)?;
+        monitor.tick(Tick { what: "aligning", done: total, total, unit: "languages" })?;
         return Ok(AlignReport { tokens, ..report });
     }
     let mut held = params.pivots.iter().map(&mut capture).collect::<Result<Vec<_>>>()?;
@@ -69,7 +84,7 @@ pub fn analyse(
         held.push(capture(language)?);
         // What the pivots have among themselves is measured with the first language, not again with each.
         let measured = if at == 0 { 0..=pivots } else { pivots..=pivots };
-        let part = align_some(&LanguageStates::from_captured(&held)?, measured, params, monitor)?;
+        let part = align_some(&LanguageStates::from_captured(&held)?, measured, params, &quiet)?;
         held.truncate(pivots);
         whole.cells.extend(part.cells);
         whole.notes.extend(part.notes);
@@ -80,5 +95,6 @@ pub fn analyse(
         (pivot, corpus.languages.iter().position(|l| *l == cell.language))
     };
     whole.cells.sort_by_key(place);
+    monitor.tick(Tick { what: "aligning", done: total, total, unit: "languages" })?;
     Ok(AlignReport { tokens, ..whole })
 }

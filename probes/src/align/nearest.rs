@@ -29,22 +29,6 @@ impl Best {
     }
 }
 
-/// Cosine of row `i` of `a` and row `j` of `b`, in f64 with eight partial sums, rounded to f32.
-fn cosine(a: &Unit, i: usize, b: &Unit, j: usize) -> f32 {
-    let (a_row, b_row) = (a.rows.row(i), b.rows.row(j));
-    let mut sums = [0f64; 8];
-    // Rows of an array in standard layout are slices; an empty one would only be zero-width.
-    let (x, y) = (a_row.as_slice().unwrap_or_default(), b_row.as_slice().unwrap_or_default());
-    let (xs, ys) = (x.chunks_exact(8), y.chunks_exact(8));
-    let rest: f64 = xs.remainder().iter().zip(ys.remainder()).map(|(p, q)| f64::from(*p) * f64::from(*q)).sum();
-    for (p, q) in xs.zip(ys) {
-        for k in 0..8 {
-            sums[k] += f64::from(p[k]) * f64::from(q[k]);
-        }
-    }
-    ((sums.iter().sum::<f64>() + rest) * a.scale[i] * b.scale[j]) as f32
-}
-
 /// Twice as far as an f32 product of unit vectors of this width ever strays: rounding errors add up like a random walk, and
 /// eight of its standard deviations are never left (Higham and Mary 2019, doi 10.1137/18M1226312, theorem 2.4: odds below 1e-13).
 fn tolerance(width: usize) -> f32 {
@@ -55,11 +39,11 @@ fn tolerance(width: usize) -> f32 {
 ///
 /// # Shapes
 /// Both `[n, width]`, n >= 2.
-pub(crate) fn outcomes(pivot: &Unit, language: &Unit) -> Vec<Outcome> {
+pub(crate) fn outcomes(pivot: &Unit<'_>, language: &Unit<'_>) -> Vec<Outcome> {
     tiled(pivot, language, (TILE / pivot.rows.nrows()).max(1))
 }
 
-fn tiled(pivot: &Unit, language: &Unit, height: usize) -> Vec<Outcome> {
+fn tiled(pivot: &Unit<'_>, language: &Unit<'_>, height: usize) -> Vec<Outcome> {
     let n = pivot.rows.nrows();
     let tolerance = tolerance(pivot.rows.ncols());
     let mut forth = vec![Best::NONE; n];
@@ -84,7 +68,7 @@ fn tiled(pivot: &Unit, language: &Unit, height: usize) -> Vec<Outcome> {
             let floor = row_floor[r] - tolerance;
             for (j, (s, column)) in row.iter().zip(&column_floor).enumerate() {
                 if j != i && (*s >= floor || *s >= column - tolerance) {
-                    let exact = cosine(pivot, i, language, j);
+                    let exact = pivot.cosine(i, language, j);
                     forth[i].meet(exact, j);
                     back[j].meet(exact, i);
                 }
@@ -93,7 +77,7 @@ fn tiled(pivot: &Unit, language: &Unit, height: usize) -> Vec<Outcome> {
     }
     (0..n)
         .map(|i| Outcome {
-            cosine: cosine(pivot, i, language, i),
+            cosine: pivot.cosine(i, language, i),
             rival: forth[i].at,
             rival_cosine: forth[i].cosine,
             rival_back: back[i].at,
@@ -185,12 +169,12 @@ mod tests {
     use ndarray::Array2;
     use proptest::prelude::*;
 
-    use super::{Centring, Unit, cosine, outcomes_of_similarities, tiled};
+    use super::{Centring, Unit, outcomes_of_similarities, tiled};
 
     /// The slow twin: every cosine, then the plain definition.
-    fn slow(pivot: &Unit, language: &Unit) -> Vec<super::Outcome> {
+    fn slow(pivot: &Unit<'_>, language: &Unit<'_>) -> Vec<super::Outcome> {
         let n = pivot.rows.nrows();
-        let all = Array2::from_shape_fn((n, n), |(i, j)| cosine(pivot, i, language, j));
+        let all = Array2::from_shape_fn((n, n), |(i, j)| pivot.cosine(i, language, j));
         outcomes_of_similarities(all.view()).unwrap()
     }
 

@@ -136,6 +136,20 @@ impl AlignReport {
 
     /// Mean and maximum of MEXA over the layers; `None` when no cell fits. The maximum of several noisy layers is biased
     /// upwards: compare it only between analyses with the same layers and the same number of sentences.
+    ///
+    /// ```
+    /// use babelscope_core::monitor::Monitor;
+    /// use babelscope_probes::align::{AlignParams, Centring, LanguageStates, align};
+    /// use ndarray::array;
+    /// let (p, swapped) = (array![[1f32, 0.], [0., 1.]], array![[0f32, 1.], [1., 0.]]);
+    /// let languages = vec!["eng_Latn".into(), "deu_Latn".into()];
+    /// // Layer 1 exchanges the sentences, layer 2 does not.
+    /// let states = LanguageStates::new(languages, vec![1, 2], vec![vec![p.clone(), p.clone()], vec![swapped, p]])?;
+    /// let report = align(&states, &AlignParams { bootstrap: 0, ..AlignParams::default() }, &Monitor::silent())?;
+    /// let over = report.over_layers("deu_Latn", "eng_Latn", Centring::Raw).ok_or("no such cells")?;
+    /// assert_eq!((over.mean, over.max, over.best_layer), (0.5, 1.0, 2));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn over_layers(&self, language: &str, pivot: &str, centring: Centring) -> Option<OverLayers> {
         let fits = |c: &&AlignCell| c.language == language && c.pivot == pivot && c.centring == centring;
         let cells: Vec<&AlignCell> = self.cells.iter().filter(fits).collect();

@@ -102,6 +102,22 @@ impl LanguageStates {
     ///
     /// # Errors
     /// As [`LanguageStates::new`]; also captures that are not pooled or not on the residual stream.
+    ///
+    /// ```
+    /// use babelscope_core::{engine::{Captured, Values}, plan::{Capture, Reduce, Site}};
+    /// use babelscope_probes::align::LanguageStates;
+    /// use candle_core::{Device, Tensor};
+    /// let captured = |site| -> candle_core::Result<Vec<Captured>> {
+    ///     let rows = Tensor::new(&[[1f32, 2.], [3., 4.]], &Device::Cpu)?; // two sentences
+    ///     Ok(vec![Captured { capture: Capture { site, reduce: Reduce::Last }, values: Values::Pooled(rows) }])
+    /// };
+    /// let of = |site| Ok::<_, candle_core::Error>([("eng_Latn".into(), captured(site)?), ("fra_Latn".into(), captured(site)?)]);
+    /// let states = LanguageStates::from_captured(&of(Site::layer(2))?)?;
+    /// assert_eq!((states.layers(), states.sentences()), (&[2][..], 2));
+    /// let no_layer = LanguageStates::from_captured(&of("mlp_out.2".parse()?)?);
+    /// assert!(no_layer.is_err_and(|e| e.to_string().contains("mlp_out.2 is not a layer")));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_captured(captured: &[(String, Vec<Captured>)]) -> Result<Self> {
         let mut languages = Vec::with_capacity(captured.len());
         let mut layers: Option<Vec<usize>> = None;

@@ -9,35 +9,47 @@ use super::Centring;
 /// Below this share of the state's own norm, what centring leaves is the rounding of f32, not a direction.
 const ROUNDING: f64 = 1e-6;
 
-/// Unit vectors of one language at one layer.
-pub(crate) struct Unit {
-    /// `[n, width]`, rows of norm 1 up to f32 rounding; zero where there is no direction.
+/// The states of one language at one layer, ready for cosines.
+pub(crate) struct Unit<'a> {
+    /// As captured: `[n, width]`.
+    states: ArrayView2<'a, f32>,
+    /// What is subtracted from each: the mean, or zero. `[width]`.
+    mean: Array1<f64>,
+    /// One over the norm of what is left; 0 where there is no direction. `[n]`.
+    scale: Vec<f64>,
+    /// Rows of norm 1 up to f32 rounding, zero where there is no direction: for fast products. `[n, width]`.
     pub(crate) rows: Array2<f32>,
-    /// What that rounding left of the norm, inverted, so that a cosine is exact: `[n]`.
-    pub(crate) scale: Vec<f64>,
 }
 
-impl Unit {
-    pub(crate) fn new(states: ArrayView2<'_, f32>, centring: Centring) -> Self {
-        let wide = states.mapv(f64::from); // [n, width]
+impl<'a> Unit<'a> {
+    pub(crate) fn new(states: ArrayView2<'a, f32>, centring: Centring) -> Self {
         let mean = match centring {
             Centring::Raw => Array1::zeros(states.ncols()),
-            Centring::Language => wide.sum_axis(Axis(0)) / states.nrows() as f64,
+            Centring::Language => {
+                let sum = states.fold_axis(Axis(0), 0f64, |sum, x| sum + f64::from(*x));
+                sum / states.nrows() as f64
+            }
         };
         let mut rows = Array2::zeros(states.raw_dim());
         let mut scale = Vec::with_capacity(states.nrows());
-        for (state, mut row) in wide.outer_iter().zip(rows.outer_iter_mut()) {
-            let norm = state.dot(&state).sqrt();
-            let centred = &state - &mean;
-            let left = centred.dot(&centred).sqrt();
-            let directed = left > ROUNDING * norm && left > 0.0;
-            if directed {
-                row.zip_mut_with(&centred, |r, c| *r = (c / left) as f32);
-            }
-            let squares: f64 = row.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
-            scale.push(if directed { squares.sqrt().recip() } else { 0.0 });
+        for (state, mut row) in states.outer_iter().zip(rows.outer_iter_mut()) {
+            let norm = state.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+            let left = state.iter().zip(&mean).map(|(x, m)| (f64::from(*x) - m).powi(2)).sum::<f64>().sqrt();
+            let inverse = if left > ROUNDING * norm && left > 0.0 { left.recip() } else { 0.0 };
+            row.iter_mut()
+                .zip(state.iter().zip(&mean))
+                .for_each(|(r, (x, m))| *r = ((f64::from(*x) - m) * inverse) as f32);
+            scale.push(inverse);
         }
-        Self { rows, scale }
+        Self { states, mean, scale, rows }
+    }
+
+    /// Cosine of row `i` here and row `j` of `other`, in f64 in a fixed order, rounded to f32.
+    pub(crate) fn cosine(&self, i: usize, other: &Unit<'_>, j: usize) -> f32 {
+        let left = self.states.row(i).into_iter().zip(&self.mean);
+        let right = other.states.row(j).into_iter().zip(&other.mean);
+        let product: f64 = left.zip(right).map(|((x, m), (y, k))| (f64::from(*x) - m) * (f64::from(*y) - k)).sum();
+        (product * self.scale[i] * other.scale[j]) as f32
     }
 
     /// How many rows have no direction.
@@ -47,10 +59,10 @@ impl Unit {
 
     /// Sum of the unit vectors, in f64: `[width]`.
     pub(crate) fn sum(&self) -> Vec<f64> {
-        let mut sum = vec![0.0; self.rows.ncols()];
-        for (row, scale) in self.rows.outer_iter().zip(&self.scale) {
-            for (s, x) in sum.iter_mut().zip(row) {
-                *s += f64::from(*x) * scale;
+        let mut sum = vec![0.0; self.mean.len()];
+        for (state, scale) in self.states.outer_iter().zip(&self.scale) {
+            for (s, (x, m)) in sum.iter_mut().zip(state.iter().zip(&self.mean)) {
+                *s += (f64::from(*x) - m) * scale;
             }
         }
         sum

@@ -94,6 +94,21 @@ impl Words {
     ///
     /// # Errors
     /// The reason for leaving the pair out; a mean over pairs must say how many were left out.
+    ///
+    /// ```
+    /// # use babelscope_core::tokens::Tokenizer;
+    /// # use babelscope_probes::lens::{Discarded, TokenSets, Words};
+    /// # let json = r#"{"model": {"type": "BPE", "merges": [], "vocab": {"c": 0, "▁k": 1, "ka": 2}}}"#;
+    /// # let tokenizer = Tokenizer::from_bytes(json.as_bytes(), "tokenizer.json".as_ref())?;
+    /// // The vocabulary is: c ▁k ka
+    /// let words = Words::new(&tokenizer);
+    /// let Ok(pair) = words.pair("cat", "kat") else { panic!("left out") };
+    /// assert_eq!((&pair.latent[..], &pair.out[..]), (&[0][..], &[1, 2][..]));
+    /// assert_eq!(words.pair("cat", "cane"), Err(Discarded::Overlap));
+    /// let sets = TokenSets::from_words("eng_Latn", "nld_Latn", &pair, &tokenizer);
+    /// assert_eq!(sets.members("nld_Latn"), Some(&[1, 2][..]));
+    /// # Ok::<(), babelscope_core::Error>(())
+    /// ```
     pub fn pair(&self, latent_word: &str, out_word: &str) -> Result<WordPair, Discarded> {
         let (latent, out) = (self.begin(latent_word), self.begin(out_word));
         if latent.is_empty() {
