@@ -103,6 +103,16 @@ fn a_shard_that_the_index_names_and_nobody_has_is_refused() {
 }
 
 #[test]
+fn an_index_that_leads_out_of_the_folder_is_refused() {
+    let model = Spoiled::new("llama");
+    for path in ["../other/model.safetensors", "/etc/passwd"] {
+        let index = serde_json::json!({"weight_map": {"a": path}});
+        fs::write(model.path("model.safetensors.index.json"), index.to_string()).unwrap();
+        says(&model.refusal(), &[&format!("the index names {path}; expected the name of a file in the folder")]);
+    }
+}
+
+#[test]
 fn a_wrong_shape_says_tensor_expected_and_found() {
     let model = Spoiled::new("llama");
     model.weights(|tensors| {
@@ -161,7 +171,11 @@ fn an_option_that_changes_numbers_and_is_not_computed_is_refused() {
         ),
         ("partial_rotary_factor", serde_json::json!(0.5), "`partial_rotary_factor` is 0.5"),
         ("quantization_config", serde_json::json!({"bits": 4}), "quantised"),
-        ("num_attention_heads", serde_json::json!("four"), "`num_attention_heads` should be a count, found \"four\""),
+        (
+            "num_attention_heads",
+            serde_json::json!("four"),
+            "`num_attention_heads` should be a count up to 16777216, found \"four\"",
+        ),
         ("num_key_value_heads", serde_json::json!(3), "cannot share 3 key-value heads"),
         ("hidden_size", serde_json::Value::Null, "`hidden_size` is missing"),
     ] {

@@ -51,10 +51,11 @@ fn the_contributions_of_a_block_add_up() {
             let names = ["resid_pre", "attn_out", "resid_mid", "mlp_out", "resid_post"].map(|n| format!("{n}.{block}"));
             let captures: Vec<_> = names.iter().map(|name| (name.as_str(), Reduce::All)).collect();
             let kept: Vec<_> = run(&engine, &sentences(&[5, 9, 1]), &captures).iter().map(tokens).collect();
-            for s in 0..3 {
-                let mid = (&kept[0][s] + &kept[1][s]).unwrap();
-                assert!(furthest(&mid, &kept[2][s]) < 1e-6, "{family} block {block}");
-                assert!(furthest(&(&mid + &kept[3][s]).unwrap(), &kept[4][s]) < 1e-6, "{family} block {block}");
+            let [pre, attn, mid, mlp, post] = kept.as_slice() else { panic!("five sites were asked for") };
+            for ((((pre, attn), mid), mlp), post) in pre.iter().zip(attn).zip(mid).zip(mlp).zip(post) {
+                let sum = (pre + attn).unwrap();
+                assert!(furthest(&sum, mid) < 1e-6, "{family} block {block}");
+                assert!(furthest(&(&sum + mlp).unwrap(), post) < 1e-6, "{family} block {block}");
             }
         }
     }
@@ -182,6 +183,18 @@ fn a_plan_that_the_model_cannot_execute_is_refused_with_a_sentence() {
         stop_after: Some(1),
     };
     assert!(engine.run(&sentences(&[4]), &plan, &Monitor::silent()).is_ok());
+}
+
+#[test]
+fn more_single_tokens_than_memory_holds_are_refused_before_any_work() {
+    let engine = engine("llama");
+    let context = engine.info().context;
+    let one = sentences(&[context]).remove(0);
+    let rows = (8usize << 30) / (4 * engine.info().vocabulary * context) + 1;
+    let plan =
+        Plan { captures: vec![Capture { site: Site::new(Point::Logits, 0), reduce: Reduce::All }], stop_after: None };
+    let message = engine.run(&vec![one; rows], &plan, &Monitor::silent()).unwrap_err().to_string();
+    assert!(message.contains("GiB of single tokens, the limit is 8 GiB"), "{message}");
 }
 
 #[test]

@@ -7,7 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may unwrap, in its helpers too")]
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -63,8 +63,9 @@ impl Family {
         self.meta.sentences.iter().map(encoded).collect()
     }
 
-    fn expected(&self) -> HashMap<String, Tensor> {
-        candle_core::safetensors::load(self.folder.join("expected.safetensors"), &candle_core::Device::Cpu).unwrap()
+    fn expected(&self) -> BTreeMap<String, Tensor> {
+        let path = self.folder.join("expected.safetensors");
+        candle_core::safetensors::load(path, &candle_core::Device::Cpu).unwrap().into_iter().collect()
     }
 }
 

@@ -1,5 +1,7 @@
 //! The window, headless: driven by the names that a screen reader would say, checked against the reports.
 
+#![expect(clippy::unwrap_used, reason = "a test may unwrap, in its helpers too")]
+
 use std::{
     path::{Path, PathBuf},
     sync::{
@@ -400,7 +402,7 @@ fn real_window<'a>(root: &Path) -> Window<'a> {
 #[test]
 fn a_run_of_the_embedded_model_shows_its_own_numbers() {
     let root = tempfile::tempdir().unwrap();
-    let probe = vec![ProbeSpec::Align { pivots: vec!["eng_Latn".to_owned()], bootstrap: 50 }];
+    let probe = vec![ProbeSpec::Align { pivots: vec!["eng_Latn".to_owned()], bootstrap: 100 }];
     let mut spec = RunSpec::new("screens", ModelSpec::new("lab"), probe);
     spec.data.limit = 12;
     let executed = Workbench::new(root.path()).execute(&spec, &Monitor::silent()).unwrap();

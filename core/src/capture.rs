@@ -113,6 +113,7 @@ impl<'a> Collector<'a> {
     pub(crate) fn new(plan: &'a Plan, config: &Config, sentences: &'a [Encoded], order: Vec<usize>) -> Result<Self> {
         check_plan(plan, config)?;
         check_sentences(plan, config, sentences)?;
+        check_size(plan, config, sentences)?;
         let sinks = plan.captures.iter().map(|capture| match capture.reduce {
             Reduce::All => Sink::Tokens(Vec::with_capacity(sentences.len())),
             Reduce::Mean(_) | Reduce::Weighted(_) | Reduce::Last => {
@@ -268,6 +269,27 @@ fn check_plan(plan: &Plan, config: &Config) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Bytes that captures of every token may take together; a corpus of logits would fill any memory.
+const TOKEN_BYTES: usize = 8 << 30;
+
+fn check_size(plan: &Plan, config: &Config, sentences: &[Encoded]) -> Result<()> {
+    let cells = |capture: &Capture, tokens: usize| match capture.reduce {
+        Reduce::All if square(capture.site.point) => config.heads * tokens * tokens,
+        Reduce::All => tokens * width(capture.site.point, config),
+        Reduce::Mean(_) | Reduce::Weighted(_) | Reduce::Last => 0,
+    };
+    let all = plan.captures.iter().flat_map(|capture| sentences.iter().map(move |s| cells(capture, s.ids.len())));
+    let bytes = all.fold(0usize, |sum, cells| sum.saturating_add(cells.saturating_mul(size_of::<f32>())));
+    if bytes <= TOKEN_BYTES {
+        return Ok(());
+    }
+    let (want, limit) = (bytes >> 30, TOKEN_BYTES >> 30);
+    let why = format!(
+        "would keep {want} GiB of single tokens, the limit is {limit} GiB; pool them, or give fewer sentences or sites"
+    );
+    Err(Error::Plan { why })
 }
 
 fn check_sentences(plan: &Plan, config: &Config, sentences: &[Encoded]) -> Result<()> {

@@ -120,6 +120,9 @@ fn names(folder: &Path) -> Result<Vec<String>> {
     })?;
     let index: Index = serde_json::from_slice(&text).map_err(|e| fail(format!("the index is not as expected: {e}")))?;
     let names: BTreeSet<_> = index.weight_map.into_values().collect();
+    if let Some(path) = names.iter().find(|name| name.contains(['/', '\\'])) {
+        return Err(fail(format!("the index names {path}; expected the name of a file in the folder, not a path")));
+    }
     if let Some(missing) = names.iter().find(|name| !folder.join(name).is_file()) {
         return Err(fail(format!("the index names {missing}, which is not in the folder")));
     }

@@ -46,7 +46,7 @@ pub struct Source {
 /// The folder cannot be written.
 pub fn write(run: &Run, folder: &Path) -> Result<()> {
     let name = |path: &str| Path::new(path).file_name().map_or(path.to_owned(), |n| n.to_string_lossy().into_owned());
-    let model = run.spec.model.first().map_or_else(String::new, |model| name(&model.label()));
+    let model = run.spec.model.first().map_or_else(String::new, |model| name(model.label()));
     let source = Source { model, corpus: name(&run.manifest.corpus.name) };
     for (file, svg) in all(run.align.as_ref(), &run.lens, &source) {
         let path = folder.join(format!("{file}.svg"));

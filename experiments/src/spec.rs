@@ -336,15 +336,9 @@ impl ProbeSpec {
                 if languages.len() == 1 {
                     return Some("`data.languages` has one language; alignment compares at least two".to_owned());
                 }
-                if *bootstrap > 1_000_000 {
+                if !matches!(bootstrap, 0 | 100..=1_000_000) {
                     return Some(format!(
-                        "`bootstrap` is {bootstrap}; expected at most 1000000 draws (0 switches it off)"
-                    ));
-                }
-                if (1..100).contains(bootstrap) {
-                    return Some(format!(
-                        "`bootstrap` is {bootstrap}, too few for a 2.5 % percentile; expected at least 100 draws, 1000 are usual \
-                         (0 switches it off)"
+                        "`bootstrap` is {bootstrap}; expected 100 to 1000000 draws, or 0 for no interval"
                     ));
                 }
                 let outside = pivots.iter().find(|p| !languages.is_empty() && !languages.contains(p))?;

@@ -6,8 +6,6 @@
 #[path = "../../tests/support/samples.rs"]
 mod samples;
 
-use std::ops::Range;
-
 use babelscope_core::tokens::Piece;
 use babelscope_gui::text::{Line, Passage, TokenSpan, install_fonts};
 use babelscope_gui::widgets::tokens::{TokenStrip, paint_piece};
@@ -88,7 +86,8 @@ impl Screen {
             // Four bytes or so a token, wherever that falls: borders inside joined words must not tear them.
             let ends: Vec<usize> =
                 text.char_indices().map(|(at, _)| at).step_by(3).skip(1).chain([text.len()]).collect();
-            let mut spans: Vec<Range<usize>> = vec![0..0];
+            let mut spans = Vec::with_capacity(ends.len() + 1);
+            spans.push(0..0);
             spans.extend(std::iter::once(0).chain(ends.iter().copied()).zip(ends.iter().copied()).map(|(a, b)| a..b));
             let pieces: Vec<Piece> = spans
                 .iter()

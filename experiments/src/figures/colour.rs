@@ -38,8 +38,8 @@ pub(super) fn quantity(value: f64) -> Rgb {
     Rgb(mix(a.0, b.0), mix(a.1, b.1), mix(a.2, b.2))
 }
 
-/// Twelve colours for languages: neighbours differ in hue and in lightness, all dark enough for a line on white paper.
-const LANGUAGES: [Rgb; 12] = [
+/// Thirteen colours for languages: neighbours differ in hue and in lightness, all dark enough for a line on white paper.
+const LANGUAGES: [Rgb; 13] = [
     Rgb(0x1f, 0x2a, 0x7a),
     Rgb(0xd9, 0x5f, 0x02),
     Rgb(0x00, 0x6d, 0x5b),
@@ -52,6 +52,7 @@ const LANGUAGES: [Rgb; 12] = [
     Rgb(0xb8, 0x86, 0x0b),
     Rgb(0x2e, 0x4a, 0x2e),
     Rgb(0x8c, 0x8c, 0x8c),
+    Rgb(0xd0, 0x3a, 0x2a),
 ];
 
 /// The colour of the language at this place of a list. The list may be longer than the table: never colour alone.

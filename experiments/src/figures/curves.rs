@@ -125,13 +125,17 @@ fn together(svg: &mut Svg, table: &Table<'_>) -> (f64, f64) {
         panel.grid(svg, table.chance(), true);
         axis::layers(svg, &table.layers, |layer| panel.across(layer), TOP + height, true);
         let style = |i: usize| Style { colour: colour::language(i), dash: "", mark: Some(i) };
-        let ends: Vec<f64> = (table.languages.iter().enumerate())
-            .map(|(i, language)| panel.curve(svg, table, language, centring, &style(i)).unwrap_or(TOP))
+        let ends: Vec<f64> = (table.languages.iter())
+            .map(|language| {
+                let style = style(table.colour(language));
+                panel.curve(svg, table, language, centring, &style).unwrap_or(TOP)
+            })
             .collect();
         for (i, place) in axis::spread(&ends, 13.0, TOP, TOP + height).into_iter().enumerate() {
-            let (start, colour) = (x + width, colour::language(i));
+            let mark = table.colour(table.languages[i]);
+            let (start, colour) = (x + width, colour::language(mark));
             svg.path(&[(start + 2.0, ends[i]), (start + 9.0, place), (start + 13.0, place)], colour, 0.7, "");
-            marker(svg, (start + 15.0, place), i, colour);
+            marker(svg, (start + 15.0, place), mark, colour);
             svg.text(start + 21.0, place + 3.4, Anchor::Start, &names[i], INK, "");
         }
         right = x + width + room;

@@ -74,6 +74,8 @@ struct Grid<'a> {
     row: f64,
     /// Short names of the languages, for cells.
     codes: Vec<String>,
+    /// Which colour each language has: its place among all codes, as in the other figures of a run.
+    colours: Vec<usize>,
 }
 
 impl<'a> Grid<'a> {
@@ -97,7 +99,19 @@ impl<'a> Grid<'a> {
                 codes[at].clone_from(full);
             }
         }
-        Self { report, colouring, rtl, tokens: (0..report.tokens.len()).collect(), columns, column, row, codes }
+        let before = |code: &String| report.languages.iter().filter(|other| *other < code).count();
+        let colours = report.languages.iter().map(before).collect();
+        Self {
+            report,
+            colouring,
+            rtl,
+            tokens: (0..report.tokens.len()).collect(),
+            columns,
+            column,
+            row,
+            codes,
+            colours,
+        }
     }
 
     /// Some tokens at all layers; returns where the band ends.
@@ -146,7 +160,7 @@ impl<'a> Grid<'a> {
         let language = top.language.map(usize::from);
         let fill = match self.colouring {
             Colouring::Probability => colour::quantity(f64::from(top.probability)),
-            Colouring::Language => language.map_or(WHITE, language_tint),
+            Colouring::Language => language.map_or(WHITE, |l| self.tint(l)),
         };
         let code = language.and_then(|l| self.report.languages.get(l)).map_or("unsure", String::as_str);
         let signs = pieces::signs(&top.piece);
@@ -179,7 +193,7 @@ impl<'a> Grid<'a> {
         let tops = || self.report.cells.iter().flatten().filter_map(|cell| cell.top.first());
         let mut entries: Vec<(Rgb, String)> = (self.report.languages.iter().enumerate())
             .filter(|(at, _)| tops().any(|top| top.language.map(usize::from) == Some(*at)))
-            .map(|(at, code)| (language_tint(at), format!("{} {}", self.codes[at], known_name(code))))
+            .map(|(at, code)| (self.tint(at), format!("{} {}", self.codes[at], known_name(code))))
             .collect();
         if tops().any(|top| top.language.is_none()) {
             entries.push((WHITE, "– in no language's set, or in several".to_owned()));
@@ -198,9 +212,13 @@ impl<'a> Grid<'a> {
         y + 8.0
     }
 
+    fn tint(&self, language: usize) -> Rgb {
+        colour::tint(colour::language(self.colours.get(language).copied().unwrap_or(language)), 0.42)
+    }
+
     fn caption(&self, source: &Source) -> String {
         let shown = "Each cell: the most probable next token when the final norm and the unembedding are applied to that layer \
-                     at that token. · stands for a space before a word.";
+                     at that token. A dot stands for a space before a word.";
         let rule = match self.colouring {
             Colouring::Probability => "Colour: its probability.".to_owned(),
             Colouring::Language => format!("Language: {}.", self.report.language_rule.trim_end_matches('.')),
@@ -211,10 +229,6 @@ impl<'a> Grid<'a> {
             source.model, source.corpus
         )
     }
-}
-
-fn language_tint(at: usize) -> Rgb {
-    colour::tint(colour::language(at), 0.42)
 }
 
 fn known_name(code: &str) -> &str {

@@ -10,8 +10,8 @@ use resvg::{
 
 use crate::fonts::FACES;
 
-/// Pixels for one unit of the SVG: 300 dpi where 96 units are an inch.
-const SCALE: f32 = 2.5;
+/// Pixels for one unit of the SVG: a figure as wide as a column of text has about 300 dpi.
+const SCALE: f32 = 2.0;
 /// No side gets longer than this; larger figures get a smaller scale.
 const LONGEST: f32 = 8000.0;
 

@@ -9,9 +9,10 @@ use super::Source;
 
 /// The cells of one pivot.
 pub(super) struct Table<'a> {
-    pub(super) pivot: &'a str,
     /// FLORES codes, the best aligned first.
     pub(super) languages: Vec<&'a str>,
+    /// All codes in their own order, the pivot's too: a language has the same colour in every figure of a run.
+    coloured: Vec<&'a str>,
     pub(super) layers: Vec<usize>,
     /// The ones that the report holds: centred before raw.
     pub(super) centrings: Vec<Centring>,
@@ -31,9 +32,18 @@ impl<'a> Table<'a> {
         let mut languages: Vec<&str> = of_pivot().map(|cell| cell.language.as_str()).collect();
         languages.sort_unstable();
         languages.dedup();
-        let table = Self { pivot, languages: Vec::new(), layers, centrings, cells, chance: report.chance_mexa };
+        let mut coloured = languages.clone();
+        coloured.push(pivot);
+        coloured.sort_unstable();
+        let chance = report.chance_mexa;
+        let table = Self { languages: Vec::new(), coloured, layers, centrings, cells, chance };
         languages.sort_by(|a, b| table.best(b).total_cmp(&table.best(a)));
         Self { languages, ..table }
+    }
+
+    /// Which colour and mark a language has.
+    pub(super) fn colour(&self, language: &str) -> usize {
+        self.coloured.iter().position(|l| *l == language).unwrap_or(self.coloured.len())
     }
 
     /// The largest value over the layers, centred where the report has it.
@@ -65,7 +75,7 @@ impl<'a> Table<'a> {
         let order = if self.centrings.first() == Some(&Centring::Language) { "centred" } else { "raw" };
         format!(
             "MEXA: share of the sentences whose translation is mutually the closest; {n} sentences, chance {:.4}. \
-             Languages in the order of their best {order} value. Model {}, corpus {}. \
+             Centred: the mean of each language is removed first. Languages in the order of their best {order} value. Model {}, corpus {}. \
              Layer 0 = embeddings, layer k = after block k. Geometric alignment of sentence vectors, nothing more.",
             self.chance, source.model, source.corpus
         )
@@ -75,7 +85,7 @@ impl<'a> Table<'a> {
 /// Title of a panel.
 pub(super) fn panel_title(centring: Centring) -> &'static str {
     match centring {
-        Centring::Language => "centred: mean of each language removed",
+        Centring::Language => "centred",
         Centring::Raw => "raw",
     }
 }

@@ -66,3 +66,16 @@ fn every_text_is_inside_the_paper() {
         }
     }
 }
+
+#[test]
+fn a_language_has_the_same_colour_in_curves_and_in_the_lens() {
+    let report = samples::alignment(&["hin_Deva", "arb_Arab"], 2, 50);
+    let drawn = curves(&report, "eng_Latn", &samples::source());
+    let read = lens(&samples::lens(&["a", "b"], 4), Colouring::Language, &samples::source());
+    // arb, eng, hin: places 0 and 2.
+    for place in [0, 2] {
+        let colour = colour::language(place);
+        assert!(drawn.contains(&format!("stroke=\"{colour}\"")));
+        assert!(read.contains(&format!("fill=\"{}\"", colour::tint(colour, 0.42))));
+    }
+}

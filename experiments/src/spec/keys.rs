@@ -241,7 +241,9 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused_with_a_sentence() {
         let good = RunSpec::parse(GOOD).unwrap();
-        let cases: [(fn(&mut RunSpec), &str); 12] = [
+        type Spoil = fn(&mut RunSpec);
+        let cases: [(Spoil, &str); 13] = [
+            (|s| s.probe = vec![ProbeSpec::Align { pivots: Vec::new(), bootstrap: 50 }], "bootstrap"),
             (|s| s.schema = 2, "reads 1"),
             (|s| s.name = "../x".into(), "folder"),
             (|s| s.name = ".x".into(), "folder"),

@@ -32,7 +32,7 @@ pub(crate) fn run(run: &Run) {
     let folder = run.folder.display().to_string();
     let quoted = if folder.contains(' ') { format!("'{folder}'") } else { folder };
     let memory =
-        run.manifest.peak_memory_bytes.map_or_else(String::new, |b| format!(", {:.2} GB at most", b as f64 / 1e9));
+        run.manifest.peak_memory_bytes.map_or_else(String::new, |b| format!(", {:.0} MB at most", b as f64 / 1e6));
     print(&format!("Run folder   {quoted}   ({:.1} s{memory})", run.manifest.seconds.total));
     print(&format!("In a window  cargo run --release --bin babelscope-gui -- {quoted}"));
 }
@@ -63,8 +63,8 @@ fn alignment(run: &Run, report: &AlignReport) {
                 value(*layer, Centring::Language).map_or_else(|| "-".to_owned(), |e| format!("{:.2}", e.value))
             };
             row.extend(shown.iter().map(score));
-            row.push(best.best_layer.to_string());
             row.push(format!("{:.2}", best.max));
+            row.push(format!("L{}", best.best_layer));
             if intervals {
                 let interval = value(best.best_layer, Centring::Language);
                 row.push(interval.map_or_else(String::new, |e| format!("{:.2} to {:.2}", e.low, e.high)));
@@ -77,7 +77,7 @@ fn alignment(run: &Run, report: &AlignReport) {
         lines.sort_by(|a, b| b.0.total_cmp(&a.0));
         let mut header = vec![format!("with {}", language(pivot))];
         header.extend(shown.iter().map(|l| format!("L{l}")));
-        header.extend(["at".to_owned(), "best".to_owned()]);
+        header.extend(["best".to_owned(), "at".to_owned()]);
         header.extend(intervals.then(|| "95 %".to_owned()));
         header.push("raw".to_owned());
         let mut table = (1..header.len()).fold(Table::new(header), Table::right);
@@ -126,8 +126,10 @@ fn lens(report: &LensReport) {
         table.row(std::iter::once(format!("L{layer}")).chain(cells));
     }
     print(&table.to_string());
-    if first > 0 {
-        print(&format!("The first {first} tokens are in the run folder."));
+    match first {
+        0 => (),
+        1 => print("The first token is in the run folder."),
+        more => print(&format!("The first {more} tokens are in the run folder.")),
     }
     print("");
 }

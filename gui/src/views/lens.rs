@@ -44,8 +44,8 @@ const HELP: Help = Help {
 
 /// Narrowest and widest cell, in points.
 const CELL: (f32, f32) = (50.0, 124.0);
-/// Height of a row of cells.
-const ROW: f32 = 30.0;
+/// Lowest and highest row of cells.
+const ROW: (f32, f32) = (30.0, 42.0);
 /// Width of the layer numbers at the left.
 const NUMBERS: f32 = 74.0;
 /// Size of the language code in a cell.
@@ -408,7 +408,8 @@ fn grid(ui: &mut Ui, view: &mut View, settings: LensSettings, loaded: &Loaded, r
     };
     let selected = view.selected.map(|(layer, token)| (layers - 1 - layer, token_at(token)));
     let width = ((ui.available_width() - NUMBERS - 4.0) / tokens as f32).clamp(CELL.0, CELL.1);
-    let size = vec2(width * tokens as f32, ROW * layers as f32);
+    let row = ((ui.available_height() - INPUT - 48.0) / layers as f32).clamp(ROW.0, ROW.1);
+    let size = vec2(width * tokens as f32, row * layers as f32);
     let table = Grid {
         id: ui.scope_id().with("lens"),
         rows: layers,
@@ -424,7 +425,7 @@ fn grid(ui: &mut Ui, view: &mut View, settings: LensSettings, loaded: &Loaded, r
     ui.horizontal_top(|ui| {
         ui.spacing_mut().item_spacing.x = 0.0;
         let (numbers, _) = ui.allocate_exact_size(vec2(NUMBERS, size.y + INPUT), Sense::hover());
-        layer_numbers(ui, &report.layers, loaded.run.manifest.model.layers, numbers);
+        layer_numbers(ui, &report.layers, loaded.run.manifest.model.layers, numbers, row);
         let area = ScrollArea::horizontal().id_salt("lens grid").auto_shrink([false, true]);
         let area = if turned { area.stick_to_right(true) } else { area };
         area.show(ui, |ui| {
@@ -460,10 +461,10 @@ pub fn describe(cell: &LensCell, report: &LensReport, layer: usize, token: usize
     format!("layer {number}, token {} {input}: {top}", token + 1)
 }
 
-fn layer_numbers(ui: &Ui, layers: &[usize], deepest: usize, rect: Rect) {
+fn layer_numbers(ui: &Ui, layers: &[usize], deepest: usize, rect: Rect, height: f32) {
     let colours = *Palette::current(ui);
     for (at, layer) in layers.iter().rev().enumerate() {
-        let middle = pos2(rect.right() - 8.0, rect.top() + (at as f32 + 0.5) * ROW);
+        let middle = pos2(rect.right() - 8.0, rect.top() + (at as f32 + 0.5) * height);
         let (said, ink) = match layer {
             0 => ("0 embed".to_owned(), colours.text),
             l if *l == deepest => (format!("{l} output"), colours.accent),
@@ -473,8 +474,8 @@ fn layer_numbers(ui: &Ui, layers: &[usize], deepest: usize, rect: Rect) {
         if *layer == deepest && *layer > 0 {
             // The last layer is no guess: it is what the model itself says.
             let side = Rect::from_min_max(
-                Pos2::new(rect.right() - 4.0, middle.y - ROW * 0.5 + 2.0),
-                pos2(rect.right() - 1.0, middle.y + ROW * 0.5 - 2.0),
+                Pos2::new(rect.right() - 4.0, middle.y - height * 0.5 + 2.0),
+                pos2(rect.right() - 1.0, middle.y + height * 0.5 - 2.0),
             );
             ui.painter().rect_filled(side, 1.5, colours.accent);
         }

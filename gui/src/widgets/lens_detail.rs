@@ -123,7 +123,7 @@ impl Detail<'_> {
                 marked: false,
             })
             .collect();
-        bars(ui, "language mass", 110.0, &rows);
+        bars(ui, "language mass", 150.0, &rows);
     }
 
     fn mass(
