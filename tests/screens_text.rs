@@ -5,7 +5,7 @@ use std::ops::Range;
 use babelscope_core::lang::Direction;
 use babelscope_core::tokens::Piece;
 use babelscope_gui::text::{Line, Passage, PassageOutput, TokenSpan, install_fonts};
-use babelscope_gui::widgets::tokens::{StripOutput, TokenStrip, paint_piece};
+use babelscope_gui::widgets::tokens::{StripOutput, TokenStrip, paint_piece_in};
 use babelscope_tests::samples;
 use egui::{Color32, Event, Rect, Ui, vec2};
 use egui_kittest::Harness;
@@ -222,7 +222,7 @@ fn no_text_brings_the_window_down() {
             Passage::new(text).tokens(&spans(&letters)).width(*width).show(ui);
             let rect = Rect::from_min_size(ui.cursor().min, vec2(*width, 20.0));
             for piece in [Piece::Text(text.clone()), Piece::Word(text.clone()), Piece::Blank(text.clone())] {
-                paint_piece(ui.painter(), rect, &piece, 12.0, Color32::WHITE);
+                paint_piece_in(ui.painter(), rect, &piece, 12.0, Color32::WHITE, Direction::Rtl);
             }
         },
         (String::new(), 1.0),

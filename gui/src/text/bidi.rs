@@ -85,6 +85,15 @@ fn turns(c: char) -> bool {
     ) || matches!(bidi_class(c), BidiClass::R | BidiClass::AL)
 }
 
+/// Invisible, of the Arabic script: it tells the shaper by which rules the vowel signs of Arabic are placed where no letter does
+/// (`◌َ`); the signs themselves belong to several scripts.
+const ARABIC_LETTER_MARK: char = '\u{61c}';
+
+/// A vowel sign that Arabic shares with other scripts.
+fn is_arabic_sign(c: char) -> bool {
+    c.script() == Script::Inherited && c.script_extension().iter().any(|script| script == Script::Arabic)
+}
+
 /// The text on one line: line breaks, tabs and other controls as signs that can be seen.
 ///
 /// Direction marks and joiners stay: they are invisible but decide order and shape.
@@ -104,11 +113,22 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// A name to put into a sentence of another direction: its marks and digits stay with it (FSI … PDI of Annex 9).
+pub fn isolate(name: &str) -> Cow<'_, str> {
+    if name.chars().any(turns) { Cow::Owned(format!("\u{2068}{name}\u{2069}")) } else { Cow::Borrowed(name) }
+}
+
 /// Direction of a text from its first strong letter; left to right when it has none.
 pub fn base_direction(text: &str) -> Direction {
+    base_direction_or(text, Direction::Ltr)
+}
+
+/// Direction of a text from its first strong letter; `otherwise` when it has none, as a number among words.
+pub fn base_direction_or(text: &str, otherwise: Direction) -> Direction {
     match unicode_bidi::get_base_direction(text) {
         unicode_bidi::Direction::Rtl => Direction::Rtl,
-        unicode_bidi::Direction::Ltr | unicode_bidi::Direction::Mixed => Direction::Ltr,
+        unicode_bidi::Direction::Ltr => Direction::Ltr,
+        unicode_bidi::Direction::Mixed => otherwise,
     }
 }
 
@@ -145,14 +165,19 @@ fn cut(part: &str, offset: usize, rtl: bool) -> Vec<Stretch> {
         let letter = grapheme.chars().next().is_some_and(|c| matches!(bidi_class(c), BidiClass::R | BidiClass::AL));
         // In a left-to-right run nothing may stand in one stretch that the shaper would turn: letters under an override, and
         // digits such as ۱۲۳, whose script is Arabic though they are read from left to right.
-        let joins = if rtl { letter } else { !grapheme.chars().any(turns) };
+        let borrowed = !letter && grapheme.chars().any(is_arabic_sign) && !grapheme.chars().any(turns);
+        let joins = if rtl { letter } else { !borrowed && !grapheme.chars().any(turns) };
         match out.last_mut() {
             Some(last) if open && joins => {
                 last.text.push_str(grapheme);
                 last.range.end = range.end;
             }
             _ => {
-                let text = if rtl && !letter { grapheme.chars().map(mirror).collect() } else { grapheme.to_owned() };
+                let mut text: String =
+                    if rtl && !letter { grapheme.chars().map(mirror).collect() } else { grapheme.to_owned() };
+                if borrowed {
+                    text.insert(0, ARABIC_LETTER_MARK);
+                }
                 out.push(Stretch { text, range, turned: rtl && letter });
             }
         }
@@ -212,6 +237,22 @@ mod tests {
     fn digits_of_a_right_to_left_script_are_never_turned() {
         let shown: Vec<String> = visual_order("سال ۱۲۳", Direction::Rtl).into_iter().map(|s| s.text).collect();
         assert_eq!(shown, ["۱", "۲", "۳", " ", "سال"]);
+    }
+
+    #[test]
+    fn a_lone_arabic_sign_is_shaped_as_arabic() {
+        let shown: Vec<String> = visual_order("◌\u{64e}", Direction::Ltr).into_iter().map(|s| s.text).collect();
+        assert_eq!(shown, ["\u{61c}◌\u{64e}"]);
+        let latin: Vec<String> = visual_order("e\u{301}a", Direction::Ltr).into_iter().map(|s| s.text).collect();
+        assert_eq!(latin, ["e\u{301}a"]);
+    }
+
+    #[test]
+    fn an_isolated_name_keeps_its_marks() {
+        let sentence = format!("token 3, {}, 0.31", isolate("·قط"));
+        let shown: String = visual_order(&sentence, Direction::Ltr).into_iter().map(|s| s.text).collect();
+        assert_eq!(shown.replace(['\u{2068}', '\u{2069}'], ""), "token 3, قط·, 0.31");
+        assert_eq!(isolate("plain"), "plain");
     }
 
     #[test]

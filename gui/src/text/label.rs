@@ -61,6 +61,13 @@ impl<'a> Line<'a> {
         }
     }
 
+    /// Another text in the same look.
+    #[must_use]
+    pub fn text(mut self, text: impl Into<Cow<'a, str>>) -> Self {
+        self.text = text.into();
+        self
+    }
+
     /// Font size in points; the body size otherwise.
     #[must_use]
     pub fn size(mut self, points: f32) -> Self {

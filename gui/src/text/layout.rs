@@ -56,9 +56,16 @@ pub(super) struct Request {
 /// Height of a row over the size of the letters. The same for most scripts, so that rows of a mixed page stand evenly; scripts that
 /// stack letters need more.
 pub fn line_height(text: &str) -> f32 {
+    let (above, below) = proportions(text);
+    above + below
+}
+
+/// Room above and below the baseline over the size. The fonts' own numbers leave too little above in some scripts (Devanagari's
+/// vowel signs stand higher than its ascent) and differ between the faces of one line.
+fn proportions(text: &str) -> (f32, f32) {
     match script_tag(text) {
-        Some("Tibt" | "Mymr" | "Khmr") => 2.0,
-        _ => 1.65,
+        Some("Tibt" | "Mymr" | "Khmr") => (1.25, 0.8),
+        _ => (1.2, 0.5),
     }
 }
 
@@ -93,12 +100,14 @@ impl Typesetter {
         layout.break_all_lines(Some(request.width as f32));
         // A right-to-left passage begins at the right edge of its column; a left-to-right one is as wide as its words.
         layout.align(Alignment::Start, AlignmentOptions::default());
-        read(&layout)
+        read(&layout, f32::from_bits(request.size), proportions(&request.text))
     }
 }
 
-fn read(layout: &Layout<()>) -> Laid {
-    let mut rows = Vec::new();
+fn read(layout: &Layout<()>, size: f32, (above, below): (f32, f32)) -> Laid {
+    let room = (size * above).round();
+    let shift = room - layout.first_baseline().unwrap_or(room);
+    let mut rows: Vec<Row> = Vec::new();
     let mut runs = Vec::new();
     let mut width: f32 = layout.width();
     for line in layout.lines() {
@@ -113,17 +122,22 @@ fn read(layout: &Layout<()>) -> Laid {
             }
         }
         width = width.max(left);
-        rows.push(Row { top: metrics.block_min_coord, bottom: metrics.block_max_coord, cells });
+        let top = metrics.baseline + shift - room;
+        if let Some(Row { bottom, .. }) = rows.last_mut() {
+            *bottom = top;
+        }
+        rows.push(Row { top, bottom: top + room + (size * below).round(), cells });
         for item in line.items() {
             let PositionedLayoutItem::GlyphRun(run) = item else { continue };
             runs.push(GlyphRun {
                 font: run.run().font().clone(),
                 size: run.run().font_size(),
-                glyphs: run.positioned_glyphs().map(|g| PlacedGlyph { id: g.id, x: g.x, y: g.y }).collect(),
+                glyphs: run.positioned_glyphs().map(|g| PlacedGlyph { id: g.id, x: g.x, y: g.y + shift }).collect(),
             });
         }
     }
-    Laid { width, height: layout.height(), rows, runs }
+    let height = rows.last().map_or(0.0, |row| row.bottom);
+    Laid { width, height, rows, runs }
 }
 
 impl Laid {

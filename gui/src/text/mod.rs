@@ -16,7 +16,7 @@ mod raster;
 mod samples;
 mod shelf;
 
-pub use bidi::{Stretch, base_direction, visible, visual_order};
+pub use bidi::{Stretch, base_direction, base_direction_or, isolate, visible, visual_order};
 pub use fonts::{family, font_id, install_fonts, missing};
 pub use label::{LaidLine, Line, line};
 pub use layout::line_height;

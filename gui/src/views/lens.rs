@@ -21,7 +21,7 @@ use crate::{
         legend,
         lens_detail::Detail,
         pane::{self, Help, Pane},
-        tokens::{TokenStrip, paint_piece, piece_name},
+        tokens::{TokenStrip, paint_piece_in, piece_name},
     },
     worker::Slot,
 };
@@ -370,7 +370,7 @@ fn grid(ui: &mut Ui, view: &mut View, settings: LensSettings, loaded: &Loaded, r
         fills: &fills,
         selected: view.selected.map(|(_, token)| token),
         direction: Some(shown.direction),
-        size: BODY + 2.0,
+        size: BODY + 4.0,
     };
     let strip = strip.show(ui);
     if let Some(token) = strip.clicked {
@@ -400,7 +400,7 @@ fn grid(ui: &mut Ui, view: &mut View, settings: LensSettings, loaded: &Loaded, r
             Line::new(code).size(CODE).color(ink).paint(painter, corner, egui::Align2::RIGHT_BOTTOM);
             room.max.y -= CODE - 1.0;
         }
-        paint_piece(painter, room, &top.piece, SMALL + 1.0, ink);
+        paint_piece_in(painter, room, &top.piece, SMALL + 1.0, ink, shown.direction);
     };
     let describe = |row: usize, column: usize| {
         cell(row, column)
@@ -454,11 +454,10 @@ pub fn language_of<'r>(token: Option<&Candidate>, report: &'r LensReport) -> Opt
 /// What a person would say of a cell.
 pub fn describe(cell: &LensCell, report: &LensReport, layer: usize, token: usize) -> String {
     let number = report.layers.get(layer).copied().unwrap_or_default();
-    let input = report.tokens.get(token).map_or_else(String::new, |t| piece_name(&t.piece));
-    let top = cell
-        .top
-        .first()
-        .map_or_else(String::new, |c| format!("{}, probability {:.3}", piece_name(&c.piece), c.probability));
+    let name = |piece: &Piece| text::isolate(&piece_name(piece)).into_owned();
+    let input = report.tokens.get(token).map_or_else(String::new, |t| name(&t.piece));
+    let top =
+        cell.top.first().map_or_else(String::new, |c| format!("{}, probability {:.3}", name(&c.piece), c.probability));
     format!("layer {number}, token {} {input}: {top}", token + 1)
 }
 
@@ -506,7 +505,7 @@ fn input_tokens(
         let fill = if hovered == Some(token) { colours.accent_soft } else { colours.well };
         painter.rect_filled(rect, 4.0, fill);
         if let Some(piece) = shown.pieces.get(token) {
-            paint_piece(painter, rect.shrink(2.0), piece, SMALL + 1.0, colours.text);
+            paint_piece_in(painter, rect.shrink(2.0), piece, SMALL + 1.0, colours.text, shown.direction);
         }
     }
 }
@@ -518,7 +517,7 @@ fn tooltip(ui: &mut Ui, cell: &LensCell, report: &LensReport, layer: usize, toke
         number.checked_sub(1).map_or_else(|| "embeddings".to_owned(), |b| format!("blocks.{b}.hook_resid_post"));
     let input = report.tokens.get(token).map_or_else(String::new, |t| piece_name(&t.piece));
     Line::new(format!("layer {number} ({block})")).size(SMALL).color(colours.weak).show(ui);
-    Line::new(format!("after token {}: {input}", token + 1)).show(ui);
+    Line::new(format!("after token {}: {}", token + 1, text::isolate(&input))).show(ui);
     for candidate in cell.top.iter().take(5) {
         let language = language_of(Some(candidate), report).map_or("unsure", language_name);
         ui.horizontal(|ui| {

@@ -9,7 +9,7 @@ use egui::{
     WidgetInfo, pos2, vec2,
 };
 
-use crate::text::{Line, Passage, TokenSpan, base_direction, line_height};
+use crate::text::{Line, Passage, TokenSpan, base_direction, base_direction_or, line_height};
 
 /// What a screen reader (and a test) calls the piece, and its text on a label: nothing in it is invisible.
 pub fn piece_name(piece: &Piece) -> String {
@@ -42,6 +42,11 @@ fn sign(c: char) -> String {
 /// Draws a piece in the middle of a cell, cut at its logical end where the cell is narrow. `size` in points, `color` for letters;
 /// what is no letter (a space, bytes, a frame) is fainter.
 pub fn paint_piece(painter: &Painter, cell: Rect, piece: &Piece, size: f32, color: Color32) {
+    paint_piece_in(painter, cell, piece, size, color, Direction::Ltr);
+}
+
+/// [`paint_piece`] in a sentence of direction `around`, which is that of pieces without one of their own (numbers, punctuation).
+pub fn paint_piece_in(painter: &Painter, cell: Rect, piece: &Piece, size: f32, color: Color32, around: Direction) {
     let painter = painter.with_clip_rect(painter.clip_rect().intersect(cell));
     let faint = color.gamma_multiply(0.55);
     let name = piece_name(piece);
@@ -53,7 +58,7 @@ pub fn paint_piece(painter: &Painter, cell: Rect, piece: &Piece, size: f32, colo
         }
         Piece::Word(_) => {
             let word = name.strip_prefix('·').unwrap_or(&name);
-            word_with_dot(&painter, cell, word, size, color, faint);
+            word_with_dot(&painter, cell, &line(word, size, color), faint);
         }
         Piece::Blank(_) => {
             line(&name, size, faint).paint(&painter, cell.center(), Align2::CENTER_CENTER);
@@ -71,9 +76,9 @@ pub fn paint_piece(painter: &Painter, cell: Rect, piece: &Piece, size: f32, colo
 }
 
 /// The dot of the space stands where reading begins: left of a left-to-right word, right of a right-to-left one.
-fn word_with_dot(painter: &Painter, cell: Rect, word: &str, size: f32, color: Color32, faint: Color32) {
-    let dot = Line::new("·").size(size).color(faint).layout(painter).galley;
-    let laid = Line::new(word.to_owned()).size(size).color(color).width(cell.width() - dot.size().x).layout(painter);
+fn word_with_dot(painter: &Painter, cell: Rect, word: &Line<'_>, faint: Color32) {
+    let dot = word.clone().text("·").color(faint).layout(painter).galley;
+    let laid = word.clone().width(cell.width() - dot.size().x).layout(painter);
     let (ink, space) = (laid.galley.size(), dot.size());
     let left = cell.center().x - (ink.x + space.x) / 2.0;
     let (dot_x, word_x) = match laid.direction {
@@ -81,7 +86,7 @@ fn word_with_dot(painter: &Painter, cell: Rect, word: &str, size: f32, color: Co
         Direction::Rtl => (left + ink.x, left),
     };
     painter.galley(pos2(dot_x, cell.center().y - space.y / 2.0), dot, faint);
-    painter.galley(pos2(word_x, cell.center().y - ink.y / 2.0), laid.galley, color);
+    painter.galley(pos2(word_x, cell.center().y - ink.y / 2.0), laid.galley, faint);
 }
 
 /// A sentence with the borders of its tokens, each coloured by a value. Right-to-left sentences run from the right edge.
