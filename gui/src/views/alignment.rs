@@ -128,7 +128,7 @@ pub fn show(
         heat.show(ui, actions, |ui, _| {
             controls(ui, view, settings, loaded, &pivot);
             view.refresh(loaded, report, *settings, &pivot);
-            heat_map(ui, view, *settings, loaded, report, height * 0.46);
+            heat_map(ui, view, *settings, loaded, report, height * 0.38);
         });
         ui.add_space(GAP);
         let curves = Pane {

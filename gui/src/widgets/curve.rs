@@ -3,6 +3,7 @@
 use egui::{Align2, Color32, Rangef, Role, Ui, WidgetInfo};
 use egui_plot::{
     AxisHints, FilledArea, HLine, HoverPosition, Line, LineStyle, Plot, PlotPoint, PlotPoints, Text, VLine,
+    uniform_grid_spacer,
 };
 
 use crate::theme::{self, Palette};
@@ -91,6 +92,7 @@ impl Curves<'_> {
             .show_crosshair(false)
             .custom_x_axes(vec![layers])
             .y_axis_label(self.axis)
+            .y_grid_spacer(uniform_grid_spacer(|_| [1.0, 0.5, 0.25]))
             .x_grid_spacer(|input| layer_marks(input.bounds))
             .label_formatter(|place| match place {
                 HoverPosition::NearDataPoint { plot_name, position, .. } if !plot_name.is_empty() => {
