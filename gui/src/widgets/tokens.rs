@@ -50,8 +50,12 @@ pub fn paint_piece_in(painter: &Painter, cell: Rect, piece: &Piece, size: f32, c
     let painter = painter.with_clip_rect(painter.clip_rect().intersect(cell));
     let faint = color.gamma_multiply(0.55);
     let name = piece_name(piece);
-    let line =
-        |text: &str, size: f32, color: Color32| Line::new(text.to_owned()).size(size).color(color).width(cell.width());
+    // Bytes are written as they are read by programs, whatever stands around them.
+    let around = if matches!(piece, Piece::Bytes(_)) { Direction::Ltr } else { around };
+    let line = |text: &str, size: f32, color: Color32| {
+        let direction = base_direction_or(text, around);
+        Line::new(text.to_owned()).size(size).color(color).width(cell.width()).direction(direction)
+    };
     match piece {
         Piece::Text(_) | Piece::Marks(_) => {
             line(&name, size, color).paint(&painter, cell.center(), Align2::CENTER_CENTER);
