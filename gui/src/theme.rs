@@ -85,7 +85,7 @@ const LIGHT: Palette = Palette {
     accent_soft: Color32::from_rgb(214, 232, 248),
     on_accent: Color32::from_rgb(255, 255, 255),
     good: Color32::from_rgb(20, 128, 82),
-    warn: Color32::from_rgb(163, 99, 0),
+    warn: Color32::from_rgb(152, 91, 0),
     bad: Color32::from_rgb(190, 42, 38),
     missing: Color32::from_rgb(214, 218, 224),
 };
@@ -202,7 +202,7 @@ pub fn line_pattern(index: usize) -> egui_plot::LineStyle {
 pub fn ink_on(ground: Color32) -> Color32 {
     let linear = egui::Rgba::from(ground);
     let luminance = 0.2126 * linear.r() + 0.7152 * linear.g() + 0.0722 * linear.b();
-    if luminance > 0.179 { Color32::from_rgb(10, 14, 20) } else { Color32::WHITE }
+    if luminance > 0.179 { Color32::BLACK } else { Color32::WHITE }
 }
 
 fn along(stops: &[[u8; 3]], share: f32) -> Color32 {
