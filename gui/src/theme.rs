@@ -84,7 +84,7 @@ const LIGHT: Palette = Palette {
     accent: Color32::from_rgb(19, 103, 184),
     accent_soft: Color32::from_rgb(214, 232, 248),
     on_accent: Color32::from_rgb(255, 255, 255),
-    good: Color32::from_rgb(20, 128, 82),
+    good: Color32::from_rgb(16, 118, 75),
     warn: Color32::from_rgb(152, 91, 0),
     bad: Color32::from_rgb(190, 42, 38),
     missing: Color32::from_rgb(214, 218, 224),
