@@ -238,7 +238,7 @@ impl RunSpec {
     /// Reads a spec from a file.
     ///
     /// # Errors
-    /// As [`RunSpec::parse`]; [`Fault::missing`] where there is no such file.
+    /// As [`RunSpec::parse`]; a fault of kind `Missing` where there is no such file.
     pub fn open(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|e| Fault::read("the spec", path, &e))?;
         Self::parse(&text).with_context(|| format!("the spec {}", path.display()))

@@ -75,7 +75,7 @@ fn ones(width: usize) -> Result<Var> {
 }
 
 impl Model {
-    /// An untrained model: normal weights of deviation [`DEVIATION`].
+    /// An untrained model: normal weights of deviation `DEVIATION`.
     ///
     /// # Errors
     /// A tensor operation failed.

@@ -93,6 +93,8 @@ impl Curves<'_> {
             .custom_x_axes(vec![layers])
             .y_axis_label(self.axis)
             .y_grid_spacer(uniform_grid_spacer(|_| [1.0, 0.5, 0.25]))
+            // Without it a mark at 0.25 is written with one decimal, so wrong.
+            .y_axis_formatter(|mark, _| format!("{:.2}", mark.value))
             .x_grid_spacer(|input| layer_marks(input.bounds))
             .label_formatter(|place| match place {
                 HoverPosition::NearDataPoint { plot_name, position, .. } if !plot_name.is_empty() => {
