@@ -20,9 +20,9 @@ sleep 2
 shoot() {
     "$bin/babelscope-gui" "$3" --theme "$2" --root "$work/runs" >"$work/$1.log" 2>&1 &
     window=$!
-    sleep "${WAIT:-6}"
     # There is no window manager: the window has to be told that it has the keys.
-    id=$(xdotool search --onlyvisible --name Babelscope | head -1)
+    id=$(xdotool search --sync --onlyvisible --name Babelscope | head -1)
+    sleep "${WAIT:-4}"
     xdotool windowmove "$id" 0 0 windowsize "$id" 1320 880 windowfocus "$id"
     if [ $# -ge 5 ]; then
         xdotool mousemove "$4" "$5" click 1
@@ -42,10 +42,10 @@ for theme in light dark; do
     shoot "alignment_$theme" "$theme" "$demo" ${ALIGNMENT_CLICK:-}
 done
 # A line of the laboratory's corpus in each script, or any sentence in LENS_TEXTS (name=sentence, one a line).
-texts=${LENS_TEXTS:-"arabic=القطة الصغيرة ترى شجرة خضراء
-hindi=छोटी बिल्ली हरा पेड़ देखती है
-thai=แมวเห็นต้นไม้สีเขียว
-chinese=小猫看见绿色的树"}
+texts=${LENS_TEXTS:-"arabic=لدى يوسف أربعة أرانب سوداء.
+hindi=अमित बंदरगाह पर तीन लाल चिड़ियाँ देखता है।
+thai=วิชัยซื้อตะกร้าสีเขียวสามใบในปราสาท
+chinese=建军在港口看见三只红色的鸟。"}
 echo "$texts" | while IFS='=' read -r name text; do
     "$bin/babelscope" lens --model lab --text "$text" --out "$work/runs/lens-$name" >"$work/lens.log"
 done
