@@ -400,7 +400,7 @@ fn lens_top_tokens_equal_tuned_lens() {
         let states = residuals(&engine, ids(&file, &format!("{family}.0.ids")));
         let sets = TokenSets::scripts_only(engine.tokenizer());
         let params = LensParams::default();
-        let unembed = |rows: &Tensor| Ok(engine.unembed(rows)?);
+        let unembed = |rows: &Tensor, logits: &mut Vec<f32>| Ok(engine.unembed_into(rows, logits)?);
         let last = states.last().unwrap();
         let grid = read_out(&states[..states.len() - 1], last, &unembed, &sets, &params, &Monitor::silent()).unwrap();
         let got: Vec<u32> = grid.iter().flatten().flat_map(|cell| cell.top.iter().map(|t| t.0)).collect();

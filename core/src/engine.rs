@@ -191,13 +191,30 @@ impl Engine {
     /// # Errors
     /// [`Error::Tensor`] when `states` is not a matrix, [`Error::Plan`] when its width is not the model's.
     pub fn unembed(&self, states: &Tensor) -> Result<Tensor> {
+        let rows = states.dims2()?.0;
+        let mut logits = Vec::new();
+        self.unembed_into(states, &mut logits)?;
+        Ok(Tensor::from_vec(logits, (rows, self.info.vocabulary), &candle_core::Device::Cpu)?)
+    }
+
+    /// [`Engine::unembed`] into a buffer that the caller keeps: rows of a large vocabulary are read block after block, and fresh
+    /// memory for each block would cost as much as reading it.
+    ///
+    /// # Shapes
+    /// `states` `[rows, width]`; afterwards `logits` holds `[rows, vocabulary]` and nothing else.
+    ///
+    /// # Errors
+    /// As [`Engine::unembed`].
+    pub fn unembed_into(&self, states: &Tensor, logits: &mut Vec<f32>) -> Result<()> {
         let (rows, width) = states.dims2()?;
         let ModelInfo { width: want, vocabulary, .. } = self.info;
         if width != want {
             return Err(Error::Plan { why: format!("states of width {width} were given to unembed, expected {want}") });
         }
         let states: Vec<f32> = states.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
-        Ok(Tensor::from_vec(self.decoder.unembed(&states), (rows, vocabulary), &candle_core::Device::Cpu)?)
+        logits.resize(rows * vocabulary, 0.0);
+        self.decoder.unembed(&states, logits);
+        Ok(())
     }
 
     fn scratch(&self) -> MutexGuard<'_, Vec<Scratch>> {

@@ -9,7 +9,7 @@ pub(crate) mod norm;
 pub(crate) mod rope;
 mod simd;
 
-pub(crate) use simd::dispatch;
+pub use simd::{dispatch, exp};
 
 /// Rows that one task takes: small enough to share the work between cores, large enough to be worth a task.
 const ROWS: usize = 16;

@@ -19,4 +19,9 @@ pub mod monitor;
 pub mod plan;
 pub mod tokens;
 
+/// What a loop over many numbers needs to become vector code, for the measures of other crates.
+pub mod vector {
+    pub use crate::kernels::{dispatch, exp};
+}
+
 pub use error::{Error, Result};

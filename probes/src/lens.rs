@@ -17,6 +17,7 @@
 mod readout;
 mod report;
 mod token_sets;
+mod walk;
 mod words;
 
 use babelscope_core::{
@@ -40,13 +41,13 @@ pub struct LensParams {
     pub layers: Vec<usize>,
     /// How many tokens are kept in each cell, at least 1.
     pub top_k: usize,
-    /// Bytes of one block of logits; about six blocks of this size stand in memory at once. At least one row is read.
+    /// Bytes of one block of logits; two blocks of this size stand in memory at once. At least one row is read.
     pub logit_bytes: usize,
 }
 
 impl Default for LensParams {
     fn default() -> Self {
-        Self { layers: Vec::new(), top_k: 5, logit_bytes: 64 << 20 }
+        Self { layers: Vec::new(), top_k: 5, logit_bytes: 80 << 20 }
     }
 }
 
@@ -89,7 +90,7 @@ pub fn analyse(
         .cloned()
         .ok_or_else(|| Error::Input { measure: "lens", why: "the engine returned no states".into() })?;
     states.truncate(layers.len());
-    let unembed = |rows: &Tensor| Ok(engine.unembed(rows)?);
+    let unembed = |rows: &Tensor, logits: &mut Vec<f32>| Ok(engine.unembed_into(rows, logits)?);
     let readouts = read_out(&states, &last, &unembed, sets, params, monitor)?;
     let piece = |id: u32| sets.candidate(id, engine.tokenizer());
     let cells = (readouts.into_iter()).map(|row| row.into_iter().map(|r| r.into_cell(&piece)).collect()).collect();

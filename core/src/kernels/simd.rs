@@ -6,7 +6,7 @@ pub(super) const LANES: usize = 16;
 /// Runs `work` compiled for the best instruction set that this machine has. `work` must be `#[inline(always)]`: a closure
 /// that stays a function of its own is compiled for the oldest machine.
 #[inline(always)]
-pub(crate) fn dispatch<R>(work: impl FnOnce() -> R) -> R {
+pub fn dispatch<R>(work: impl FnOnce() -> R) -> R {
     #[cfg(target_arch = "x86_64")]
     {
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
@@ -79,7 +79,7 @@ pub(super) fn squares(a: &[f32], centre: f32) -> f32 {
 /// `e^x` without branches: `x = n ln 2 + r`, a polynomial for `e^r`, the exponent bits for `2^n`. Relative error below
 /// 2e-7 on [-87, 88]; clamped outside, so that it never is zero, infinite or NaN for a number.
 #[inline(always)]
-pub(super) fn exp(x: f32) -> f32 {
+pub fn exp(x: f32) -> f32 {
     // Adding and subtracting 1.5 * 2^23 rounds to the nearest integer.
     const ROUND: f32 = 12_582_912.0;
     // ln 2 in two parts, the first with trailing zeros, so that n * HIGH is exact.

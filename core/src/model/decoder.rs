@@ -208,14 +208,12 @@ impl Decoder {
         self.head.as_deref().unwrap_or(&self.embedding)
     }
 
-    /// Final norm and unembedding of `states` `[rows, width]` to `[rows, vocabulary]`.
-    pub(crate) fn unembed(&self, states: &[f32]) -> Vec<f32> {
+    /// Final norm and unembedding of `states` `[rows, width]` to `logits` `[rows, vocabulary]`.
+    pub(crate) fn unembed(&self, states: &[f32], logits: &mut [f32]) {
         let Config { width, vocabulary, .. } = self.config;
         let mut normed = vec![0.0; states.len()];
         self.final_norm.forward(states, &mut normed);
-        let mut logits = vec![0.0; states.len() / width * vocabulary];
-        product(&normed, self.head(), width, vocabulary, &mut logits);
-        logits
+        product(&normed, self.head(), width, vocabulary, logits);
     }
 
     /// `[tokens, width]`: rows of the embedding, plus the position's row where positions are learned.

@@ -1,13 +1,18 @@
-//! From states to numbers, on the device, a few rows at a time: `[layers, tokens, vocabulary]` never stands in memory.
+//! From states to numbers, a block of rows at a time: neither `[layers, tokens, vocabulary]` nor `[tokens, vocabulary]` ever
+//! stands in memory, whatever the number of layers and tokens.
 
 use babelscope_core::monitor::{Monitor, Tick};
-use candle_core::{D, DType, Tensor};
+use candle_core::Tensor;
+use rayon::prelude::*;
 
-use super::{Candidate, LensCell, LensParams, TokenSets};
+use super::{
+    Candidate, LensCell, LensParams, TokenSets,
+    walk::{Classes, Final, Row, walk},
+};
 use crate::{Error, Result};
 
-/// Width of the tiles in which the largest logits are searched.
-const TILE: usize = 128;
+/// Rows that a matrix product takes at once; other counts leave a part of its last block idle.
+const BLOCK: usize = 32;
 
 /// [`LensCell`] before ids become text.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +34,12 @@ pub struct Readout {
 }
 
 impl Readout {
+    fn new(row: Row, languages: usize) -> Self {
+        let Row { top, entropy, rank_of_final, probability_of_final, kl_from_final, masses: mut language_mass } = row;
+        let script_mass = language_mass.split_off(languages);
+        Self { top, entropy, rank_of_final, probability_of_final, kl_from_final, language_mass, script_mass }
+    }
+
     pub(super) fn into_cell(self, candidate: &impl Fn(u32) -> Candidate) -> LensCell {
         let top = self.top.into_iter().map(|(id, probability)| Candidate { probability, ..candidate(id) }).collect();
         LensCell {
@@ -45,7 +56,8 @@ impl Readout {
 
 /// Reads `states` (one tensor a layer) against `last`, the state of the last layer.
 ///
-/// `unembed` is the model's final norm and unembedding, `[rows, width]` to `[rows, vocabulary]`; any function of that form will do.
+/// `unembed` is the model's final norm and unembedding, `[rows, width]` to `[rows, vocabulary]`, put into the buffer in place of
+/// what it held; any function of that form will do.
 ///
 /// # Shapes
 /// Each state and `last` `[tokens, width]`; the result is `[layer][token]`.
@@ -63,8 +75,11 @@ impl Readout {
 /// // The identity as unembedding: the states are the logits. softmax [ln 3, 0] = [3/4, 1/4].
 /// let last = Tensor::new(&[[3f32.ln(), 0.]], &Device::Cpu)?;
 /// let first = Tensor::new(&[[0f32, 0.]], &Device::Cpu)?;
-/// let unembed = |rows: &Tensor| Ok(rows.clone());
-/// let grid = read_out(&[first, last.clone()], &last, &unembed, &sets, &LensParams::default(), &Monitor::silent())?;
+/// let unembed = |rows: &Tensor, logits: &mut Vec<f32>| {
+///     *logits = rows.flatten_all().and_then(|rows| rows.to_vec1()).unwrap();
+///     Ok(())
+/// };
+/// let grid = read_out(&[first, last.clone()], &last, &identity, &sets, &LensParams::default(), &Monitor::silent())?;
 /// let (early, late) = (&grid[0][0], &grid[1][0]);
 /// assert!((late.top[0].1 - 0.75).abs() < 1e-6 && late.rank_of_final == 1 && late.kl_from_final == 0.0);
 /// assert!((early.entropy - 2f32.ln()).abs() < 1e-6);
@@ -76,7 +91,7 @@ impl Readout {
 pub fn read_out(
     states: &[Tensor],
     last: &Tensor,
-    unembed: &dyn Fn(&Tensor) -> Result<Tensor>,
+    unembed: &dyn Fn(&Tensor, &mut Vec<f32>) -> Result<()>,
     sets: &TokenSets,
     params: &LensParams,
     monitor: &Monitor,
@@ -92,163 +107,61 @@ pub fn read_out(
         }
     }
     let mut grid: Vec<Vec<Readout>> = vec![Vec::with_capacity(tokens); states.len()];
-    let mut reader: Option<Reader<'_>> = None;
-    let mut top = 0;
-    while top < tokens {
-        // The first row alone tells how wide a row of logits is.
-        let rows = reader.as_ref().map_or(1, |r| (params.logit_bytes / (4 * r.vocabulary)).max(1)).min(tokens - top);
-        let target = Target::new(&unembed(&last.narrow(0, top, rows).map_err(tensor)?)?)?;
-        if reader.is_none() {
-            reader = Some(Reader::new(target.log_p.dims2().map_err(tensor)?.1, sets, params.top_k, &target.log_p)?);
-        }
-        let Some(reader) = &reader else { return refuse("no logits".to_owned()) };
+    if tokens == 0 {
+        return Ok(grid);
+    }
+    let (mut logits, mut last_logits) = (Vec::new(), Vec::new());
+    let rows_of = |state: &Tensor, from: usize, rows: usize| state.narrow(0, from, rows).map_err(tensor);
+    // One row tells how wide a row of logits is.
+    unembed(&rows_of(last, 0, 1)?, &mut last_logits)?;
+    let vocabulary = last_logits.len();
+    let width = sets.languages().len() + sets.scripts().len();
+    let classes = match Classes::new(&sets.of_each(vocabulary), width) {
+        Some(classes) if vocabulary > 0 => classes,
+        _ => return refuse(format!("{vocabulary} tokens in {width} sets cannot be told apart")),
+    };
+    let fit = (params.logit_bytes / (4 * vocabulary)).max(1);
+    let block = if fit < BLOCK { fit } else { fit / BLOCK * BLOCK };
+    for top in (0..tokens).step_by(block) {
+        let rows = block.min(tokens - top);
+        unembed(&rows_of(last, top, rows)?, &mut last_logits)?;
+        check_length(&last_logits, rows, vocabulary)?;
+        let finals: Vec<Final<'_>> = last_logits.par_chunks_exact(vocabulary).map(Final::new).collect();
         for (at, state) in states.iter().enumerate() {
             let done = top * states.len() + at * rows;
             monitor.tick(Tick { what: "reading layers", done, total: tokens * states.len(), unit: "cells" })?;
-            let logits = unembed(&state.narrow(0, top, rows).map_err(tensor)?)?;
-            let read = reader.read(&logits, &target, (at, top))?;
-            grid[at].extend(read);
+            let logits = if state.id() == last.id() {
+                &last_logits
+            } else {
+                unembed(&rows_of(state, top, rows)?, &mut logits)?;
+                check_length(&logits, rows, vocabulary)?;
+                &logits
+            };
+            let read = logits.par_chunks_exact(vocabulary).zip(&finals);
+            let read: Vec<Option<Row>> = read.map(|(row, last)| walk(row, last, &classes, params.top_k)).collect();
+            if let Some(row) = read.iter().position(Option::is_none) {
+                return refuse(format!(
+                    "the logits of token {}, of state {at} (counted from 0) or of the last layer, are not finite; check the \
+                     weights",
+                    top + row,
+                ));
+            }
+            grid[at].extend(read.into_iter().flatten().map(|row| Readout::new(row, sets.languages().len())));
         }
-        top += rows;
     }
     Ok(grid)
 }
 
+fn check_length(logits: &[f32], rows: usize, vocabulary: usize) -> Result<()> {
+    if logits.len() == rows * vocabulary {
+        return Ok(());
+    }
+    let why = format!("the unembedding of {rows} rows gave {} logits, expected {vocabulary} a row", logits.len());
+    Err(Error::Input { measure: "lens", why })
+}
+
 fn tensor(e: candle_core::Error) -> Error {
     babelscope_core::Error::from(e).into()
-}
-
-/// The final layer's distribution for a few rows.
-struct Target {
-    /// Ids of the top token, `[rows, 1]`.
-    top: Tensor,
-    /// `[rows, vocabulary]`.
-    log_p: Tensor,
-    /// `[rows, vocabulary]`.
-    p: Tensor,
-}
-
-impl Target {
-    fn new(logits: &Tensor) -> Result<Self> {
-        let ids: Vec<u32> = largest(logits, 1)?.into_iter().flatten().collect();
-        let rows = ids.len();
-        let build = || -> candle_core::Result<Self> {
-            let log_p = log_softmax(logits)?;
-            Ok(Self { top: Tensor::from_vec(ids, (rows, 1), logits.device())?, p: log_p.exp()?, log_p })
-        };
-        build().map_err(tensor)
-    }
-}
-
-struct Reader<'a> {
-    sets: &'a TokenSets,
-    vocabulary: usize,
-    top_k: usize,
-    /// `[vocabulary, languages + scripts]`.
-    membership: Tensor,
-}
-
-impl<'a> Reader<'a> {
-    fn new(vocabulary: usize, sets: &'a TokenSets, top_k: usize, like: &Tensor) -> Result<Self> {
-        let columns = sets.languages().len() + sets.scripts().len();
-        let membership = Tensor::from_vec(sets.membership(vocabulary), (vocabulary, columns), like.device());
-        Ok(Self { sets, vocabulary, top_k, membership: membership.map_err(tensor)? })
-    }
-
-    /// `logits` `[rows, vocabulary]`; `at` is the state and the first token, for messages.
-    fn read(&self, logits: &Tensor, target: &Target, at: (usize, usize)) -> Result<Vec<Readout>> {
-        let log_p = log_softmax(logits).map_err(tensor)?;
-        let column = |t: candle_core::Result<Tensor>| -> Result<Vec<f32>> {
-            t.and_then(|t| t.flatten_all()?.to_vec1()).map_err(tensor)
-        };
-        let p = log_p.exp().map_err(tensor)?; // [rows, vocabulary]
-        // 0 ln 0 = 0: log_p stays finite where p is rounded to 0, so the product is 0.
-        let entropy = column(p.mul(&log_p).and_then(|t| t.sum(D::Minus1)?.neg()))?;
-        let kl = column(target.log_p.sub(&log_p).and_then(|d| target.p.mul(&d)?.sum(D::Minus1)))?;
-        if let Some(row) = entropy.iter().zip(&kl).position(|(h, kl)| !h.is_finite() || !kl.is_finite()) {
-            let why = format!(
-                "the logits of token {}, of state {} (counted from 0) or of the last layer, are not finite; check the weights",
-                at.1 + row,
-                at.0
-            );
-            return Err(Error::Input { measure: "lens", why });
-        }
-        let rank = column(
-            logits
-                .gather(&target.top, D::Minus1)
-                .and_then(|own| logits.broadcast_ge(&own)?.to_dtype(DType::F32)?.sum(D::Minus1)),
-        )?;
-        let masses: Vec<Vec<f32>> = p.matmul(&self.membership).and_then(|m| m.to_vec2()).map_err(tensor)?;
-        let ids = largest(logits, self.top_k)?;
-        let flat: Vec<u32> = ids.iter().flatten().copied().collect();
-        let shape = (ids.len(), flat.len() / ids.len().max(1));
-        let top: Vec<Vec<f32>> = Tensor::from_vec(flat, shape, logits.device())
-            .and_then(|ids| p.gather(&ids, D::Minus1)?.to_vec2())
-            .map_err(tensor)?;
-        let own = column(p.gather(&target.top, D::Minus1))?;
-        let languages = self.sets.languages().len();
-        Ok((ids.into_iter().zip(top).zip(masses).enumerate())
-            .map(|(row, ((ids, top), mass))| {
-                let (language_mass, script_mass) = mass.split_at(languages);
-                Readout {
-                    top: ids.into_iter().zip(top).collect(),
-                    entropy: entropy[row],
-                    rank_of_final: rank[row] as u32,
-                    probability_of_final: own[row],
-                    // Negative only by rounding.
-                    kl_from_final: kl[row].max(0.0),
-                    language_mass: language_mass.to_vec(),
-                    script_mass: script_mass.to_vec(),
-                }
-            })
-            .collect())
-    }
-}
-
-fn log_softmax(logits: &Tensor) -> candle_core::Result<Tensor> {
-    let shifted = logits.broadcast_sub(&logits.max_keepdim(D::Minus1)?)?;
-    let log_sum = shifted.exp()?.sum_keepdim(D::Minus1)?.log()?;
-    shifted.broadcast_sub(&log_sum)
-}
-
-/// Ids of the `k` largest logits of each row, largest first, of equal ones the smallest id first.
-///
-/// Only the maximum of each tile of 128 logits leaves the device, then the `k` tiles with the largest maxima: a logit outside of
-/// them has `k` logits before it.
-fn largest(logits: &Tensor, k: usize) -> Result<Vec<Vec<u32>>> {
-    let search = || -> candle_core::Result<Vec<Vec<u32>>> {
-        let (rows, vocabulary) = logits.dims2()?;
-        let tiles = vocabulary.div_ceil(TILE);
-        let missing = tiles * TILE - vocabulary;
-        let padded = if missing == 0 {
-            logits.contiguous()?
-        } else {
-            let low = Tensor::full(f32::NEG_INFINITY, (rows, missing), logits.device())?;
-            Tensor::cat(&[logits, &low], 1)?
-        };
-        let padded = padded.reshape((rows, tiles, TILE))?;
-        let maxima: Vec<Vec<f32>> = padded.max(D::Minus1)?.to_vec2()?; // [rows, tiles]
-        let keep = k.min(tiles);
-        let mut chosen: Vec<u32> = Vec::with_capacity(rows * keep);
-        for (row, maxima) in maxima.iter().enumerate() {
-            let mut order: Vec<usize> = (0..tiles).collect();
-            order.sort_by(|a, b| maxima[*b].total_cmp(&maxima[*a]).then(a.cmp(b)));
-            chosen.extend(order[..keep].iter().map(|tile| (row * tiles + tile) as u32));
-        }
-        let index = Tensor::from_slice(&chosen, chosen.len(), logits.device())?;
-        let values: Vec<Vec<f32>> = padded.reshape((rows * tiles, TILE))?.index_select(&index, 0)?.to_vec2()?;
-        let found = chosen.chunks(keep).zip(values.chunks(keep)).enumerate().map(|(row, (chosen, values))| {
-            let start = |tile: u32| (tile as usize - row * tiles) * TILE;
-            let mut all: Vec<(u32, f32)> = (chosen.iter().zip(values))
-                .flat_map(|(tile, values)| values.iter().enumerate().map(|(i, v)| ((start(*tile) + i) as u32, *v)))
-                .filter(|(id, _)| (*id as usize) < vocabulary)
-                .collect();
-            all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-            all.into_iter().take(k).map(|(id, _)| id).collect()
-        });
-        Ok(found.collect())
-    };
-    search().map_err(tensor)
 }
 
 #[cfg(test)]
@@ -257,7 +170,13 @@ mod tests {
     use candle_core::{Device, Tensor};
     use proptest::prelude::*;
 
-    use super::{LensParams, TokenSets, read_out};
+    use super::{LensParams, Result, TokenSets, read_out};
+
+    /// The identity as unembedding: the states are the logits.
+    fn identity(rows: &Tensor, logits: &mut Vec<f32>) -> Result<()> {
+        *logits = rows.flatten_all().and_then(|rows| rows.to_vec1()).unwrap();
+        Ok(())
+    }
 
     fn tokenizer(vocabulary: usize) -> Tokenizer {
         let script = ["a", "д", "你", ""];
@@ -303,8 +222,7 @@ mod tests {
             let state = |v: &[f32]| Tensor::from_slice(v, (tokens, vocabulary), &Device::Cpu).unwrap();
             let params = LensParams { top_k: k, logit_bytes: rows * 4 * vocabulary, ..LensParams::default() };
             let states = [state(early), state(late)];
-            let unembed = |rows: &Tensor| Ok(rows.clone());
-            let grid = read_out(&states, &states[1], &unembed, &sets, &params, &Monitor::silent()).unwrap();
+            let grid = read_out(&states, &states[1], &identity, &sets, &params, &Monitor::silent()).unwrap();
             for (layer, values) in grid.iter().zip([early, late]) {
                 prop_assert_eq!(layer.len(), tokens);
                 for ((read, logits), last) in layer.iter().zip(values.chunks(vocabulary)).zip(late.chunks(vocabulary)) {
@@ -329,10 +247,11 @@ mod tests {
         let sets = TokenSets::scripts_only(&tokenizer);
         let good = Tensor::new(&[[0f32, 1., 2., 3.]], &Device::Cpu).unwrap();
         let bad = Tensor::new(&[[0f32, f32::NAN, 2., 3.]], &Device::Cpu).unwrap();
-        let unembed = |rows: &Tensor| Ok(rows.clone());
         for (state, last) in [(&bad, &good), (&good, &bad)] {
             let params = LensParams::default();
-            assert!(read_out(std::slice::from_ref(state), last, &unembed, &sets, &params, &Monitor::silent()).is_err());
+            assert!(
+                read_out(std::slice::from_ref(state), last, &identity, &sets, &params, &Monitor::silent()).is_err()
+            );
         }
     }
 }

@@ -161,25 +161,22 @@ impl TokenSets {
         Candidate { id, piece: tokenizer.piece(id), probability: 0.0, language: self.owner.get(&id).copied() }
     }
 
-    /// Membership as numbers, so that masses are one matrix product: 1 where a token is in a set, languages first, then scripts.
-    /// Rows of the unembedding beyond the tokenizer have no script.
-    ///
-    /// # Shapes
-    /// `[vocabulary, languages + scripts]`, row-major.
-    pub(super) fn membership(&self, vocabulary: usize) -> Vec<f32> {
-        let (languages, scripts) = (self.languages.len(), self.scripts.len());
-        let columns = languages + scripts;
-        let mut matrix = vec![0f32; vocabulary * columns];
+    /// The sets of each id: columns of masses, languages first, then scripts, ascending. Rows of the unembedding beyond the
+    /// tokenizer have no script.
+    pub(super) fn of_each(&self, vocabulary: usize) -> Vec<Vec<u16>> {
+        let mut sets: Vec<Vec<u16>> = vec![Vec::new(); vocabulary];
         for (language, ids) in self.members.iter().enumerate() {
-            for id in ids.iter().filter(|id| (**id as usize) < vocabulary) {
-                matrix[*id as usize * columns + language] = 1.0;
+            for id in ids {
+                if let Some(set) = sets.get_mut(*id as usize) {
+                    set.push(language as u16);
+                }
             }
         }
-        for id in 0..vocabulary {
-            let script = self.script_of.get(id).map_or(scripts - 1, |s| usize::from(*s));
-            matrix[id * columns + languages + script] = 1.0;
+        let none = self.scripts.len() as u16 - 1;
+        for (id, set) in sets.iter_mut().enumerate() {
+            set.push(self.languages.len() as u16 + self.script_of.get(id).copied().unwrap_or(none));
         }
-        matrix
+        sets
     }
 }
 
