@@ -183,7 +183,7 @@ fn an_option_that_changes_numbers_and_is_not_computed_is_refused() {
         model.set(key, value);
         says(&model.refusal(), &[expected]);
     }
-    let model = Spoiled::new("qwen2");
+    let model = Spoiled::new("qwen3");
     model.set("layer_types", serde_json::json!(["full_attention", "chunked_attention"]));
     says(&model.refusal(), &["chunked_attention"]);
 }

@@ -1,4 +1,5 @@
 //! Shared helpers of the tests.
 
+pub mod golden;
 pub mod samples;
 pub mod synthetic;

@@ -1,0 +1,205 @@
+//! Reference models and what Hugging Face transformers computes with them: `tests/golden/` and the folder of oracles.
+
+#![expect(clippy::unwrap_used, reason = "a test may unwrap, in its helpers too")]
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use babelscope_core::{
+    engine::{Captured, Engine, LoadOptions, Values},
+    monitor::Monitor,
+    plan::{Capture, Plan, Point, Reduce, Site},
+    tokens::Encoded,
+};
+use candle_core::{Device, Tensor};
+
+/// What meta.json says of a family.
+#[derive(Debug, serde::Deserialize)]
+pub struct Meta {
+    /// `model_type` of config.json.
+    pub model_type: String,
+    /// What was run.
+    pub sentences: Vec<Sentence>,
+    /// Whether transformers puts its last hidden state through the final norm.
+    pub last_hidden_state_is_after_final_norm: bool,
+    /// Attention and feed-forward part read the same stream.
+    #[serde(default)]
+    pub parallel: bool,
+    /// Each sum is normed before it goes on.
+    #[serde(default)]
+    pub post_norm: bool,
+    /// Whether a token sees only those before it; encoders have none of it.
+    pub causal: Option<bool>,
+    /// How far transformers' padded pass is from its pass of each sentence alone, by side.
+    #[serde(default)]
+    pub max_abs_difference_padded_vs_single: BTreeMap<String, f64>,
+}
+
+/// A sentence of a family.
+#[derive(Debug, serde::Deserialize)]
+pub struct Sentence {
+    /// Its text.
+    pub text: String,
+    /// Its ids, special tokens included.
+    pub ids: Vec<u32>,
+}
+
+/// A reference model.
+#[derive(Debug)]
+pub struct Family {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Its meta.json.
+    pub meta: Meta,
+}
+
+impl Family {
+    /// The golden family `name`.
+    pub fn golden(name: &str) -> Self {
+        Self::at(&repository().join("tests/golden/models").join(name))
+    }
+
+    fn at(folder: &Path) -> Self {
+        let meta = serde_json::from_slice(&fs::read(folder.join("meta.json")).unwrap()).unwrap();
+        Self { folder: folder.to_owned(), meta }
+    }
+
+    /// The name with the folder above it that tells sets apart: `full/llama`.
+    pub fn name(&self) -> String {
+        let parts: Vec<_> = self.folder.iter().rev().take(2).map(|part| part.to_string_lossy()).collect();
+        parts.iter().rev().map(AsRef::as_ref).collect::<Vec<&str>>().join("/")
+    }
+
+    /// A token sees only those before it.
+    pub fn causal(&self) -> bool {
+        self.meta.causal.unwrap_or(!["bert", "xlm-roberta", "mt5"].contains(&self.meta.model_type.as_str()))
+    }
+
+    /// Without options.
+    pub fn engine(&self) -> Engine {
+        load(&self.folder, &LoadOptions::default())
+    }
+
+    /// With the recorded ids; byte spans are not known here.
+    pub fn sentences(&self) -> Vec<Encoded> {
+        self.meta.sentences.iter().map(|s| encoded(&s.ids)).collect()
+    }
+
+    /// The rows of each sentence where all lie one behind the other: first row and number.
+    pub fn rows(&self) -> Vec<(usize, usize)> {
+        let mut first = 0;
+        let row = |s: &Sentence| {
+            first += s.ids.len();
+            (first - s.ids.len(), s.ids.len())
+        };
+        self.meta.sentences.iter().map(row).collect()
+    }
+
+    /// Every recorded tensor.
+    pub fn expected(&self) -> BTreeMap<String, Tensor> {
+        let path = self.folder.join("expected.safetensors");
+        candle_core::safetensors::load(path, &Device::Cpu).unwrap().into_iter().collect()
+    }
+}
+
+/// Ids as the engine takes them.
+pub fn encoded(ids: &[u32]) -> Encoded {
+    Encoded { ids: ids.to_vec(), spans: vec![0..0; ids.len()], bos: 0 }
+}
+
+/// The engine of a folder.
+pub fn load(folder: &Path, options: &LoadOptions) -> Engine {
+    Engine::load(folder.to_str().unwrap(), options, &Monitor::silent())
+        .unwrap_or_else(|e| panic!("{}: {e}", folder.display()))
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// Every family folder below `folder`.
+fn below(folder: &Path) -> Vec<Family> {
+    if folder.join("expected.safetensors").is_file() && folder.join("config.json").is_file() {
+        return vec![Family::at(folder)];
+    }
+    let mut folders: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.retain(|path| path.is_dir());
+    folders.sort();
+    folders.iter().flat_map(|path| below(path)).collect()
+}
+
+/// The families in `tests/golden/`: every site of every sentence, without padding.
+pub fn golden() -> Vec<Family> {
+    let found = below(&repository().join("tests/golden/models"));
+    assert!(!found.is_empty(), "tests/golden holds no family");
+    found
+}
+
+/// The families below the folder that `BABELSCOPE_ORACLES` names (by default `../shared/oracles` beside the repository, when it is
+/// there; where `CI` is set it must be): padded batches as a user of transformers runs them.
+pub fn oracles() -> Vec<Family> {
+    let named = std::env::var_os("BABELSCOPE_ORACLES").map(PathBuf::from);
+    let must = named.is_some() || std::env::var_os("CI").is_some();
+    let folder = named.unwrap_or_else(|| repository().join("../shared/oracles"));
+    assert!(!must || folder.is_dir(), "the oracles are not there: {}", folder.display());
+    if !folder.is_dir() {
+        return Vec::new();
+    }
+    let found = below(&folder);
+    assert!(!found.is_empty(), "no family below {}", folder.display());
+    found
+}
+
+/// Both.
+pub fn families() -> Vec<Family> {
+    golden().into_iter().chain(oracles()).collect()
+}
+
+/// Every token of a site.
+pub fn all(point: Point, block: usize) -> Capture {
+    Capture { site: Site::new(point, block), reduce: Reduce::All }
+}
+
+/// Runs `captures` on `sentences`.
+pub fn run(engine: &Engine, sentences: &[Encoded], captures: Vec<Capture>) -> Vec<Captured> {
+    let plan = Plan { captures, ..Plan::default() };
+    engine.run(sentences, &plan, &Monitor::silent()).unwrap_or_else(|e| panic!("{}: {e}", engine.info().reference))
+}
+
+/// What [`Reduce::All`] yields: one tensor a sentence.
+pub fn tokens(captured: &Captured) -> &[Tensor] {
+    match &captured.values {
+        Values::Tokens(tokens) => tokens,
+        Values::Pooled(_) => panic!("{} was pooled", captured.site()),
+    }
+}
+
+/// What the pooling reductions yield: one row a sentence.
+pub fn pooled(captured: &Captured) -> &Tensor {
+    match &captured.values {
+        Values::Pooled(rows) => rows,
+        Values::Tokens(_) => panic!("{} was not pooled", captured.site()),
+    }
+}
+
+/// The values of a tensor in its order.
+pub fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.to_dtype(candle_core::DType::F32).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// Largest absolute difference; infinite where one side is not a number.
+pub fn difference(got: &Tensor, want: &Tensor) -> f32 {
+    assert_eq!(got.dims(), want.dims());
+    values(got).into_iter().zip(values(want)).fold(0f32, |worst, (a, b)| {
+        let d = if a == b { 0.0 } else { (a - b).abs() };
+        if d.is_nan() { f32::INFINITY } else { worst.max(d) }
+    })
+}
+
+/// Largest absolute value: products of other shapes add up in another order, which moves a sum by its own size's rounding.
+pub fn magnitude(tensor: &Tensor) -> f32 {
+    values(tensor).into_iter().filter(|x| x.is_finite()).fold(0.0, |largest, x| largest.max(x.abs()))
+}
