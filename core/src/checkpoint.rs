@@ -1,4 +1,4 @@
-//! Finds a model (folder, Hub cache, embedded), maps its weights and hashes them.
+//! Finds a model (folder, Hub, embedded), maps its weights and hashes them.
 //!
 //! `weights_sha256` is the SHA-256 of the weight files put one behind the other in the order of their names: for a single
 //! file what `sha256sum model.safetensors` prints, for shards `cat model-*.safetensors | sha256sum`.
@@ -15,7 +15,12 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     Error, Result,
     hash::hex,
-    model::weights::{Bytes, Shard},
+    hub::{Hub, Snapshot},
+    model::{
+        Config,
+        weights::{Bytes, Shard},
+    },
+    monitor::Monitor,
 };
 
 /// The reference of the embedded model.
@@ -36,27 +41,18 @@ pub(crate) struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Finds `reference`: `lab`, a folder, or a Hub id in the local cache.
-    pub(crate) fn find(reference: &str, revision: Option<&str>) -> Result<Self> {
-        if reference == "lab" {
-            let weights = Bytes::Embedded(include_bytes!("../lab/model.safetensors"));
-            return Ok(Self {
-                folder: PathBuf::from("lab"),
-                config: include_bytes!("../lab/config.json").as_slice().into(),
-                tokenizer: include_bytes!("../lab/tokenizer.json").as_slice().into(),
-                shards: vec![Shard { path: PathBuf::from("lab/model.safetensors"), bytes: weights }],
-                revision: None,
-            });
-        }
+    /// Finds `reference`: `lab`, a folder, or a Hub id, which is fetched when the cache does not have it whole.
+    pub(crate) fn find(reference: &str, revision: Option<&str>, hub: &Hub, monitor: &Monitor) -> Result<Self> {
         if reference == LAB {
             return Ok(Self::embedded());
         }
         if Path::new(reference).is_dir() {
             return Self::open(Path::new(reference), None);
         }
-        let snapshot = cached(reference, revision)?;
-        let commit = snapshot.file_name().map(|name| name.to_string_lossy().into_owned());
-        Self::open(&snapshot, commit)
+        // A config that is not supported is refused before the weights are fetched.
+        let check = |config: &[u8], path: &Path| Config::parse(config, path).map(drop);
+        let Snapshot { folder, commit } = hub.find(reference, revision, &check, monitor)?;
+        Self::open(&folder, Some(commit))
     }
 
     fn open(folder: &Path, revision: Option<String>) -> Result<Self> {
@@ -112,24 +108,37 @@ fn names(folder: &Path) -> Result<Vec<String>> {
                    safetensors first";
         return Err(Error::NotFound { reference: folder.display().to_string(), why: why.to_owned() });
     }
-    let fail = |why: String| Error::Weights { why, path: path.clone() };
     let text = fs::read(&path).map_err(|source| Error::Read {
         what: "the index of the weights",
         path: path.clone(),
         source,
     })?;
-    let index: Index = serde_json::from_slice(&text).map_err(|e| fail(format!("the index is not as expected: {e}")))?;
+    let names = shards(&text, &path)?;
+    if let Some(missing) = names.iter().find(|name| !folder.join(name).is_file()) {
+        let why = format!("the index names {missing}, which is not in the folder");
+        return Err(Error::Weights { why, path });
+    }
+    Ok(names.into_iter().collect())
+}
+
+/// The weight files that an index names; `path` is for messages.
+pub(crate) fn shards(index: &[u8], path: &Path) -> Result<BTreeSet<String>> {
+    let fail = |why: String| Error::Weights { why, path: path.to_owned() };
+    let index: Index = serde_json::from_slice(index).map_err(|e| fail(format!("the index is not as expected: {e}")))?;
     let names: BTreeSet<_> = index.weight_map.into_values().collect();
     if let Some(path) = names.iter().find(|name| name.contains(['/', '\\'])) {
         return Err(fail(format!("the index names {path}; expected the name of a file in the folder, not a path")));
     }
-    if let Some(missing) = names.iter().find(|name| !folder.join(name).is_file()) {
-        return Err(fail(format!("the index names {missing}, which is not in the folder")));
-    }
     if names.is_empty() {
         return Err(fail("the index names no weight file".to_owned()));
     }
-    Ok(names.into_iter().collect())
+    Ok(names)
+}
+
+/// What a folder still needs before [`Checkpoint::open`] can open it.
+pub(crate) fn lacks(folder: &Path) -> Option<String> {
+    let missing = ["config.json", "tokenizer.json"].into_iter().find(|name| !folder.join(name).is_file());
+    missing.map(|name| format!("it has no {name}")).or_else(|| names(folder).err().map(|e| e.to_string()))
 }
 
 #[derive(serde::Deserialize)]
@@ -145,42 +154,4 @@ fn map(path: &Path) -> Result<Shard> {
     // checkpoint that is being overwritten is wrong in any way of reading.
     let bytes = unsafe { memmap2::Mmap::map(&file) }.map_err(fail)?;
     Ok(Shard { path: path.to_owned(), bytes: Bytes::Mapped(bytes) })
-}
-
-/// The snapshot folder of a Hub id in the local cache (`HF_HUB_CACHE`, `HF_HOME/hub`, `~/.cache/huggingface/hub`).
-fn cached(reference: &str, revision: Option<&str>) -> Result<PathBuf> {
-    let fail = |why: String| Error::NotFound { reference: reference.to_owned(), why };
-    let plain = |part: &str| {
-        !part.is_empty()
-            && !part.starts_with('.')
-            && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-    };
-    if reference.split('/').count() > 2 || !reference.split('/').all(plain) {
-        return Err(fail("is not a folder, and not a Hub id (ORGANISATION/NAME)".to_owned()));
-    }
-    let revision = revision.unwrap_or("main");
-    if !revision.split('/').all(plain) {
-        return Err(fail(format!("the revision {revision:?} is not a branch, tag or commit")));
-    }
-    let hub = hub().ok_or_else(|| fail("is not a folder, and there is no home folder with a Hub cache".to_owned()))?;
-    let model = hub.join(format!("models--{}", reference.replace('/', "--")));
-    let commit = fs::read_to_string(model.join("refs").join(revision)).unwrap_or_else(|_| revision.to_owned());
-    let snapshot = model.join("snapshots").join(commit.trim());
-    if snapshot.is_dir() {
-        return Ok(snapshot);
-    }
-    let why = format!(
-        "is not a folder, and the Hub cache has no revision {revision} of it; `hf download {reference} --revision \
-         {revision}` gets it\n{}",
-        model.display()
-    );
-    Err(fail(why))
-}
-
-fn hub() -> Option<PathBuf> {
-    let folder = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    folder("HF_HUB_CACHE")
-        .or_else(|| folder("HF_HOME").map(|home| home.join("hub")))
-        .or_else(|| folder("XDG_CACHE_HOME").map(|cache| cache.join("huggingface/hub")))
-        .or_else(|| folder("HOME").map(|home| home.join(".cache/huggingface/hub")))
 }

@@ -13,6 +13,7 @@ use crate::{
     checkpoint::Checkpoint,
     device::Device,
     hash::sha256,
+    hub::Hub,
     model::{Batch, Config, Decoder, Scratch, Weights},
     monitor::{Monitor, Tick},
     plan::{Capture, Plan, Site},
@@ -106,15 +107,23 @@ pub struct Engine {
 const BATCH_TOKENS: usize = 1024;
 
 impl Engine {
-    /// Loads `model`: `lab` (embedded), a folder with config.json, tokenizer.json and safetensors, or a Hub id that the
-    /// local cache holds.
+    /// Loads `model`: `lab` (embedded), a folder with config.json, tokenizer.json and safetensors, or a Hub id, which is
+    /// downloaded when the local cache does not have it ([`Hub::from_env`]).
     ///
     /// # Errors
     /// A sentence for each of: no such model, a missing file, a config that is not supported, damaged or misshapen or
-    /// non-finite weights, a tokenizer that does not fit the model.
+    /// non-finite weights, a tokenizer that does not fit the model, a download that fails.
     pub fn load(model: &str, options: &LoadOptions, monitor: &Monitor) -> Result<Self> {
+        Self::load_from(&Hub::from_env(), model, options, monitor)
+    }
+
+    /// [`Engine::load`] with another Hub than the one that the environment names.
+    ///
+    /// # Errors
+    /// Those of [`Engine::load`].
+    pub fn load_from(hub: &Hub, model: &str, options: &LoadOptions, monitor: &Monitor) -> Result<Self> {
         let device = Device::parse(options.device.as_deref())?;
-        let checkpoint = Checkpoint::find(model, options.revision.as_deref())?;
+        let checkpoint = Checkpoint::find(model, options.revision.as_deref(), hub, monitor)?;
         let config = Config::parse(&checkpoint.config, &checkpoint.folder.join("config.json"))?;
         let tokenizer = Tokenizer::from_bytes(&checkpoint.tokenizer, &checkpoint.folder.join("tokenizer.json"))?;
         tokenizer.check_rows(config.vocabulary)?;

@@ -27,6 +27,9 @@ pub enum Error {
     /// No such model, folder or cached snapshot.
     #[error("model {reference:?}: {why}")]
     NotFound { reference: String, why: String },
+    /// A download that did not come to its end: the network, the disk, a wrong hash.
+    #[error("download of {reference:?}: {why}")]
+    Download { reference: String, why: String },
     /// The config asks for something that this engine does not compute, or contradicts itself.
     #[error("config.json: {why}\n{}", path.display())]
     Config { why: String, path: PathBuf },

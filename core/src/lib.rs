@@ -12,6 +12,7 @@ pub mod device;
 pub mod engine;
 pub mod error;
 pub mod hash;
+pub mod hub;
 mod kernels;
 pub mod lang;
 pub mod model;

@@ -1,0 +1,312 @@
+//! Models of the Hugging Face Hub, by id and revision, in the cache folder that all tools share.
+//!
+//! The crate `hf-hub` builds addresses and requests (token, proxy, TLS). What it does not do is here: every file is held
+//! against the hash that the Hub publishes, a cut download goes on where it stopped, a refusal says what to do, and a
+//! snapshot shows a file only when it is whole.
+//!
+//! ```text
+//! models--ORG--NAME/refs/main                  the commit that `main` was when it was fetched
+//! models--ORG--NAME/blobs/HASH                 a file, named by its hash; HASH.incomplete while it comes
+//! models--ORG--NAME/snapshots/COMMIT/NAME      a link to the blob
+//! ```
+
+mod choice;
+mod download;
+mod place;
+mod request;
+mod sha1;
+mod store;
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use self::{
+    choice::Choice,
+    download::bring,
+    request::{Client, Remote},
+    store::Store,
+};
+pub use self::{
+    place::{free_space, human},
+    store::Hash,
+};
+use crate::{Error, Result, checkpoint, monitor::Monitor};
+
+/// Where the Hub is when nobody says otherwise.
+const ENDPOINT: &str = "https://huggingface.co";
+
+/// Where models come from and where they are kept.
+///
+/// ```
+/// use babelscope_core::hub::Hub;
+/// let hub = Hub { offline: true, ..Hub::from_env() };
+/// let refused = hub.find("nobody/nothing-at-all", None, &|_, _| Ok(()), &babelscope_core::monitor::Monitor::silent());
+/// assert!(refused.unwrap_err().to_string().contains("offline"));
+/// ```
+#[derive(Clone, Debug)]
+pub struct Hub {
+    /// Address of the Hub or of a mirror, with any path before `/ORG/NAME`: `HF_ENDPOINT`.
+    pub endpoint: String,
+    /// The folder of `models--ORG--NAME`: `HF_HUB_CACHE`, `HF_HOME/hub`, `~/.cache/huggingface/hub`. Empty when there is no
+    /// home folder.
+    pub cache: PathBuf,
+    /// Sent to the endpoint and to nobody else: `HF_TOKEN`, or the file that `hf auth login` writes.
+    pub token: Option<Token>,
+    /// Nothing is asked of any server: `HF_HUB_OFFLINE`.
+    pub offline: bool,
+    /// How often a request is repeated that brought nothing. An attempt that brought something does not count.
+    pub retries: usize,
+}
+
+/// An access token. Its `Debug` shows where it is from and not what it is.
+#[derive(Clone)]
+pub struct Token {
+    secret: String,
+    source: String,
+}
+
+impl Token {
+    /// A token and, for messages, where it is from.
+    pub fn new(secret: impl Into<String>, source: impl Into<String>) -> Self {
+        Self { secret: secret.into(), source: source.into() }
+    }
+
+    /// Where it is from: the name of a variable, or a file.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Token").field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
+/// A revision of a model that lies whole in the cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The folder with config.json, tokenizer.json and weights.
+    pub folder: PathBuf,
+    /// The commit, also where a branch or tag was asked for.
+    pub commit: String,
+}
+
+/// A file that was fetched or found, and whose hash was compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Its name in the repository.
+    pub name: String,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// The hash that the Hub publishes, and that the file has.
+    pub hash: Hash,
+}
+
+/// Looks at the bytes of config.json (and where they lie) before the weights are fetched; an error ends the download.
+pub type Check<'a> = &'a dyn Fn(&[u8], &Path) -> Result<()>;
+
+impl Hub {
+    /// As the environment says, by the rules of Hugging Face's own library.
+    pub fn from_env() -> Self {
+        Self::from_variables(|name| std::env::var_os(name))
+    }
+
+    fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let text = |name: &str| set(name).and_then(|value| value.into_string().ok()).map(|v| v.trim().to_owned());
+        let yes =
+            |name: &str| text(name).is_some_and(|v| ["1", "ON", "YES", "TRUE"].contains(&v.to_uppercase().as_str()));
+        let home = set("HF_HOME").map(PathBuf::from).or_else(|| {
+            let cache = set("XDG_CACHE_HOME").map(PathBuf::from);
+            let user = || set("HOME").or_else(|| set("USERPROFILE")).map(|home| Path::new(&home).join(".cache"));
+            Some(cache.or_else(user)?.join("huggingface"))
+        });
+        let cache = ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"].into_iter().find_map(set).map(PathBuf::from);
+        let named = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]
+            .into_iter()
+            .find_map(|name| Some(Token::new(text(name).filter(|t| !t.is_empty())?, name)));
+        let token = named.or_else(|| {
+            let path = set("HF_TOKEN_PATH").map(PathBuf::from).or_else(|| Some(home.as_ref()?.join("token")))?;
+            let secret = std::fs::read_to_string(&path).ok()?.trim().to_owned();
+            (!secret.is_empty()).then(|| Token::new(secret, path.display().to_string()))
+        });
+        Self {
+            endpoint: text("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_owned()),
+            cache: cache.or_else(|| Some(home?.join("hub"))).unwrap_or_default(),
+            token,
+            offline: yes("HF_HUB_OFFLINE") || yes("TRANSFORMERS_OFFLINE"),
+            retries: 5,
+        }
+    }
+
+    /// The snapshot of `id` at `revision` (`None` is `main`): the cached one when it is whole, without any request, else
+    /// what the Hub has.
+    ///
+    /// # Errors
+    /// Those of [`Hub::fetch`].
+    pub fn find(&self, id: &str, revision: Option<&str>, check: Check<'_>, monitor: &Monitor) -> Result<Snapshot> {
+        let revision = names(id, revision)?;
+        match self.cached(id, revision) {
+            Ok(snapshot) => Ok(snapshot),
+            Err(why) if self.offline => Err(self.offline_refusal(id, &why)),
+            Err(_) => Ok(self.fetch(id, Some(revision), check, monitor)?.0),
+        }
+    }
+
+    /// Asks the Hub what `revision` is now, downloads what the engine needs and the cache lacks, and holds every file
+    /// against its published hash, also those that were there.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]: no such model, revision or file, no access to it, no safetensors in it, offline.
+    /// [`Error::Download`]: the network, the disk, a wrong hash (the file is then removed).
+    /// What `check` says of config.json. [`Error::Cancelled`]; what has come so far is kept for the next time.
+    pub fn fetch(
+        &self,
+        id: &str,
+        revision: Option<&str>,
+        check: Check<'_>,
+        monitor: &Monitor,
+    ) -> Result<(Snapshot, Vec<Verified>)> {
+        let revision = names(id, revision)?;
+        if self.offline {
+            return Err(self.offline_refusal(id, "the Hub was to be asked"));
+        }
+        let client = Client::new(self, id, revision)?;
+        let listing = client.listing()?;
+        let choice = Choice::of(&listing.files).map_err(|why| client.no_such(&why))?;
+        let store = Store::new(&self.cache, id, &listing.commit)?;
+        let client = client.at(&listing.commit)?;
+        monitor.check()?;
+
+        let mut files = client.describe(choice.first(), monitor)?;
+        bring(&client, &store, &files, "downloading config and tokenizer", monitor)?;
+        let config = store.pointer("config.json");
+        check(&store.read("config.json")?, &config)?;
+        let weights = match choice.index() {
+            None => choice.single(),
+            Some(index) => checkpoint::shards(&store.read(index)?, &store.pointer(index))?.into_iter().collect(),
+        };
+        let weights = client.describe(weights, monitor)?;
+        bring(&client, &store, &weights, "downloading weights", monitor)?;
+        store.point(revision)?;
+
+        files.extend(weights);
+        let verified = |Remote { name, size, hash }| Verified { name, bytes: size, hash };
+        let snapshot = Snapshot { folder: store.folder(), commit: listing.commit };
+        Ok((snapshot, files.into_iter().map(verified).collect()))
+    }
+
+    /// The cached snapshot, or what it lacks.
+    fn cached(&self, id: &str, revision: &str) -> std::result::Result<Snapshot, String> {
+        if self.cache.as_os_str().is_empty() {
+            return Err("there is no home folder with a cache".to_owned());
+        }
+        let model = self.cache.join(store::folder_name(id));
+        let commit = std::fs::read_to_string(model.join("refs").join(revision)).unwrap_or_else(|_| revision.to_owned());
+        let commit = commit.trim().to_owned();
+        let folder = model.join("snapshots").join(&commit);
+        if !folder.is_dir() {
+            return Err(format!("the cache has no revision {revision} of it"));
+        }
+        match checkpoint::lacks(&folder) {
+            None => Ok(Snapshot { folder, commit }),
+            Some(what) => Err(format!("the cached snapshot is not whole: {what}")),
+        }
+    }
+
+    fn offline_refusal(&self, id: &str, why: &str) -> Error {
+        let why = format!(
+            "{why}, and the Hub may not be asked: offline by HF_HUB_OFFLINE. Unset it, or fetch the model where there is a \
+             network (`babelscope get {id}`) and take the cache folder along\n{}",
+            self.cache.display()
+        );
+        Error::NotFound { reference: id.to_owned(), why }
+    }
+}
+
+/// The revision, once it and the id are found to be names and not paths.
+fn names<'a>(id: &str, revision: Option<&'a str>) -> Result<&'a str> {
+    let fail = |why: String| Err(Error::NotFound { reference: id.to_owned(), why });
+    if id.split('/').count() > 2 || !is_plain(id) {
+        return fail("is not a folder, and not a Hub id (ORGANISATION/NAME)".to_owned());
+    }
+    let revision = revision.unwrap_or("main");
+    if !is_plain(revision) {
+        return fail(format!("the revision {revision:?} is not a branch, tag or commit"));
+    }
+    Ok(revision)
+}
+
+/// Whether every part between slashes is a name that is safe in a path and in an address.
+fn is_plain(path: &str) -> bool {
+    path.split('/').all(|part| {
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    fn hub(variables: &[(&str, &str)]) -> Hub {
+        let variables: HashMap<&str, &str> = variables.iter().copied().collect();
+        Hub::from_variables(|name| variables.get(name).map(OsString::from))
+    }
+
+    #[test]
+    fn the_cache_folder_is_found_by_the_rules_of_the_python_library() {
+        for (variables, expected) in [
+            (&[("HOME", "/h")][..], "/h/.cache/huggingface/hub"),
+            (&[("HOME", "/h"), ("XDG_CACHE_HOME", "/x")], "/x/huggingface/hub"),
+            (&[("HOME", "/h"), ("HF_HOME", "/f"), ("XDG_CACHE_HOME", "/x")], "/f/hub"),
+            (&[("HF_HUB_CACHE", "/c"), ("HF_HOME", "/f")], "/c"),
+            (&[("HOME", "/h"), ("HF_HOME", "")], "/h/.cache/huggingface/hub"),
+            (&[], ""),
+        ] {
+            assert_eq!(hub(variables).cache, Path::new(expected), "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn the_token_is_that_of_the_variable_then_that_of_the_file_and_is_never_shown() {
+        let home = tempfile::tempdir().unwrap();
+        let home_text = home.path().to_str().unwrap();
+        assert!(hub(&[("HF_HOME", home_text)]).token.is_none());
+        std::fs::write(home.path().join("token"), "hf_file\n").unwrap();
+        let from_file = hub(&[("HF_HOME", home_text)]).token.unwrap();
+        assert_eq!(
+            (from_file.secret.as_str(), from_file.source()),
+            ("hf_file", home.path().join("token").to_str().unwrap())
+        );
+        let named = hub(&[("HF_HOME", home_text), ("HF_TOKEN", " hf_named ")]);
+        assert_eq!(named.token.as_ref().unwrap().secret, "hf_named");
+        assert!(!format!("{named:?}").contains("hf_named"));
+    }
+
+    #[test]
+    fn offline_and_endpoint_are_read() {
+        assert!(!hub(&[("HF_HUB_OFFLINE", "0")]).offline);
+        assert!(hub(&[("HF_HUB_OFFLINE", "true")]).offline);
+        assert_eq!(hub(&[]).endpoint, ENDPOINT);
+        assert_eq!(hub(&[("HF_ENDPOINT", "https://mirror.example/hf")]).endpoint, "https://mirror.example/hf");
+    }
+
+    #[test]
+    fn an_id_or_revision_that_leads_out_of_the_cache_is_refused() {
+        for id in ["../x", "a/../b", "/etc", "a/b/c", "", "a b", "a/.git", r"a\b"] {
+            assert!(names(id, None).is_err(), "{id}");
+        }
+        for revision in ["../main", "", "a b", "refs//x"] {
+            assert!(names("a/b", Some(revision)).is_err(), "{revision}");
+        }
+        assert_eq!(names("gpt2", None).unwrap(), "main");
+        assert_eq!(names("org/name", Some("refs/pr/5")).unwrap(), "refs/pr/5");
+    }
+}
