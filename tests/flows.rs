@@ -19,6 +19,12 @@ use babelscope::{
 use babelscope_core::monitor::Monitor;
 use tempfile::TempDir;
 
+#[expect(unreachable_pub, reason = "shared with the tests of another package")]
+#[path = "support/hub_server.rs"]
+mod hub_server;
+
+use hub_server::{COMMIT, HubServer, ID};
+
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/models");
 
 /// A folder to work in, with a small corpus in it.
@@ -404,4 +410,39 @@ fn a_place_that_cannot_be_written_to_is_found_before_the_work() {
     let desk = Desk::new();
     desk.write("file", "not a folder");
     desk.align(&["--out", "file/run"]).refuses(74, &["cannot write"]);
+}
+
+#[test]
+fn a_model_is_fetched_from_the_hub_and_then_loads_without_it() {
+    let desk = Desk::new();
+    let mut files = BTreeMap::new();
+    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+        files.insert(name.to_owned(), fs::read(Path::new(GOLDEN).join("llama").join(name)).unwrap());
+    }
+    let server = HubServer::start(files, &[]);
+    server.world().token = Some("hf_right");
+    let run = |arguments: &[&str], more: &[(&str, &str)]| {
+        let mut command = desk.command(arguments);
+        command.env("HF_HOME", desk.path("hf")).env("HF_ENDPOINT", server.endpoint()).env_remove("HF_HUB_CACHE");
+        command.env_remove("HF_TOKEN").env_remove("HF_HUB_OFFLINE").envs(more.iter().copied());
+        Said::from(command.output().unwrap())
+    };
+    let align = ["align", "--model", ID, "--corpus", "corpus", "--bootstrap", "0"];
+    let token = [("HF_TOKEN", "hf_right")];
+    run(&["get", ID], &[]).refuses(66, &["HF_TOKEN"]);
+    run(&["get", ID, "--revision", "v9"], &token).refuses(66, &["no revision v9"]);
+    run(&align, &[("HF_HUB_OFFLINE", "1")]).refuses(66, &["offline", "babelscope get org/tiny"]);
+    server.world().cuts = vec![1000];
+    let got = run(&["get", ID], &token).fine();
+    for word in ["model.safetensors", " kB", "sha256:", COMMIT, "models--org--tiny"] {
+        assert!(got.out.contains(word), "{word:?} is not in {}", got.out);
+    }
+    assert!(!got.out.contains("hf_right") && !got.err.contains("hf_right"));
+    server.seen();
+    run(&align, &[("HF_HUB_OFFLINE", "1")]).fine();
+    run(&align, &[]).fine();
+    assert_eq!(server.seen(), []);
+    let manifest = fs::read_to_string(desk.only_run().join("manifest.json")).unwrap();
+    assert!(manifest.contains(COMMIT));
+    run(&["get", "lab"], &[]).refuses(65, &["inside the program"]);
 }

@@ -182,7 +182,7 @@ impl Hub {
         monitor.check()?;
 
         let mut files = client.describe(choice.first(), monitor)?;
-        bring(&client, &store, &files, "downloading config and tokenizer", monitor)?;
+        bring(&client, &store, &files, "downloading config files", monitor)?;
         let config = store.pointer("config.json");
         check(&store.read("config.json")?, &config)?;
         let weights = match choice.index() {

@@ -2,6 +2,7 @@
 
 mod align;
 mod demo;
+mod get;
 mod lab;
 mod lens;
 mod ls;
@@ -17,7 +18,7 @@ use std::{
 
 use anyhow::Result;
 use babelscope::{
-    fault::{self, Kind},
+    fault::{self, Fault, Kind},
     run::{Outcome, Workbench},
     spec::{ModelSpec, RunSpec},
 };
@@ -44,6 +45,7 @@ Examples:
   babelscope align --model ~/models/Qwen3-0.6B --corpus flores/ --pivot eng_Latn
   babelscope align --model lab --corpus lab --pivot all --layers 0,4,8 --print-spec > spec.toml
   babelscope lens --model lab --text \"The cat sees two red birds.\"
+  babelscope get Qwen/Qwen3-0.6B
   babelscope run spec.toml --set data.limit=100
   babelscope show runs/demo-1a2b3c4d
 
@@ -64,6 +66,8 @@ enum Command {
     Lab(lab::Arguments),
     /// Read a spec, and say what is wrong with it
     Validate(validate::Arguments),
+    /// Fetch a model from the Hugging Face Hub into the cache of this machine, and verify it
+    Get(get::Arguments),
     /// List the runs
     Ls,
     /// Show a finished run again
@@ -73,7 +77,7 @@ enum Command {
 /// Which model, for the short forms of a spec.
 #[derive(Args)]
 struct ModelArguments {
-    /// `lab` (embedded), a folder with config.json, tokenizer.json and safetensors, or a Hub id in the local cache
+    /// `lab` (embedded), a folder with config.json, tokenizer.json and safetensors, or a Hub id, fetched when the cache lacks it
     #[arg(long, value_name = "MODEL")]
     model: String,
     /// Revision of a Hub id
@@ -134,7 +138,7 @@ pub(crate) fn main() -> ExitCode {
         }
     };
     let kind = fault::kind(&error);
-    if kind == Kind::Cancelled {
+    if kind == Kind::Cancelled && !error.is::<Fault>() {
         terminal::error("stopped; nothing half-written is left");
     } else {
         terminal::error(&format!("{error:#}"));
@@ -151,6 +155,7 @@ fn dispatch(cli: Cli) -> Result<()> {
         Some(Command::Lens(arguments)) => lens::main(&arguments, runs),
         Some(Command::Lab(arguments)) => lab::main(&arguments),
         Some(Command::Validate(arguments)) => validate::main(&arguments),
+        Some(Command::Get(arguments)) => get::main(&arguments),
         Some(Command::Ls) => ls::main(&runs),
         Some(Command::Show(arguments)) => show::main(&arguments),
     }

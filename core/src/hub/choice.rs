@@ -53,15 +53,15 @@ impl Choice {
 }
 
 fn no_safetensors(files: &[String]) -> String {
-    let ending = |ends: &[&str]| files.iter().find(|file| ends.iter().any(|end| file.ends_with(end)));
-    if let Some(file) = ending(&[".gguf"]) {
+    let ending = |end: &str| files.iter().find(|file| file.ends_with(end));
+    if let Some(file) = ending(".gguf") {
         return format!(
             "the repository has no safetensors but GGUF files ({file}, ...); fetch the one you want and give its path"
         );
     }
     let convert = "convert it in Python: `AutoModelForCausalLM.from_pretrained(...).save_pretrained(FOLDER)`, the tokenizer \
                    likewise, and give that folder; many such repositories also have a revision refs/pr/N with safetensors";
-    match ending(&[".bin", ".pt", ".pth", ".msgpack", ".h5", ".onnx"]) {
+    match [".bin", ".pt", ".pth", ".msgpack", ".h5", ".onnx"].into_iter().find_map(ending) {
         Some(file) => format!("the repository has no safetensors but {file}, which is not read; {convert}"),
         None => "the repository has no weights (no model.safetensors and no index of shards)".to_owned(),
     }

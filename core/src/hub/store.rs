@@ -128,7 +128,7 @@ impl Store {
         self.model.join("blobs").join(file.hash.hex())
     }
 
-    /// What has come of a file; named as Hugging Face's own library names it, so either goes on with what the other began.
+    /// What has come of a file so far.
     pub(super) fn part(&self, file: &Remote) -> PathBuf {
         self.model.join("blobs").join(format!("{}.incomplete", file.hash.hex()))
     }

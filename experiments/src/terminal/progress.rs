@@ -11,7 +11,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use babelscope_core::monitor::{Monitor, Tick};
+use babelscope_core::{
+    hub::human,
+    monitor::{Monitor, Tick},
+};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::note;
@@ -77,7 +80,11 @@ impl Stage {
         let now = Instant::now();
         let bar = stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(tick.total as u64), ProgressDrawTarget::stderr_with_hz(10));
-            let template = format!("{{msg:24}} {{bar:24}} {{pos}}/{{len}} {} {{per_sec}} {{eta}} left", tick.unit);
+            let template = match tick.unit {
+                "bytes" => "{msg:24} {bar:24} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} {eta} left"
+                    .to_owned(),
+                unit => format!("{{msg:24}} {{bar:24}} {{pos}}/{{len}} {unit} {{per_sec}} {{eta}} left"),
+            };
             if let Ok(style) = ProgressStyle::with_template(&template) {
                 bar.set_style(style.progress_chars("━╸─"));
             }
@@ -94,7 +101,9 @@ impl Stage {
             self.said = Instant::now();
             let rate = tick.done as f64 / self.begun.elapsed().as_secs_f64();
             let left = tick.total.saturating_sub(tick.done) as f64 / rate;
-            note(&format!("{}: {}/{} {} ({rate:.1}/s, {left:.0} s left)", self.what, tick.done, tick.total, self.unit));
+            let rate = if self.unit == "bytes" { human(rate as u64) } else { format!("{rate:.1}") };
+            let (done, total) = (amount(tick.done, self.unit), amount(tick.total, self.unit));
+            note(&format!("{}: {done} of {total} ({rate}/s, {left:.0} s left)", self.what));
         }
     }
 
@@ -102,6 +111,12 @@ impl Stage {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        note(&format!("{}: {} {} in {:.1} s", self.what, self.total, self.unit, self.begun.elapsed().as_secs_f64()));
+        let seconds = self.begun.elapsed().as_secs_f64();
+        note(&format!("{}: {} in {seconds:.1} s", self.what, amount(self.total, self.unit)));
     }
+}
+
+/// A count with its unit; bytes as a person reads them.
+fn amount(count: usize, unit: &str) -> String {
+    if unit == "bytes" { human(count as u64) } else { format!("{count} {unit}") }
 }
