@@ -104,9 +104,9 @@ fn says<T>(refusal: Result<T>, parts: &[&str]) -> Error {
     error
 }
 
-/// The requests for bytes of large files.
+/// The requests for bytes of the weights.
 fn large(seen: &[Request]) -> Vec<&Request> {
-    seen.iter().filter(|request| request.cdn).collect()
+    seen.iter().filter(|request| request.cdn && request.path.contains("safetensors")).collect()
 }
 
 fn states(engine: &Engine) -> Vec<Vec<f32>> {

@@ -28,13 +28,13 @@ pub struct World {
     pub token: Option<&'static str>,
     /// Status and error code for every request whose path contains a text.
     pub refusal: Option<(&'static str, u16, &'static str)>,
-    /// After how many bytes of the body the connection breaks, for one large file after the other.
+    /// After how many bytes of the body the connection breaks, for one request for weights after the other.
     pub cuts: Vec<usize>,
     /// A file of which one byte is wrong.
     pub spoilt: Option<&'static str>,
     /// The second host knows no ranges.
     pub rangeless: bool,
-    /// Says this size of large files.
+    /// Says this size of the weights.
     pub claimed: Option<u64>,
     /// Says this instead of hashes.
     pub etag: Option<&'static str>,
@@ -180,15 +180,20 @@ fn hub(world: &World, request: &Request, cdn: SocketAddr) -> Response {
     }
     let hash = sha256(bytes);
     headers.push(("X-Linked-Etag", format!("\"{}\"", world.etag.unwrap_or(&hash))));
-    headers.push(("X-Linked-Size", world.claimed.unwrap_or(bytes.len() as u64).to_string()));
+    headers
+        .push(("X-Linked-Size", world.claimed.filter(|_| is_weights(name)).unwrap_or(bytes.len() as u64).to_string()));
     headers.push(("Location", format!("http://{cdn}/large/{name}?signature=1")));
     Response::new(302, headers)
 }
 
+fn is_weights(name: &str) -> bool {
+    name.ends_with(".safetensors")
+}
+
 fn large(world: &mut World, request: &Request) -> Response {
-    let cut = if world.cuts.is_empty() { None } else { Some(world.cuts.remove(0)) };
     let name =
         request.path.strip_prefix("/large/").and_then(|name| name.strip_suffix("?signature=1")).unwrap_or_default();
+    let cut = if world.cuts.is_empty() || !is_weights(name) { None } else { Some(world.cuts.remove(0)) };
     // The second host names files its own way.
     Response { cut, ..ranged(world, name, request, vec![("ETag", "\"5f3a-17\"".to_owned())]) }
 }
