@@ -8,6 +8,7 @@ use std::{
     collections::BTreeSet,
     fs::{self, File},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use sha2::{Digest as _, Sha256};
@@ -35,7 +36,7 @@ pub(crate) struct Checkpoint {
     pub(crate) folder: PathBuf,
     pub(crate) config: Cow<'static, [u8]>,
     pub(crate) tokenizer: Cow<'static, [u8]>,
-    pub(crate) shards: Vec<Shard>,
+    pub(crate) shards: Vec<Arc<Shard>>,
     /// The commit of a Hub snapshot.
     pub(crate) revision: Option<String>,
 }
@@ -69,7 +70,7 @@ impl Checkpoint {
             folder: LAB.into(),
             config: Cow::Borrowed(include_bytes!("../lab/config.json")),
             tokenizer: Cow::Borrowed(include_bytes!("../lab/tokenizer.json")),
-            shards: vec![Shard { path: "lab/model.safetensors".into(), bytes: Bytes::Embedded(weights) }],
+            shards: vec![Arc::new(Shard { path: "lab/model.safetensors".into(), bytes: Bytes::Embedded(weights) })],
             revision: None,
         }
     }
@@ -146,12 +147,12 @@ struct Index {
     weight_map: std::collections::BTreeMap<String, String>,
 }
 
-fn map(path: &Path) -> Result<Shard> {
+fn map(path: &Path) -> Result<Arc<Shard>> {
     let fail = |source| Error::Read { what: "the weights", path: path.to_owned(), source };
     let file = File::open(path).map_err(fail)?;
     #[expect(unsafe_code, reason = "a memory map of a file")]
     // SAFETY: undefined only when the file is cut while it is mapped; the map lives for the time of loading, and reading a
     // checkpoint that is being overwritten is wrong in any way of reading.
     let bytes = unsafe { memmap2::Mmap::map(&file) }.map_err(fail)?;
-    Ok(Shard { path: path.to_owned(), bytes: Bytes::Mapped(bytes) })
+    Ok(Arc::new(Shard { path: path.to_owned(), bytes: Bytes::Mapped(bytes) }))
 }

@@ -42,6 +42,9 @@ pub enum Error {
     /// A device that this machine or this build does not have.
     #[error("device {name:?}: {why}")]
     Device { name: String, why: String },
+    /// A number format that does not parse, or that cannot hold the model's numbers.
+    #[error("dtype {text:?}: {why}")]
+    Dtype { text: String, why: String },
     /// A sentence that the model cannot take. `index` counts from 0 in the order given.
     #[error("sentence {index}: {why}")]
     Sentence { index: usize, why: String },

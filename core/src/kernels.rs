@@ -8,7 +8,9 @@ pub(crate) mod linear;
 pub(crate) mod norm;
 pub(crate) mod rope;
 mod simd;
+pub(crate) mod table;
 
+pub(crate) use simd::dot_with;
 pub use simd::{dispatch, exp};
 
 /// Rows that one task takes: small enough to share the work between cores, large enough to be worth a task.

@@ -9,6 +9,7 @@ mod capture;
 mod checkpoint;
 pub mod corpus;
 pub mod device;
+pub mod dtype;
 pub mod engine;
 pub mod error;
 pub mod hash;

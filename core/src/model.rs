@@ -4,6 +4,7 @@ pub mod config;
 pub(crate) mod decoder;
 mod load;
 mod rope;
+pub(crate) mod stored;
 pub(crate) mod weights;
 
 pub use config::Config;

@@ -1,8 +1,8 @@
 //! `y = x W^T + b`: the matrix product, nearly all of the work.
-
 //!
-//! On processors with tile units the weights are cut into tiles when they are loaded ([`super::amx`]); elsewhere the `gemm`
-//! crate multiplies them as they are. Both compute in f32; they differ by its rounding.
+//! On processors with tile units the weights are laid out for them when they are loaded ([`super::amx`]); elsewhere the `gemm`
+//! crate multiplies the rows where they lie, or a panel of them that is widened to f32. Both add up in f32 and round the operands
+//! in the same way; they differ by the order of the sum. Weights stay at the size in which they are stored.
 
 use gemm::Parallelism;
 use rayon::prelude::*;
@@ -10,6 +10,11 @@ use rayon::prelude::*;
 use super::ROWS;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 use super::amx;
+use super::simd::{dispatch, to_bf16, to_f16};
+use crate::{
+    dtype::Dtype,
+    model::stored::{Rows, Stored},
+};
 
 /// Weights `[outputs, inputs]` and a bias.
 pub(crate) struct Linear {
@@ -17,11 +22,11 @@ pub(crate) struct Linear {
     bias: Option<Vec<f32>>,
     inputs: usize,
     outputs: usize,
+    compute: Dtype,
 }
 
 enum Weight {
-    /// Row-major.
-    Rows(Vec<f32>),
+    Rows(Rows),
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
     Tiles(amx::Tiles),
 }
@@ -30,34 +35,152 @@ enum Weight {
 #[derive(Default)]
 pub(crate) struct Workspace {
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-    cut: Vec<amx::Line>,
+    cut: amx::Cut,
+    /// `x` rounded to the dtype of the product.
+    rounded: Vec<f32>,
+    /// Rows of weights as f32.
+    panel: Vec<f32>,
+}
+
+/// Rows of `x` up to which each output is a sum of its own: reading the weights once is all the time that it takes.
+const FEW: usize = 4;
+/// Weights that are widened at once.
+const PANEL: usize = 1 << 20;
+
+/// Whether this machine has the tile units.
+fn tiles() -> bool {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    {
+        amx::available()
+    }
+    #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+    false
+}
+
+/// Which product runs for a compute dtype on this machine: numbers of two kinds of product differ by rounding.
+#[expect(dead_code, reason = "the loader takes it next")]
+pub(crate) fn kernel(compute: Dtype) -> &'static str {
+    match (tiles(), compute) {
+        (true, Dtype::F32) => "amx, f32 in bf16 parts",
+        (true, Dtype::Bf16) => "amx, bf16",
+        (true, Dtype::F16) => "amx, f16 in bf16 parts",
+        (false, Dtype::F32) => "gemm, f32",
+        (false, Dtype::Bf16) => "gemm, operands rounded to bf16",
+        (false, Dtype::F16) => "gemm, operands rounded to f16",
+    }
 }
 
 impl Linear {
-    /// `weight` row-major.
+    /// `weight` row-major, computed in f32.
     pub(crate) fn new(weight: Vec<f32>, bias: Option<Vec<f32>>, inputs: usize, outputs: usize) -> Self {
+        debug_assert_eq!(weight.len(), inputs * outputs);
+        Self::from_stored(Rows::new(vec![Stored::from(weight)], inputs), bias, Dtype::F32)
+    }
+
+    /// The rows of `weight` are the outputs; they are rounded to `compute` where it is narrower than what is stored.
+    pub(crate) fn from_stored(weight: Rows, bias: Option<Vec<f32>>, compute: Dtype) -> Self {
+        Self::with(weight, bias, compute, tiles())
+    }
+
+    fn with(weight: Rows, bias: Option<Vec<f32>>, compute: Dtype, tiles: bool) -> Self {
+        let (inputs, outputs) = (weight.width(), weight.len());
         #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-        if amx::available() {
-            let weight = Weight::Tiles(amx::Tiles::new(&weight, inputs, outputs));
-            return Self { weight, bias, inputs, outputs };
+        if tiles {
+            return Self { weight: Weight::Tiles(amx::Tiles::new(&weight, compute)), bias, inputs, outputs, compute };
         }
-        Self { weight: Weight::Rows(weight), bias, inputs, outputs }
+        debug_assert!(!tiles);
+        let weight = if compute == Dtype::F32 { weight } else { weight.rounded(compute) };
+        Self { weight: Weight::Rows(weight), bias, inputs, outputs, compute }
     }
 
     /// # Shapes
     /// `x` `[rows, inputs]` to `y` `[rows, outputs]`.
-    #[cfg_attr(not(all(target_arch = "x86_64", target_os = "linux")), expect(unused_variables, reason = "for tiles"))]
     pub(crate) fn forward(&self, x: &[f32], y: &mut [f32], workspace: &mut Workspace) {
+        assert!(x.len().is_multiple_of(self.inputs) && y.len() == x.len() / self.inputs * self.outputs);
         match &self.weight {
             #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-            Weight::Tiles(tiles) => tiles.product(x, self.bias.as_deref(), y, &mut workspace.cut),
+            Weight::Tiles(tiles) => {
+                workspace.cut.fill(x, self.inputs, self.compute);
+                tiles.product(&workspace.cut, self.bias.as_deref(), y);
+            }
             Weight::Rows(weight) => {
-                product(x, weight, self.inputs, self.outputs, y);
+                let Workspace { rounded, panel, .. } = workspace;
+                let x = round(x, self.compute, rounded);
+                if x.len() <= FEW * self.inputs {
+                    few(x, weight, y);
+                } else {
+                    many(x, weight, y, panel);
+                }
                 if let Some(bias) = &self.bias {
                     add_to_rows(y, bias);
                 }
             }
         }
+    }
+}
+
+/// `x` rounded to `compute`, in `rounded` where that changes something.
+fn round<'a>(x: &'a [f32], compute: Dtype, rounded: &'a mut Vec<f32>) -> &'a [f32] {
+    let nearest: fn(&[f32], &mut [f32]) = match compute {
+        Dtype::F32 => return x,
+        Dtype::Bf16 => |x, out| out.iter_mut().zip(x).for_each(|(out, x)| *out = to_bf16(*x)),
+        Dtype::F16 => |x, out| out.iter_mut().zip(x).for_each(|(out, x)| *out = to_f16(*x)),
+    };
+    rounded.resize(x.len().max(rounded.len()), 0.0);
+    let rounded = &mut rounded[..x.len()];
+    rounded.par_chunks_mut(PANEL).zip(x.par_chunks(PANEL)).for_each(|(rounded, x)| nearest(x, rounded));
+    rounded
+}
+
+/// Each output of each row as a sum of its own, the weights widened in registers.
+fn few(x: &[f32], weight: &Rows, y: &mut [f32]) {
+    let (inputs, outputs) = (weight.width(), weight.len());
+    let sums = |output: usize| -> [f32; FEW] {
+        let (stored, from) = weight.row(output);
+        dispatch(
+            #[inline(always)]
+            || {
+                let mut sums = [0.0; FEW];
+                for (sum, x) in sums.iter_mut().zip(x.chunks_exact(inputs)) {
+                    *sum = stored.dot(from, x);
+                }
+                sums
+            },
+        )
+    };
+    let columns: Vec<[f32; FEW]> = (0..outputs).into_par_iter().with_min_len(ROWS).map(sums).collect();
+    for (row, y) in y.chunks_exact_mut(outputs).enumerate() {
+        for (y, column) in y.iter_mut().zip(&columns) {
+            *y = column[row];
+        }
+    }
+}
+
+/// A panel of weights after the other, widened unless it is f32 where it lies.
+fn many(x: &[f32], weight: &Rows, y: &mut [f32], panel: &mut Vec<f32>) {
+    let (inputs, outputs) = (weight.width(), weight.len());
+    let mut column = 0;
+    for part in weight.parts() {
+        let all = part.len() / inputs;
+        if let Some(rows) = part.as_f32() {
+            columns(x, rows, inputs, y, outputs, column);
+            column += all;
+            continue;
+        }
+        let step = (PANEL / inputs).max(1);
+        for first in (0..all).step_by(step) {
+            let count = step.min(all - first);
+            panel.resize(panel.len().max(count * inputs), 0.0);
+            let panel = &mut panel[..count * inputs];
+            panel.par_chunks_mut(inputs * ROWS).enumerate().for_each(|(index, rows)| {
+                dispatch(
+                    #[inline(always)]
+                    || part.widen((first + index * ROWS) * inputs, rows),
+                );
+            });
+            columns(x, panel, inputs, y, outputs, column + first);
+        }
+        column += all;
     }
 }
 
@@ -76,16 +199,25 @@ fn add_to_rows(y: &mut [f32], bias: &[f32]) {
 /// # Shapes
 /// `x` `[rows, inputs]`, `weight` `[outputs, inputs]`, `y` `[rows, outputs]`, all row-major.
 pub(crate) fn product(x: &[f32], weight: &[f32], inputs: usize, outputs: usize, y: &mut [f32]) {
-    let rows = y.len() / outputs;
-    assert!(x.len() == rows * inputs && weight.len() == outputs * inputs && y.len() == rows * outputs);
+    columns(x, weight, inputs, y, outputs, 0);
+}
+
+/// Columns `column ..` of `y = x W^T`.
+///
+/// # Shapes
+/// `x` `[rows, inputs]`, `weight` `[some outputs, inputs]`, `y` `[rows, outputs]`, all row-major.
+fn columns(x: &[f32], weight: &[f32], inputs: usize, y: &mut [f32], outputs: usize, column: usize) {
+    let (rows, some) = (y.len() / outputs, weight.len() / inputs);
+    assert!(x.len() == rows * inputs && weight.len() == some * inputs && y.len() == rows * outputs);
+    assert!(column + some <= outputs);
     #[expect(unsafe_code, reason = "gemm takes pointers and strides")]
     // SAFETY: the lengths were checked just now, and with these strides the product reads and writes exactly those elements.
     unsafe {
         gemm::gemm(
             rows,
-            outputs,
+            some,
             inputs,
-            y.as_mut_ptr(),
+            y.as_mut_ptr().add(column),
             1,
             outputs as isize,
             false,
@@ -106,78 +238,4 @@ pub(crate) fn product(x: &[f32], weight: &[f32], inputs: usize, outputs: usize, 
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn slow(x: &[f32], weight: &[f32], bias: Option<&[f32]>, inputs: usize) -> Vec<f64> {
-        let mut y = Vec::new();
-        for row in x.chunks(inputs) {
-            for (o, weight) in weight.chunks(inputs).enumerate() {
-                let sum: f64 = row.iter().zip(weight).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
-                y.push(sum + bias.map_or(0.0, |bias| f64::from(bias[o])));
-            }
-        }
-        y
-    }
-
-    /// Spread over magnitudes, as the parts of a split number are.
-    fn value(i: usize, seed: u32) -> f32 {
-        let hash = (i as u32).wrapping_mul(2_654_435_761).wrapping_add(seed.wrapping_mul(40_503)) ^ 0x9e37;
-        let hash = (hash ^ hash >> 15).wrapping_mul(0x85eb_ca6b);
-        ((hash >> 8) as f32 / 8_388_608.0 - 1.0) * [1.0, 1e-3, 1.0, 30.0][hash as usize % 4]
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-        #[test]
-        fn equals_the_slow_product(
-            rows in 1usize..150, inputs in 1usize..100, outputs in 1usize..100, biased: bool, coarse: bool, seed: u32,
-        ) {
-            let x: Vec<f32> = (0..rows * inputs).map(|i| value(i, seed)).collect();
-            let round = |w: f32| if coarse { half::bf16::from_f32(w).to_f32() } else { w };
-            let weight: Vec<f32> = (0..outputs * inputs).map(|i| round(value(i + 7919, seed))).collect();
-            let bias: Option<Vec<f32>> = biased.then(|| (0..outputs).map(|i| value(i + 104_729, seed)).collect());
-            let want = slow(&x, &weight, bias.as_deref(), inputs);
-            let sizes = |values: &[f32]| values.iter().map(|x| x.abs()).collect::<Vec<f32>>();
-            let bound = slow(&sizes(&x), &sizes(&weight), None, inputs);
-            let plain = Linear { weight: Weight::Rows(weight.clone()), bias: bias.clone(), inputs, outputs };
-            let mut workspace = Workspace::default();
-            for linear in [plain, Linear::new(weight, bias, inputs, outputs)] {
-                let mut y = vec![f32::NAN; rows * outputs];
-                linear.forward(&x, &mut y, &mut workspace);
-                for ((got, want), bound) in y.iter().zip(&want).zip(&bound) {
-                    prop_assert!((f64::from(*got) - want).abs() <= 2e-6 * (bound + want.abs()), "{got} {want} {bound}");
-                }
-            }
-        }
-
-        /// More inputs than are summed in one go, and a row alone and among others.
-        #[test]
-        fn a_row_alone_equals_the_row_among_others(seed: u32) {
-            let (rows, inputs, outputs) = (40, 2100, 33);
-            let x: Vec<f32> = (0..rows * inputs).map(|i| value(i, seed)).collect();
-            let weight: Vec<f32> = (0..outputs * inputs).map(|i| value(i + 7919, seed)).collect();
-            let want = slow(&x, &weight, None, inputs);
-            let sizes = |values: &[f32]| values.iter().map(|x| x.abs()).collect::<Vec<f32>>();
-            let bound = slow(&sizes(&x), &sizes(&weight), None, inputs);
-            let linear = Linear::new(weight, None, inputs, outputs);
-            let mut workspace = Workspace::default();
-            let mut y = vec![f32::NAN; rows * outputs];
-            linear.forward(&x, &mut y, &mut workspace);
-            let mut alone = vec![f32::NAN; outputs];
-            linear.forward(&x[inputs..2 * inputs], &mut alone, &mut workspace);
-            for (got, (want, bound)) in y.iter().zip(want.iter().zip(&bound)) {
-                prop_assert!((f64::from(*got) - want).abs() <= 2e-6 * bound, "{got} {want} {bound}");
-            }
-            for (alone, (got, bound)) in alone.iter().zip(y[outputs..].iter().zip(&bound[outputs..])) {
-                prop_assert!(f64::from((alone - got).abs()) <= 2e-6 * bound, "{alone} {got} {bound}");
-                #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-                if matches!(linear.weight, Weight::Tiles(_)) {
-                    prop_assert_eq!(alone, got);
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -38,7 +38,7 @@ pub fn dispatch<R>(work: impl FnOnce() -> R) -> R {
 
 /// `sum_i term(a_i, b_i)` with one running sum a lane, which is also more precise than a single one.
 #[inline(always)]
-fn lanes(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
+fn lanes<B: Copy>(a: &[f32], b: &[B], term: impl Fn(f32, B) -> f32) -> f32 {
     let (a, a_rest) = a.as_chunks::<LANES>();
     let (b, b_rest) = b.as_chunks::<LANES>();
     let mut sums = [0f32; LANES];
@@ -62,6 +62,12 @@ fn lanes(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
 #[inline(always)]
 pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
     lanes(a, b, |a, b| a * b)
+}
+
+/// `sum_i a_i value(b_i)`
+#[inline(always)]
+pub(crate) fn dot_with<B: Copy>(a: &[f32], b: &[B], value: impl Fn(B) -> f32) -> f32 {
+    lanes(a, b, |a, b| a * value(b))
 }
 
 /// `sum_i a_i`
@@ -107,6 +113,25 @@ pub(super) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
+/// The nearest bf16 (ties to even) as an f32.
+#[inline(always)]
+pub(super) fn to_bf16(x: f32) -> f32 {
+    let bits = x.to_bits();
+    f32::from_bits(bits.wrapping_add(0x7fff + (bits >> 16 & 1)) & 0xffff_0000)
+}
+
+/// The nearest f16 (ties to even) as an f32, without a branch: infinite from 65520 on, in steps of 2^-24 below 2^-14.
+#[inline(always)]
+pub(super) fn to_f16(x: f32) -> f32 {
+    // Adding and subtracting 1.5 * 2^23 * 2^-24 rounds to a multiple of 2^-24.
+    const SMALL: f32 = 0.75;
+    let bits = x.to_bits();
+    let usual = f32::from_bits(bits.wrapping_add(0xfff + (bits >> 13 & 1)) & !0x1fff);
+    let small = (x.abs() + SMALL - SMALL).copysign(x);
+    let value = if x.abs() < 6.103_515_6e-5 { small } else { usual };
+    if value.abs() > 65504.0 { f32::INFINITY.copysign(x) } else { value }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -118,6 +143,14 @@ mod tests {
         fn exp_is_within_its_stated_error(x in -87f32..88.0) {
             let want = f64::from(x).exp();
             prop_assert!(((f64::from(exp(x)) - want) / want).abs() < 2e-7);
+        }
+
+        #[test]
+        fn the_nearest_halves_are_those_of_the_half_crate(bits: u32) {
+            let x = f32::from_bits(bits);
+            prop_assume!(x.is_finite());
+            prop_assert_eq!(to_f16(x).to_bits(), half::f16::from_f32(x).to_f32().to_bits());
+            prop_assert_eq!(to_bf16(x).to_bits(), half::bf16::from_f32(x).to_f32().to_bits());
         }
 
         #[test]

@@ -1,17 +1,17 @@
-//! Tensors by name out of mapped safetensors files, as f32. Every tensor is taken once, with the shape that the config
+//! Tensors by name out of mapped safetensors files. Every tensor is taken once, with the shape that the config
 //! implies; what is left over afterwards is an error, as a weight that nobody uses means a model that is not this one.
 
 use std::{
     collections::BTreeMap,
     ops::Range,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use half::{bf16, f16};
-use rayon::prelude::*;
-use safetensors::{Dtype, SafeTensors};
+use safetensors::SafeTensors;
 
-use crate::{Error, Result};
+use super::stored::Stored;
+use crate::{Error, Result, dtype::Dtype};
 
 /// One weight file in memory: a map of the file, or bytes inside of the program.
 pub(crate) struct Shard {
@@ -49,7 +49,7 @@ impl AsRef<[u8]> for Bytes {
 
 struct Entry {
     shard: usize,
-    dtype: Dtype,
+    dtype: safetensors::Dtype,
     shape: Vec<usize>,
     start: usize,
     end: usize,
@@ -57,15 +57,15 @@ struct Entry {
 
 /// The tensors of a checkpoint.
 pub(crate) struct Weights<'a> {
-    shards: &'a [Shard],
+    shards: &'a [Arc<Shard>],
     entries: BTreeMap<String, Entry>,
     folder: PathBuf,
     parameters: usize,
-    dtypes: Vec<&'static str>,
+    dtypes: Vec<Dtype>,
 }
 
 impl<'a> Weights<'a> {
-    pub(crate) fn open(shards: &'a [Shard], folder: &Path) -> Result<Self> {
+    pub(crate) fn open(shards: &'a [Arc<Shard>], folder: &Path) -> Result<Self> {
         let mut entries = BTreeMap::new();
         for (index, shard) in shards.iter().enumerate() {
             let fail = |why: String| Error::Weights { why, path: shard.path.clone() };
@@ -98,18 +98,25 @@ impl<'a> Weights<'a> {
 
     /// The dtypes of the tensors taken so far, in the order met: `bf16`, or `bf16+f32`.
     pub(crate) fn dtypes(&self) -> String {
-        self.dtypes.join("+")
+        self.dtypes.iter().map(Dtype::to_string).collect::<Vec<_>>().join("+")
     }
 
     /// The tensor as f32, row-major, and out of the store.
     pub(crate) fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        let mut out = Vec::new();
-        self.take_onto(name, shape, &mut out)?;
-        Ok(out)
+        let stored = self.take_stored(name, shape)?;
+        let numbers = stored.to_vec();
+        stored.forget(0..stored.len());
+        Ok(numbers)
     }
 
     /// The tensor's values put behind those of `out`.
     pub(crate) fn take_onto(&mut self, name: &str, shape: &[usize], out: &mut Vec<f32>) -> Result<()> {
+        out.extend(self.take(name, shape)?);
+        Ok(())
+    }
+
+    /// The tensor where it lies in its file, and out of the store. Its numbers are finite.
+    pub(crate) fn take_stored(&mut self, name: &str, shape: &[usize]) -> Result<Stored> {
         let Some(entry) = self.entries.remove(name) else {
             let why = format!("tensor {name} is missing; expected it with shape {shape:?}");
             return Err(Error::Weights { why, path: self.folder.clone() });
@@ -120,34 +127,21 @@ impl<'a> Weights<'a> {
             let why = format!("tensor {name} has shape {:?}, expected {shape:?} from config.json", entry.shape);
             return Err(fail(why));
         }
-        let bytes = &shard.bytes.as_ref()[entry.start..entry.end];
-        let from = out.len();
-        let label = match entry.dtype {
-            Dtype::F32 => {
-                widen(bytes, out, |b: [u8; 4]| f32::from_le_bytes(b));
-                "f32"
-            }
-            Dtype::BF16 => {
-                widen(bytes, out, |b: [u8; 2]| bf16::from_le_bytes(b).to_f32());
-                "bf16"
-            }
-            Dtype::F16 => {
-                widen(bytes, out, |b: [u8; 2]| f16::from_le_bytes(b).to_f32());
-                "f16"
-            }
+        let dtype = match entry.dtype {
+            safetensors::Dtype::F32 => Dtype::F32,
+            safetensors::Dtype::BF16 => Dtype::Bf16,
+            safetensors::Dtype::F16 => Dtype::F16,
             other => return Err(fail(format!("tensor {name} is {other:?}; supported are F32, F16 and BF16"))),
         };
-        shard.bytes.forget(entry.start..entry.end);
-        if !self.dtypes.contains(&label) {
-            self.dtypes.push(label);
+        let stored = Stored::in_file(shard, entry.start..entry.end, dtype);
+        if let Some((at, value)) = stored.not_finite() {
+            return Err(fail(format!("tensor {name} holds {value} at element {at}; expected finite numbers")));
         }
-        self.parameters += out.len() - from;
-        if !out[from..].par_chunks(CHUNK).all(finite) {
-            let at = out[from..].iter().position(|x| !x.is_finite()).unwrap_or(0);
-            let why = format!("tensor {name} holds {} at element {at}; expected finite numbers", out[from + at]);
-            return Err(fail(why));
+        if !self.dtypes.contains(&dtype) {
+            self.dtypes.push(dtype);
         }
-        Ok(())
+        self.parameters += stored.len();
+        Ok(stored)
     }
 
     /// Fails when a tensor is left that carries numbers: it belongs to an option that this engine does not compute.
@@ -163,21 +157,4 @@ impl<'a> Weights<'a> {
             }
         }
     }
-}
-
-const CHUNK: usize = 1 << 16;
-
-fn widen<const N: usize>(bytes: &[u8], out: &mut Vec<f32>, read: impl Fn([u8; N]) -> f32 + Sync) {
-    let from = out.len();
-    out.resize(from + bytes.len() / N, 0.0);
-    out[from..].par_chunks_mut(CHUNK).zip(bytes.par_chunks(CHUNK * N)).for_each(|(out, bytes)| {
-        for (out, bytes) in out.iter_mut().zip(bytes.as_chunks::<N>().0) {
-            *out = read(*bytes);
-        }
-    });
-}
-
-fn finite(values: &[f32]) -> bool {
-    const EXPONENT: u32 = 0x7f80_0000;
-    !values.iter().fold(false, |bad, x| bad | (x.to_bits() & EXPONENT == EXPONENT))
 }
