@@ -10,7 +10,6 @@ use crate::{
 
 /// A matrix `[rows, width]` that is mostly looked up in. Its product is prepared at the first use: who asks for no logits does not
 /// pay for the largest matrix of the model.
-#[cfg_attr(not(test), expect(dead_code, reason = "the loader takes it next"))]
 pub(crate) struct Table {
     rows: Rows,
     compute: Dtype,

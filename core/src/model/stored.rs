@@ -189,7 +189,6 @@ impl Stored {
         }
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "the loader takes it next"))]
     /// Element `order(i)` at place i, owned, in the same format.
     pub(crate) fn reordered(&self, len: usize, order: impl Fn(usize) -> usize + Sync) -> Self {
         let place = if self.dtype == Dtype::F32 {
