@@ -446,3 +446,33 @@ fn a_model_is_fetched_from_the_hub_and_then_loads_without_it() {
     assert!(manifest.contains(COMMIT));
     run(&["get", "lab"], &[]).refuses(65, &["inside the program"]);
 }
+
+#[test]
+fn the_doctor_says_what_is_wrong_and_what_to_do() {
+    let desk = Desk::new();
+    let run = |arguments: &[&str], more: &[(&str, &str)]| {
+        let mut command = desk.command(arguments);
+        command.env("HF_HOME", desk.path("hf")).env("HF_TOKEN", "hf_secret").envs(more.iter().copied());
+        for name in ["HF_HUB_CACHE", "HF_ENDPOINT", "HF_HUB_OFFLINE", "RAYON_NUM_THREADS"] {
+            if more.iter().all(|(set, _)| *set != name) {
+                command.env_remove(name);
+            }
+        }
+        Said::from(command.output().unwrap())
+    };
+    let well = run(&["doctor"], &[]).fine();
+    for word in ["check", "processor", "memory", "GPU", "model cache", "run folder", "fonts", "token from HF_TOKEN"] {
+        assert!(well.out.contains(word), "{word:?} is not in {}", well.out);
+    }
+    assert!(!well.out.contains("hf_secret"));
+    assert!(desk.visible("").iter().all(|path| path.ends_with("corpus")), "nothing is left behind");
+    assert!(run(&["doctor"], &[("RAYON_NUM_THREADS", "many")]).fine().out.contains("threads (note)"));
+
+    desk.write("file", "not a folder");
+    run(&["doctor", "--runs", "file/runs"], &[]).refuses(74, &["something will fail: run folder"]);
+    let wrong = run(&["doctor", "--json"], &[("HF_ENDPOINT", "hub.example")]);
+    let said: serde_json::Value = serde_json::from_str(&wrong.out).unwrap();
+    let hub = said["checks"].as_array().unwrap().iter().find(|check| check["check"] == "Hub").unwrap();
+    assert_eq!(hub["state"], "problem");
+    wrong.refuses(78, &["something will fail: Hub"]);
+}

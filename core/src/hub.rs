@@ -105,6 +105,17 @@ pub struct Verified {
     pub hash: Hash,
 }
 
+/// A model in the cache, whole or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cached {
+    /// Its id, `ORG/NAME`.
+    pub id: String,
+    /// What its files take on the disk, of all revisions.
+    pub bytes: u64,
+    /// Whether a download was begun and has not come to its end.
+    pub incomplete: bool,
+}
+
 /// Looks at the bytes of config.json (and where they lie) before the weights are fetched; an error ends the download.
 pub type Check<'a> = &'a dyn Fn(&[u8], &Path) -> Result<()>;
 
@@ -197,6 +208,24 @@ impl Hub {
         let verified = |Remote { name, size, hash }| Verified { name, bytes: size, hash };
         let snapshot = Snapshot { folder: store.folder(), commit: listing.commit };
         Ok((snapshot, files.into_iter().map(verified).collect()))
+    }
+
+    /// The models of the cache, sorted by id.
+    pub fn models(&self) -> Vec<Cached> {
+        let Ok(folders) = std::fs::read_dir(&self.cache) else { return Vec::new() };
+        let model = |entry: std::fs::DirEntry| {
+            let name = entry.file_name().into_string().ok()?;
+            let id = name.strip_prefix("models--")?.replacen("--", "/", 1);
+            let mut model = Cached { id, bytes: 0, incomplete: false };
+            for blob in std::fs::read_dir(entry.path().join("blobs")).into_iter().flatten().flatten() {
+                model.bytes += blob.metadata().map_or(0, |data| data.len());
+                model.incomplete |= blob.file_name().to_string_lossy().ends_with(".incomplete");
+            }
+            Some(model)
+        };
+        let mut models: Vec<_> = folders.flatten().filter_map(model).collect();
+        models.sort_by(|a, b| a.id.cmp(&b.id));
+        models
     }
 
     /// The cached snapshot, or what it lacks.

@@ -2,6 +2,7 @@
 
 mod align;
 mod demo;
+mod doctor;
 mod get;
 mod lab;
 mod lens;
@@ -68,6 +69,8 @@ enum Command {
     Validate(validate::Arguments),
     /// Fetch a model from the Hugging Face Hub into the cache of this machine, and verify it
     Get(get::Arguments),
+    /// Examine this machine: processor, GPU, memory, folders, disks, fonts, display; and say what to do
+    Doctor(doctor::Arguments),
     /// List the runs
     Ls,
     /// Show a finished run again
@@ -156,6 +159,7 @@ fn dispatch(cli: Cli) -> Result<()> {
         Some(Command::Lab(arguments)) => lab::main(&arguments),
         Some(Command::Validate(arguments)) => validate::main(&arguments),
         Some(Command::Get(arguments)) => get::main(&arguments),
+        Some(Command::Doctor(arguments)) => doctor::main(&arguments, &runs),
         Some(Command::Ls) => ls::main(&runs),
         Some(Command::Show(arguments)) => show::main(&arguments),
     }

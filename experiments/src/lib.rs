@@ -1,5 +1,6 @@
 //! The run: a spec (TOML) becomes a run folder with manifest, tables, figures; the command line and the window both stand on it.
 
+pub mod doctor;
 pub mod fault;
 pub mod figures;
 pub mod fonts;
