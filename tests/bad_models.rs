@@ -155,14 +155,17 @@ fn an_unknown_architecture_is_named_with_those_that_are_known() {
     model.set("model_type", "mamba2".into());
     says(
         &model.refusal(),
-        &["architecture \"mamba2\" is not supported; supported are llama, mistral, qwen2, qwen3, gpt2"],
+        &[
+            "architecture \"mamba2\" is not supported; supported are llama, mistral, mixtral, qwen2",
+            "bert, xlm-roberta, mt5",
+        ],
     );
 }
 
 #[test]
 fn an_option_that_changes_numbers_and_is_not_computed_is_refused() {
     for (key, value, expected) in [
-        ("hidden_act", serde_json::json!("relu"), "`hidden_act` is relu"),
+        ("hidden_act", serde_json::json!("mish"), "`hidden_act` is mish"),
         ("rope_parameters", serde_json::json!({"rope_type": "dynamic", "factor": 2.0}), "rope_type` is dynamic"),
         (
             "rope_parameters",

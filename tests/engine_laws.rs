@@ -135,7 +135,7 @@ fn what_else_is_captured_changes_no_number() {
     for family in FAMILIES {
         let engine = engine(family);
         let alone = run(&engine, &sentences(&[5, 12]), &[("resid_post.2", Reduce::All)]);
-        let all = Point::NAMES.map(|(point, _)| Site::new(point, if point.in_block() { 1 } else { 0 }).to_string());
+        let all: Vec<_> = engine.sites().iter().filter(|site| site.block < 2).map(Site::to_string).collect();
         let mut captures: Vec<_> = all.iter().map(|site| (site.as_str(), Reduce::All)).collect();
         captures.push(("resid_post.2", Reduce::All));
         let together = run(&engine, &sentences(&[5, 12]), &captures);

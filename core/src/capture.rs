@@ -10,7 +10,7 @@ use crate::{
     Error, Result,
     engine::{Captured, Values},
     kernels::dispatch,
-    model::Config,
+    model::{Config, config::Head},
     plan::{Capture, Plan, Point, Reduce, Site, Window},
     tokens::Encoded,
 };
@@ -19,6 +19,8 @@ use crate::{
 pub(crate) struct Layout {
     /// First row of each sentence, then the number of rows.
     pub(crate) starts: Vec<usize>,
+    /// Tokens of each sentence that come before its rows and that a cache remembers.
+    pub(crate) past: Vec<usize>,
     /// Place of the first sentence in the order of execution; the others follow.
     pub(crate) first: usize,
 }
@@ -28,16 +30,12 @@ impl Layout {
         self.starts.len() - 1
     }
 
-    pub(crate) fn longest(&self) -> usize {
-        self.starts.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0)
-    }
-
     pub(crate) fn last_rows(&self) -> Vec<usize> {
         self.starts[1..].iter().map(|end| end - 1).collect()
     }
 
     pub(crate) fn one_row_each(&self) -> Self {
-        Self { starts: (0..=self.len()).collect(), first: self.first }
+        Self { starts: (0..=self.len()).collect(), past: vec![0; self.len()], first: self.first }
     }
 
     /// Runs of whole sentences of at most `rows` rows (a longer sentence is a run of its own).
@@ -55,7 +53,11 @@ impl Layout {
     /// The sentences of `part` as a matrix of their own.
     pub(crate) fn slice(&self, part: Range<usize>) -> Self {
         let starts = &self.starts[part.start..=part.end];
-        Self { starts: starts.iter().map(|row| row - starts[0]).collect(), first: self.first + part.start }
+        Self {
+            starts: starts.iter().map(|row| row - starts[0]).collect(),
+            past: self.past[part.clone()].to_vec(),
+            first: self.first + part.start,
+        }
     }
 }
 
@@ -69,12 +71,22 @@ pub(crate) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    pub(crate) fn whole(data: &'a [f32], width: usize) -> Self {
-        Self { data, stride: width, from: 0, width }
-    }
-
     fn row(&self, row: usize) -> &'a [f32] {
         &self.data[row * self.stride + self.from..][..self.width]
+    }
+}
+
+/// The same, to be changed.
+pub(crate) struct RowsMut<'a> {
+    pub(crate) data: &'a mut [f32],
+    pub(crate) stride: usize,
+    pub(crate) from: usize,
+    pub(crate) width: usize,
+}
+
+impl<'a> RowsMut<'a> {
+    pub(crate) fn whole(data: &'a mut [f32], width: usize) -> Self {
+        Self { data, stride: width, from: 0, width }
     }
 }
 
@@ -141,7 +153,8 @@ impl<'a> Collector<'a> {
     }
 
     /// Reduces the rows of a site for the sentences of `layout`.
-    pub(crate) fn take(&mut self, point: Point, block: usize, rows: Rows<'_>, layout: &Layout) -> Result<()> {
+    pub(crate) fn offer(&mut self, point: Point, block: usize, rows: RowsMut<'_>, layout: &Layout) -> Result<()> {
+        let rows = Rows { data: rows.data, stride: rows.stride, from: rows.from, width: rows.width };
         let Self { captures, sentences, order, sinks, .. } = self;
         let site = Site::new(point, block);
         for (capture, sink) in captures.iter().zip(sinks).filter(|(capture, _)| capture.site == site) {
@@ -173,11 +186,12 @@ impl<'a> Collector<'a> {
         for (capture, sink) in self.captures.iter().zip(&mut self.sinks) {
             if let (true, Sink::Tokens(kept)) = (capture.site == site, sink) {
                 let mut at = 0;
-                for pair in layout.starts.windows(2) {
-                    let tokens = pair[1] - pair[0];
-                    let values = data[at..at + heads * tokens * tokens].to_vec();
+                for (pair, past) in layout.starts.windows(2).zip(&layout.past) {
+                    let rows = pair[1] - pair[0];
+                    let keys = past + rows;
+                    let values = data[at..at + heads * rows * keys].to_vec();
                     at += values.len();
-                    kept.push(Tensor::from_vec(values, (heads, tokens, tokens), &Device::Cpu)?);
+                    kept.push(Tensor::from_vec(values, (heads, rows, keys), &Device::Cpu)?);
                 }
             }
         }
@@ -211,6 +225,7 @@ fn width(point: Point, config: &Config) -> usize {
         Point::Q | Point::Z => config.heads * config.head_dim,
         Point::K | Point::V => config.kv_heads * config.head_dim,
         Point::MlpAct => config.intermediate,
+        Point::RouterLogits | Point::RouterWeights => config.experts.as_ref().map_or(0, |experts| experts.count),
         Point::Logits => config.vocabulary,
         _ => config.width,
     }
@@ -257,6 +272,9 @@ fn check_plan(plan: &Plan, config: &Config) -> Result<()> {
         if site.point.in_block() != (site.block > 0) || site.block > layers {
             return Err(fail(format!("the model has blocks 1 to {layers}")));
         }
+        if let Some(why) = missing(*site, config) {
+            return Err(fail(why));
+        }
         if square(site.point) && *reduce != Reduce::All {
             return Err(fail("holds a square for each head, so only the reduction `all` applies".to_owned()));
         }
@@ -269,6 +287,41 @@ fn check_plan(plan: &Plan, config: &Config) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Every site of a model of this shape, in the order of the pass.
+pub(crate) fn sites(config: &Config) -> Vec<Site> {
+    let of = |block: usize| Point::NAMES.iter().map(move |(point, _)| Site::new(*point, block));
+    let outside = of(0).filter(|site| !site.point.in_block());
+    let inside = (1..=config.layers).flat_map(of).filter(|site| site.point.in_block());
+    let mut all: Vec<_> = outside.chain(inside).filter(|site| missing(*site, config).is_none()).collect();
+    all.sort_by_key(|site| moment(*site));
+    all
+}
+
+/// Why a model of this shape has no such site.
+pub(crate) fn missing(site: Site, config: &Config) -> Option<String> {
+    let family = config.family;
+    let experts = config.has_experts(site.block);
+    match site.point {
+        Point::ResidMid if config.parallel => Some(format!(
+            "{family} computes attention and the feed-forward part side by side, so no stream stands between them"
+        )),
+        Point::FinalNorm if !config.final_norm => {
+            Some(format!("this {family} has no norm behind its last block; use resid_post.{}", config.layers))
+        }
+        Point::Logits if config.head == Head::None => {
+            Some(format!("this {family} has no head: its checkpoint turns no state into logits"))
+        }
+        Point::RouterLogits | Point::RouterWeights if !experts => {
+            Some(format!("block {} of this {family} has no experts to choose", site.block))
+        }
+        Point::MlpAct if experts => Some(format!(
+            "block {} of this {family} is a mixture of experts, each with an activation of its own",
+            site.block
+        )),
+        _ => None,
+    }
 }
 
 /// Bytes that captures of every token may take together; a corpus of logits would fill any memory.
@@ -310,6 +363,13 @@ fn check_sentences(plan: &Plan, config: &Config, sentences: &[Encoded]) -> Resul
         }
         if let Some(id) = sentence.ids.iter().find(|id| **id as usize >= config.vocabulary) {
             let why = format!("has token id {id}, the model's embedding ends at {}", config.vocabulary - 1);
+            return Err(fail(why));
+        }
+        if let Some(id) = config.shifting_id.filter(|id| sentence.ids.contains(id)) {
+            let why = format!(
+                "holds the padding token (id {id}), behind which {} counts positions in another way; leave it out",
+                config.family
+            );
             return Err(fail(why));
         }
         for Capture { reduce, .. } in &plan.captures {

@@ -9,12 +9,12 @@ use candle_core::{DType, Tensor};
 
 use crate::{
     Error, Result,
-    capture::{Collector, Layout},
+    capture::{Collector, Layout, sites},
     checkpoint::Checkpoint,
     device::Device,
     hash::sha256,
     hub::Hub,
-    model::{Batch, Config, Decoder, Scratch, Weights},
+    model::{Batch, Config, Decoder, Scratch, Weights, rope::LongRope},
     monitor::{Monitor, Tick},
     plan::{Capture, Plan, Site},
     tokens::{Encoded, Tokenizer},
@@ -66,6 +66,15 @@ pub struct LoadOptions {
     pub revision: Option<String>,
     /// `cpu` (default), `cuda:0`, `metal`.
     pub device: Option<String>,
+    /// Fixes longrope's choice of frequencies (Phi 3); absent: by each sentence's length.
+    pub longrope: Option<LongRope>,
+    /// Adds Falcon's ALiBi twice, as the eager attention of transformers 4.57 and 5.23 does. The paper, the training and the
+    /// default attention of transformers add it once, and so does this engine unless it is told otherwise.
+    #[serde(default)]
+    pub eager_alibi: bool,
+    /// Options of config.json that the engine does not know and that the person knows to change no number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore_options: Vec<String>,
 }
 
 /// What a capture yields.
@@ -124,7 +133,14 @@ impl Engine {
     pub fn load_from(hub: &Hub, model: &str, options: &LoadOptions, monitor: &Monitor) -> Result<Self> {
         let device = Device::parse(options.device.as_deref())?;
         let checkpoint = Checkpoint::find(model, options.revision.as_deref(), hub, monitor)?;
-        let config = Config::parse(&checkpoint.config, &checkpoint.folder.join("config.json"))?;
+        let path = checkpoint.folder.join("config.json");
+        let mut config = Config::parse(&checkpoint.config, &path, &options.ignore_options)?;
+        if let Some(choice) = options.longrope {
+            config.fix_longrope(choice);
+        }
+        if options.eager_alibi {
+            config.double_alibi();
+        }
         let tokenizer = Tokenizer::from_bytes(&checkpoint.tokenizer, &checkpoint.folder.join("tokenizer.json"))?;
         tokenizer.check_rows(config.vocabulary)?;
         monitor.tick(Tick { what: "loading weights", done: 0, total: 1, unit: "model" })?;
@@ -132,7 +148,8 @@ impl Engine {
         let (weights_sha256, decoder) =
             rayon::join(|| checkpoint.weights_sha256(), || Decoder::load(config, &mut weights));
         let decoder = decoder?;
-        let Config { layers, width, heads, kv_heads, vocabulary, context, tied, family, .. } = decoder.config;
+        let Config { layers, width, heads, kv_heads, vocabulary, context, family, .. } = decoder.config;
+        let tied = decoder.config.tied();
         let info = ModelInfo {
             reference: model.to_owned(),
             family: family.to_string(),
@@ -152,7 +169,7 @@ impl Engine {
             config_sha256: sha256(&checkpoint.config),
             revision: checkpoint.revision.clone(),
         };
-        weights.finish()?;
+        weights.finish(family)?;
         monitor.tick(Tick { what: "loading weights", done: 1, total: 1, unit: "model" })?;
         Ok(Self { info, tokenizer, decoder, scratch: Mutex::default() })
     }
@@ -160,6 +177,11 @@ impl Engine {
     /// What is loaded.
     pub fn info(&self) -> &ModelInfo {
         &self.info
+    }
+
+    /// Every site that this model has, in the order of the pass.
+    pub fn sites(&self) -> Vec<Site> {
+        sites(&self.decoder.config)
     }
 
     /// The model's tokenizer.
@@ -184,7 +206,7 @@ impl Engine {
         let mut first = 0;
         while first < order.len() {
             let batch = pack(sentences, &order, first);
-            self.decoder.forward(&batch, &mut scratch, &mut collector, monitor)?;
+            self.decoder.forward(&batch, &mut scratch, &mut collector, None, monitor)?;
             first += batch.layout.len();
             monitor.tick(tick(first))?;
         }
@@ -221,6 +243,10 @@ impl Engine {
             return Err(Error::Plan { why: format!("states of width {width} were given to unembed, expected {want}") });
         }
         let states: Vec<f32> = states.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
+        if !self.decoder.has_head() {
+            let why = format!("this {} has no head: its checkpoint turns no state into logits", self.info.family);
+            return Err(Error::Plan { why });
+        }
         logits.resize(rows * vocabulary, 0.0);
         self.decoder.unembed(&states, logits);
         Ok(())
@@ -240,7 +266,8 @@ impl std::fmt::Debug for Engine {
 
 /// The next sentences in the order of execution, up to the batch's number of tokens.
 fn pack(sentences: &[Encoded], order: &[usize], first: usize) -> Batch {
-    let mut batch = Batch { ids: Vec::new(), positions: Vec::new(), layout: Layout { starts: vec![0], first } };
+    let layout = Layout { starts: vec![0], past: Vec::new(), first };
+    let mut batch = Batch { ids: Vec::new(), positions: Vec::new(), lengths: Vec::new(), layout };
     for index in &order[first..] {
         let ids = &sentences[*index].ids;
         if !batch.ids.is_empty() && batch.ids.len() + ids.len() > BATCH_TOKENS {
@@ -248,6 +275,8 @@ fn pack(sentences: &[Encoded], order: &[usize], first: usize) -> Batch {
         }
         batch.ids.extend(ids);
         batch.positions.extend((0..).take(ids.len()).map(|position: u32| position));
+        batch.lengths.push(ids.len());
+        batch.layout.past.push(0);
         batch.layout.starts.push(batch.ids.len());
     }
     batch

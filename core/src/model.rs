@@ -1,12 +1,20 @@
-//! The decoders: config.json to one struct, weights to one block, one forward pass for every family.
+//! The models: config.json to one struct, a checkpoint's tensors to one kind of block, one forward pass for every family.
+//! A family is a short file in `families/`; what it yields is in `parts.rs`.
 
+mod cache;
 pub mod config;
 pub(crate) mod decoder;
+pub mod families;
+mod feed;
+mod fields;
+mod head;
 mod load;
-mod rope;
+pub(crate) mod parts;
+pub mod rope;
 pub(crate) mod stored;
 pub(crate) mod weights;
 
+pub(crate) use cache::Cache;
 pub use config::Config;
 pub(crate) use decoder::{Batch, Decoder, Scratch};
 pub(crate) use weights::Weights;

@@ -9,6 +9,7 @@ use super::{
 use crate::model::config::Norm as Kind;
 
 /// A norm's kind and weights.
+#[derive(Clone)]
 pub(crate) struct Norm {
     pub(crate) kind: Kind,
     pub(crate) eps: f32,
@@ -55,32 +56,47 @@ impl Norm {
         );
     }
 
-    /// Norms in place the heads that stand side by side in `row`.
+    /// `x = norm(x)`
+    pub(crate) fn in_place(&self, x: &mut [f32]) {
+        let width = self.gain.len();
+        x.par_chunks_mut(width * ROWS).for_each(|x| {
+            dispatch(
+                #[inline(always)]
+                || x.chunks_exact_mut(width).for_each(|row| self.segments(row, width)),
+            );
+        });
+    }
+
+    /// Norms in place each `segment` of `row` by itself; the gain has the row's width.
     #[inline(always)]
-    pub(crate) fn heads(&self, row: &mut [f32]) {
-        for head in row.chunks_exact_mut(self.gain.len()) {
-            let scale = self.rms(head);
-            for (x, gain) in head.iter_mut().zip(&self.gain) {
-                *x *= scale * gain;
+    pub(crate) fn segments(&self, row: &mut [f32], segment: usize) {
+        for (part, (x, gain)) in row.chunks_exact_mut(segment).zip(self.gain.chunks_exact(segment)).enumerate() {
+            let (centre, scale) = self.statistics(x);
+            for (x, gain) in x.iter_mut().zip(gain) {
+                *x = (*x - centre) * scale * gain;
+            }
+            if let Some(bias) = &self.bias {
+                for (x, bias) in x.iter_mut().zip(&bias[part * segment..]) {
+                    *x += bias;
+                }
             }
         }
     }
 
+    /// What is subtracted and what is multiplied with.
     #[inline(always)]
-    fn rms(&self, x: &[f32]) -> f32 {
-        1.0 / (squares(x, 0.0) / x.len() as f32 + self.eps).sqrt()
+    fn statistics(&self, x: &[f32]) -> (f32, f32) {
+        let n = x.len() as f32;
+        let centre = match self.kind {
+            Kind::Rms => 0.0,
+            Kind::Layer => sum(x) / n,
+        };
+        (centre, 1.0 / (squares(x, centre) / n + self.eps).sqrt())
     }
 
     #[inline(always)]
     fn row(&self, x: &[f32], out: &mut [f32]) {
-        let (centre, scale) = match self.kind {
-            Kind::Rms => (0.0, self.rms(x)),
-            Kind::Layer => {
-                let n = x.len() as f32;
-                let mean = sum(x) / n;
-                (mean, 1.0 / (squares(x, mean) / n + self.eps).sqrt())
-            }
-        };
+        let (centre, scale) = self.statistics(x);
         for ((out, x), gain) in out.iter_mut().zip(x).zip(&self.gain) {
             *out = (x - centre) * scale * gain;
         }
@@ -142,8 +158,20 @@ mod tests {
             let mut stream = x.clone();
             norm.add_forward(&mut stream, &delta, &mut fused);
             norm.forward(&sum, &mut out);
-            prop_assert_eq!(sum, stream);
-            prop_assert_eq!(out, fused);
+            prop_assert_eq!(&sum, &stream);
+            prop_assert_eq!(&out, &fused);
+            norm.in_place(&mut sum);
+            prop_assert_eq!(&sum, &out);
+            let mut parts = stream.clone();
+            parts.chunks_exact_mut(width).for_each(|row| norm.segments(row, 7));
+            for (part, (got, x)) in parts.chunks(7).zip(stream.chunks(7)).enumerate() {
+                let at = part % 3 * 7;
+                let (gain, bias) = (&norm.gain[at..at + 7], norm.bias.as_ref().map(|bias| bias[at..at + 7].to_vec()));
+                let own = Norm { kind, eps: 1e-5, gain: gain.to_vec(), bias };
+                for (got, want) in got.iter().zip(slow(&own, x)) {
+                    prop_assert!((got - want).abs() < 5e-5, "{got} {want}");
+                }
+            }
         }
     }
 }

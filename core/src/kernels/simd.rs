@@ -132,6 +132,28 @@ pub(super) fn to_f16(x: f32) -> f32 {
     if value.abs() > 65504.0 { f32::INFINITY.copysign(x) } else { value }
 }
 
+/// The error function by a rational approximation on [-4, 4], beyond which it is 1 or -1 in f32. Absolute error below 5e-7.
+#[inline(always)]
+pub(super) fn erf(x: f32) -> f32 {
+    let beyond = x.abs() >= 4.0;
+    let sign = x.signum();
+    let x = x.clamp(-4.0, 4.0);
+    let z = x * x;
+    let mut p = -2.726_142_3e-10;
+    p = p * z + 2.770_681_4e-8;
+    p = p * z - 2.101_024e-6;
+    p = p * z - 5.692_506_4e-5;
+    p = p * z - 7.349_906_3e-4;
+    p = p * z - 2.954_599_8e-3;
+    p = p * z - 1.609_603_3e-2;
+    let mut q = -1.456_607_2e-5;
+    q = q * z - 2.133_740_6e-4;
+    q = q * z - 1.682_827e-3;
+    q = q * z - 7.373_329e-3;
+    q = q * z - 1.426_473_9e-2;
+    if beyond { sign } else { x * p / q }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

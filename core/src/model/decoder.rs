@@ -1,51 +1,62 @@
 //! One forward pass for every family, over a packed batch: all tokens of all sentences are rows of one matrix, and only
 //! attention knows where a sentence begins.
 //!
-//! A block is `mid = pre + attn(norm(pre))`, `post = mid + mlp(norm(mid))`. The pass offers each site to the collector in
-//! this order and stops after the last one that is wanted. Whether a site is wanted never changes a number.
+//! A block is `mid = pre + attn(norm(pre))`, `post = mid + mlp(norm(mid))`, with the norms where the family has them (see
+//! [`super::parts::Parts`]), or both parts side by side. The pass offers each site to the collector in this order and stops
+//! after the last one that is wanted. Whether a site is wanted never changes a number.
 
 use super::{
-    Config,
-    config::{Mlp, Positions},
+    Cache, Config,
+    config::Positions,
+    feed::{FeedForward, choose, mix},
+    head::Head,
+    parts::Segments,
 };
 use crate::{
     Result,
-    capture::{Collector, Layout, Rows},
+    capture::{Collector, Layout, RowsMut},
     kernels::{
-        activation::{gelu_tanh, silu_gated},
-        attention::{Attention, Squares},
-        linear::{Linear, Workspace, product},
+        activation::activate,
+        attention::{Attention, Squares, Touch},
+        linear::{Linear, Workspace},
         norm::{Norm, add},
-        rope::Rotation,
+        rope::{Rotation, Turn},
     },
     monitor::Monitor,
     plan::{Point, Site},
 };
 
-/// A loaded model. Weights are `[outputs, inputs]`, row-major.
+/// A loaded model.
 pub(crate) struct Decoder {
     pub(crate) config: Config,
-    /// `[vocabulary, width]`
+    /// `[vocabulary, embedding_width]`
     pub(super) embedding: Vec<f32>,
-    /// `[context, width]`, for learned positions.
+    pub(super) project_in: Option<Linear>,
+    /// `[width]`
+    pub(super) token_type: Option<Vec<f32>>,
+    /// `[context, width]`, added by position.
     pub(super) positions: Option<Vec<f32>>,
+    pub(super) embedding_norm: Option<Norm>,
     pub(super) blocks: Vec<Block>,
-    pub(super) final_norm: Norm,
-    /// `[vocabulary, width]`; `None` when the embedding is the unembedding.
-    pub(super) head: Option<Vec<f32>>,
+    pub(super) final_norm: Option<Norm>,
+    pub(super) head: Head,
 }
 
 pub(super) struct Block {
-    pub(super) attn_norm: Norm,
+    pub(super) attn_norm: Option<Norm>,
     pub(super) qkv: Linear,
-    pub(super) q_norm: Option<Norm>,
-    pub(super) k_norm: Option<Norm>,
+    pub(super) q_norm: Option<Segments>,
+    pub(super) k_norm: Option<Segments>,
+    /// Which rotary table turns queries and keys.
+    pub(super) rope: Option<usize>,
     pub(super) attention: Attention,
     pub(super) out: Linear,
-    pub(super) mlp_norm: Norm,
-    /// Gate and up one behind the other where the family gates.
-    pub(super) up: Linear,
-    pub(super) down: Linear,
+    pub(super) attn_post: Option<Norm>,
+    pub(super) attn_after: Option<Norm>,
+    pub(super) mlp_norm: Option<Norm>,
+    pub(super) feed: FeedForward,
+    pub(super) mlp_post: Option<Norm>,
+    pub(super) mlp_after: Option<Norm>,
 }
 
 /// Sentences packed one behind the other.
@@ -53,6 +64,8 @@ pub(crate) struct Batch {
     pub(crate) ids: Vec<u32>,
     /// Position of each token in its sentence.
     pub(crate) positions: Vec<u32>,
+    /// Tokens that each sentence has, or will have when it is generated: what longrope goes by.
+    pub(crate) lengths: Vec<usize>,
     pub(crate) layout: Layout,
 }
 
@@ -63,15 +76,28 @@ pub(crate) struct Scratch {
     normed: Vec<f32>,
     qkv: Vec<f32>,
     z: Vec<f32>,
+    /// Attention's output.
     delta: Vec<f32>,
+    /// The feed-forward part's output.
+    fed: Vec<f32>,
     up: Vec<f32>,
     act: Vec<f32>,
-    cos: Vec<f32>,
-    sin: Vec<f32>,
+    router: Vec<f32>,
+    angles: Vec<Angles>,
     scores: Vec<f32>,
     probs: Vec<f32>,
     logits: Vec<f32>,
     workspace: Workspace,
+}
+
+/// A rotary table for this batch, and the row of each token in it.
+#[derive(Default)]
+struct Angles {
+    cos: Vec<f32>,
+    sin: Vec<f32>,
+    rows: Vec<u32>,
+    pairs: usize,
+    interleaved: bool,
 }
 
 /// The first `len` elements, grown as needed; what they hold is left over from before.
@@ -86,104 +112,178 @@ fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
 const LOGIT_ROWS: usize = 128;
 
 impl Decoder {
-    /// Runs the batch until the collector has all it wants.
+    /// Runs the batch until the collector has all it wants. With a cache, the rows are each sequence's next tokens.
     pub(crate) fn forward(
         &self,
         batch: &Batch,
         scratch: &mut Scratch,
         collector: &mut Collector<'_>,
+        mut cache: Option<&mut Cache>,
         monitor: &Monitor,
     ) -> Result<()> {
-        let Config { width, heads, kv_heads, head_dim, intermediate, .. } = self.config;
-        let tokens = batch.ids.len();
-        let Scratch { stream, normed, qkv, z, delta, up, act, cos, sin, scores, probs, logits, workspace } = scratch;
-        let stream = sized(stream, tokens * width);
-        let normed = sized(normed, tokens * width);
-        let qkv = sized(qkv, tokens * (heads + 2 * kv_heads) * head_dim);
-        let z = sized(z, tokens * heads * head_dim);
-        let delta = sized(delta, tokens * width);
-        let up = sized(up, tokens * self.up_width());
-        let act = sized(act, tokens * intermediate);
-        let (q_width, k_width) = (heads * head_dim, kv_heads * head_dim);
-        if let Positions::Rope(rope) = &self.config.positions {
-            rope.tables(batch.layout.longest(), cos, sin);
-        }
-
-        self.embed(batch, stream);
-        collector.take(Point::Embeddings, 0, Rows::whole(stream, width), &batch.layout)?;
+        let layout = &batch.layout;
+        let width = self.config.width;
+        self.angles(batch, &mut scratch.angles);
+        self.embed(batch, scratch);
+        let stream = sized(&mut scratch.stream, batch.ids.len() * width);
+        collector.offer(Point::Embeddings, 0, RowsMut::whole(stream, width), layout)?;
         for (index, block) in self.blocks.iter().enumerate() {
-            let number = index + 1;
-            if collector.done(Site::layer(index)) {
+            // A cache must hold every block's keys, wanted or not.
+            if cache.is_none() && collector.done(Site::layer(index)) {
                 return Ok(());
             }
             monitor.check()?;
-            collector.take(Point::ResidPre, number, Rows::whole(stream, width), &batch.layout)?;
-            block.attn_norm.forward(stream, normed);
-            collector.take(Point::AttnIn, number, Rows::whole(normed, width), &batch.layout)?;
-            block.qkv.forward(normed, qkv, workspace);
-            if matches!(self.config.positions, Positions::Rope(_)) {
-                let (q_norm, k_norm) = (block.q_norm.as_ref(), block.k_norm.as_ref());
-                let row = block.attention.row();
-                Rotation { q_norm, k_norm, cos, sin, head_dim, q: q_width, k: k_width, row }
-                    .forward(qkv, &batch.positions);
-            }
-            let part = |from: usize, width: usize| Rows { data: qkv, stride: block.attention.row(), from, width };
-            collector.take(Point::Q, number, part(0, q_width), &batch.layout)?;
-            collector.take(Point::K, number, part(q_width, k_width), &batch.layout)?;
-            collector.take(Point::V, number, part(q_width + k_width, k_width), &batch.layout)?;
-            if collector.done(Site::new(Point::V, number)) {
+            if !self.block(block, index + 1, batch, scratch, collector, cache.as_deref_mut())? {
                 return Ok(());
             }
-            if collector.wants(Point::AttnScores, number) || collector.wants(Point::AttnProbs, number) {
-                let cells = batch.layout.starts.windows(2).map(|pair| heads * (pair[1] - pair[0]).pow(2)).sum();
-                let (scores, probs) = (sized(scores, cells), sized(probs, cells));
-                block.attention.forward(qkv, &batch.layout.starts, z, Some(Squares { scores, probs }));
-                collector.take_squares(Site::new(Point::AttnScores, number), scores, heads, &batch.layout)?;
-                collector.take_squares(Site::new(Point::AttnProbs, number), probs, heads, &batch.layout)?;
-            } else {
-                block.attention.forward(qkv, &batch.layout.starts, z, None);
-            }
-            collector.take(Point::Z, number, Rows::whole(z, q_width), &batch.layout)?;
-            if collector.done(Site::new(Point::Z, number)) {
-                return Ok(());
-            }
-            block.out.forward(z, delta, workspace);
-            collector.take(Point::AttnOut, number, Rows::whole(delta, width), &batch.layout)?;
-            block.mlp_norm.add_forward(stream, delta, normed);
-            collector.take(Point::ResidMid, number, Rows::whole(stream, width), &batch.layout)?;
-            collector.take(Point::MlpIn, number, Rows::whole(normed, width), &batch.layout)?;
-            if collector.done(Site::new(Point::MlpIn, number)) {
-                return Ok(());
-            }
-            block.up.forward(normed, up, workspace);
-            match self.config.mlp {
-                Mlp::SiluGated => silu_gated(up, intermediate, act),
-                Mlp::GeluTanh => gelu_tanh(up, act),
-            }
-            collector.take(Point::MlpAct, number, Rows::whole(act, intermediate), &batch.layout)?;
-            block.down.forward(act, delta, workspace);
-            collector.take(Point::MlpOut, number, Rows::whole(delta, width), &batch.layout)?;
-            add(stream, delta);
-            collector.take(Point::ResidPost, number, Rows::whole(stream, width), &batch.layout)?;
+        }
+        if let Some(cache) = cache {
+            cache.seen(layout);
         }
         if collector.done(Site::layer(self.blocks.len())) {
             return Ok(());
         }
-        self.final_norm.forward(stream, normed);
-        collector.take(Point::FinalNorm, 0, Rows::whole(normed, width), &batch.layout)?;
-        if collector.wants(Point::Logits, 0) {
-            if collector.only_last(Point::Logits) {
-                let last = batch.layout.last_rows();
-                let gathered = &mut delta[..last.len() * width];
-                for (to, row) in gathered.chunks_exact_mut(width).zip(&last) {
-                    to.copy_from_slice(&normed[row * width..][..width]);
+        let Scratch { stream, normed, logits, .. } = scratch;
+        let stream = sized(stream, batch.ids.len() * width);
+        let normed = sized(normed, stream.len());
+        match &self.final_norm {
+            Some(norm) => {
+                norm.forward(stream, normed);
+                collector.offer(Point::FinalNorm, 0, RowsMut::whole(normed, width), layout)?;
+            }
+            None => normed.copy_from_slice(stream),
+        }
+        if !collector.wants(Point::Logits, 0) {
+            return Ok(());
+        }
+        if collector.only_last(Point::Logits) {
+            let rows = layout.last_rows();
+            let last: Vec<f32> = rows.iter().flat_map(|row| &normed[row * width..][..width]).copied().collect();
+            return self.offer_logits(&last, &layout.one_row_each(), logits, collector);
+        }
+        self.offer_logits(normed, layout, logits, collector)
+    }
+
+    /// Runs one block; false when the collector has all it wants.
+    fn block(
+        &self,
+        block: &Block,
+        number: usize,
+        batch: &Batch,
+        scratch: &mut Scratch,
+        collector: &mut Collector<'_>,
+        cache: Option<&mut Cache>,
+    ) -> Result<bool> {
+        let Config { width, heads, kv_heads, head_dim, parallel, .. } = self.config;
+        let layout = &batch.layout;
+        let tokens = batch.ids.len();
+        let cached = cache.is_some();
+        let Scratch { stream, normed, qkv, z, delta, fed, up, act, router, angles, scores, probs, workspace, .. } =
+            scratch;
+        let stream = sized(stream, tokens * width);
+        let normed = sized(normed, tokens * width);
+        let qkv = sized(qkv, tokens * block.attention.row());
+        let z = sized(z, tokens * heads * head_dim);
+        let delta = sized(delta, tokens * width);
+        let fed = sized(fed, tokens * width);
+        let (q, kv) = (heads * head_dim, kv_heads * head_dim);
+        let done = |collector: &Collector<'_>, point| !cached && collector.done(Site::new(point, number));
+
+        collector.offer(Point::ResidPre, number, RowsMut::whole(stream, width), layout)?;
+        normed_input(block.attn_norm.as_ref(), stream, normed);
+        collector.offer(Point::AttnIn, number, RowsMut::whole(normed, width), layout)?;
+        block.qkv.forward(normed, qkv, workspace);
+        let turn = block.rope.map(|table| {
+            let Angles { cos, sin, rows, pairs, interleaved } = &angles[table];
+            Turn { cos, sin, rows, pairs: *pairs, interleaved: *interleaved }
+        });
+        let (q_norm, k_norm) = (block.q_norm.as_ref(), block.k_norm.as_ref());
+        if turn.is_some() || q_norm.is_some() || k_norm.is_some() {
+            Rotation { q_norm, k_norm, turn, head_dim, q, k: kv, row: block.attention.row() }.forward(qkv);
+        }
+        for (point, from, width) in [(Point::Q, 0, q), (Point::K, q, kv), (Point::V, q + kv, kv)] {
+            let stride = block.attention.row();
+            collector.offer(point, number, RowsMut { data: qkv, stride, from, width }, layout)?;
+        }
+        if done(collector, Point::V) {
+            return Ok(false);
+        }
+        let memory = cache.map(|cache| {
+            cache.add(number - 1, layout, qkv, q, kv);
+            cache.memory(number - 1)
+        });
+        let (memory, touch) = (memory.as_deref(), Touch::default());
+        if collector.wants(Point::AttnScores, number) || collector.wants(Point::AttnProbs, number) {
+            let pairs = layout.starts.windows(2).zip(&layout.past);
+            let cells = pairs.map(|(pair, past)| heads * (pair[1] - pair[0]) * (past + pair[1] - pair[0])).sum();
+            let (scores, probs) = (sized(scores, cells), sized(probs, cells));
+            let squares = Some(Squares { scores, probs });
+            block.attention.forward(qkv, &layout.starts, &layout.past, memory, z, squares, touch);
+            let (scores, probs) = (&scratch.scores[..cells], &scratch.probs[..cells]);
+            collector.take_squares(Site::new(Point::AttnScores, number), scores, heads, layout)?;
+            collector.take_squares(Site::new(Point::AttnProbs, number), probs, heads, layout)?;
+        } else {
+            block.attention.forward(qkv, &layout.starts, &layout.past, memory, z, None, touch);
+        }
+        collector.offer(Point::Z, number, RowsMut::whole(z, q), layout)?;
+        if done(collector, Point::Z) {
+            return Ok(false);
+        }
+        block.out.forward(z, delta, workspace);
+        collector.offer(Point::AttnOut, number, RowsMut::whole(delta, width), layout)?;
+        if let Some(norm) = &block.attn_post {
+            norm.in_place(delta);
+        }
+        collector.offer(Point::AttnOutPost, number, RowsMut::whole(delta, width), layout)?;
+        if parallel {
+            normed_input(block.mlp_norm.as_ref(), stream, normed);
+        } else {
+            add(stream, delta);
+            if let Some(norm) = &block.attn_after {
+                norm.in_place(stream);
+            }
+            collector.offer(Point::ResidMid, number, RowsMut::whole(stream, width), layout)?;
+            normed_input(block.mlp_norm.as_ref(), stream, normed);
+        }
+        collector.offer(Point::MlpIn, number, RowsMut::whole(normed, width), layout)?;
+        if done(collector, Point::MlpIn) {
+            return Ok(false);
+        }
+        match &block.feed {
+            FeedForward::Dense { up: up_layer, down } => {
+                let inside = self.config.intermediate;
+                let up = sized(up, tokens * if self.config.gated { 2 * inside } else { inside });
+                let act = sized(act, tokens * inside);
+                up_layer.forward(normed, up, workspace);
+                activate(self.config.activation, self.config.gated, up, inside, act);
+                collector.offer(Point::MlpAct, number, RowsMut::whole(act, inside), layout)?;
+                down.forward(act, fed, workspace);
+            }
+            FeedForward::Experts { router: router_layer, experts } => {
+                let (logits, weights) = sized(router, 2 * tokens * experts.len()).split_at_mut(tokens * experts.len());
+                router_layer.forward(normed, logits, workspace);
+                collector.offer(Point::RouterLogits, number, RowsMut::whole(logits, experts.len()), layout)?;
+                if let Some(shape) = &self.config.experts {
+                    choose(logits, shape.count, shape.chosen, shape.normalised, weights);
                 }
-                self.offer_logits(gathered, &batch.layout.one_row_each(), logits, collector)?;
-            } else {
-                self.offer_logits(normed, &batch.layout, logits, collector)?;
+                collector.offer(Point::RouterWeights, number, RowsMut::whole(weights, experts.len()), layout)?;
+                mix(&self.config, experts, normed, weights, fed, workspace);
             }
         }
-        Ok(())
+        collector.offer(Point::MlpOut, number, RowsMut::whole(fed, width), layout)?;
+        if let Some(norm) = &block.mlp_post {
+            norm.in_place(fed);
+        }
+        collector.offer(Point::MlpOutPost, number, RowsMut::whole(fed, width), layout)?;
+        if parallel {
+            add(stream, delta);
+        }
+        add(stream, fed);
+        if let Some(norm) = &block.mlp_after {
+            norm.in_place(stream);
+        }
+        collector.offer(Point::ResidPost, number, RowsMut::whole(stream, width), layout)?;
+        Ok(true)
     }
 
     /// Unembeds whole sentences, some at a time.
@@ -198,33 +298,76 @@ impl Decoder {
         for part in layout.parts(LOGIT_ROWS) {
             let rows = layout.starts[part.start]..layout.starts[part.end];
             let logits = sized(logits, rows.len() * vocabulary);
-            product(&normed[rows.start * width..rows.end * width], self.head(), width, vocabulary, logits);
-            collector.take(Point::Logits, 0, Rows::whole(logits, vocabulary), &layout.slice(part))?;
+            self.head.forward(&normed[rows.start * width..rows.end * width], width, &self.embedding, logits);
+            collector.offer(Point::Logits, 0, RowsMut::whole(logits, vocabulary), &layout.slice(part))?;
         }
         Ok(())
     }
 
-    fn head(&self) -> &[f32] {
-        self.head.as_deref().unwrap_or(&self.embedding)
+    /// Whether the model turns states into logits.
+    pub(crate) fn has_head(&self) -> bool {
+        self.head.exists()
     }
 
-    /// Final norm and unembedding of `states` `[rows, width]` to `logits` `[rows, vocabulary]`.
+    /// Final norm and unembedding of `states` `[rows, width]` to `logits` `[rows, vocabulary]`, in models with a head.
     pub(crate) fn unembed(&self, states: &[f32], logits: &mut [f32]) {
-        let Config { width, vocabulary, .. } = self.config;
         let mut normed = vec![0.0; states.len()];
-        self.final_norm.forward(states, &mut normed);
-        product(&normed, self.head(), width, vocabulary, logits);
+        normed_input(self.final_norm.as_ref(), states, &mut normed);
+        self.head.forward(&normed, self.config.width, &self.embedding, logits);
     }
 
-    /// `[tokens, width]`: rows of the embedding, plus the position's row where positions are learned.
-    fn embed(&self, batch: &Batch, stream: &mut [f32]) {
-        let width = self.config.width;
-        let tokens = batch.ids.iter().zip(&batch.positions);
-        for (row, (id, position)) in stream.chunks_exact_mut(width).zip(tokens) {
-            row.copy_from_slice(&self.embedding[*id as usize * width..][..width]);
+    /// Layer 0 into the stream: rows of the embedding, scaled, projected, with type and position added, normed, each where
+    /// the family has it.
+    fn embed(&self, batch: &Batch, scratch: &mut Scratch) {
+        let Config { width, embedding_width: narrow, embedding_scale: scale, .. } = self.config;
+        let Scratch { stream, up, workspace, .. } = scratch;
+        let stream = sized(stream, batch.ids.len() * width);
+        let rows = match &self.project_in {
+            Some(_) => sized(up, batch.ids.len() * narrow),
+            None => &mut *stream,
+        };
+        for (row, id) in rows.chunks_exact_mut(narrow).zip(&batch.ids) {
+            row.copy_from_slice(&self.embedding[*id as usize * narrow..][..narrow]);
+            if scale != 1.0 {
+                row.iter_mut().for_each(|x| *x *= scale);
+            }
+        }
+        if let Some(project) = &self.project_in {
+            project.forward(&up[..batch.ids.len() * narrow], stream, workspace);
+        }
+        for (row, position) in stream.chunks_exact_mut(width).zip(&batch.positions) {
+            if let Some(token_type) = &self.token_type {
+                add(row, token_type);
+            }
             if let Some(positions) = &self.positions {
                 add(row, &positions[*position as usize * width..][..width]);
             }
         }
+        if let Some(norm) = &self.embedding_norm {
+            norm.in_place(stream);
+        }
+    }
+
+    fn angles(&self, batch: &Batch, angles: &mut Vec<Angles>) {
+        let Positions::Rope { tables, .. } = &self.config.positions else { return };
+        angles.resize_with(tables.len(), Angles::default);
+        let positions = batch.positions.iter().max().map_or(0, |last| *last as usize + 1);
+        for (rope, angles) in tables.iter().zip(angles) {
+            rope.tables(positions, &mut angles.cos, &mut angles.sin);
+            (angles.pairs, angles.interleaved) = (rope.pairs(), rope.interleaved);
+            angles.rows.clear();
+            for (pair, length) in batch.layout.starts.windows(2).zip(&batch.lengths) {
+                let offset = rope.offset(*length, positions) as u32;
+                angles.rows.extend(batch.positions[pair[0]..pair[1]].iter().map(|position| position + offset));
+            }
+        }
+    }
+}
+
+/// The norm of the stream, or the stream itself in families that have none before this part.
+fn normed_input(norm: Option<&Norm>, stream: &[f32], out: &mut [f32]) {
+    match norm {
+        Some(norm) => norm.forward(stream, out),
+        None => out.copy_from_slice(stream),
     }
 }

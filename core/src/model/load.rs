@@ -1,134 +1,126 @@
-//! Checkpoint names to blocks: the only place that knows how the families spell their tensors.
+//! A checkpoint's parts to the form in which the CPU computes with them, one block at a time.
+
+use std::sync::Arc;
 
 use super::{
     Config, Weights,
-    config::{Family, Mlp, Norm as Kind},
+    config::{Mask, Positions},
     decoder::{Block, Decoder},
+    feed::FeedForward,
+    head::Head,
+    parts::{Matrix, Parts, Stem},
 };
 use crate::{
     Result,
-    kernels::{attention::Attention, linear::Linear, norm::Norm},
+    kernels::{
+        attention::{Attention, Bias},
+        linear::Linear,
+    },
 };
 
 impl Decoder {
-    pub(crate) fn load(config: Config, weights: &mut Weights<'_>) -> Result<Self> {
-        match config.family {
-            Family::Gpt2 => gpt2(config, weights),
-            Family::Llama | Family::Mistral | Family::Qwen2 | Family::Qwen3 => rotary(config, weights),
+    pub(crate) fn load(mut config: Config, weights: &mut Weights<'_>) -> Result<Self> {
+        let family = config.family;
+        let stem = family.stem(&mut config, weights)?;
+        let bias = bias(&config, &stem);
+        let mut blocks = Vec::with_capacity(config.layers);
+        for (index, window) in config.windows.iter().enumerate() {
+            let parts = family.block(&config, weights, index)?;
+            let attention = Attention {
+                heads: config.heads,
+                kv_heads: config.kv_heads,
+                head_dim: config.head_dim,
+                window: *window,
+                causal: config.mask == Mask::Causal,
+                scale: config.scale,
+                cap: config.score_cap,
+                bias: bias.clone(),
+            };
+            let rope = match &config.positions {
+                Positions::Rope { of_block, .. } => Some(of_block[index]),
+                _ => None,
+            };
+            blocks.push(block(parts, attention, rope));
         }
+        let Stem {
+            embedding, project_in, token_type, positions, embedding_norm, final_norm, project_out, head, ..
+        } = stem;
+        let head = Head::new(&config, project_out.map(linear), head);
+        let project_in = project_in.map(linear);
+        let embedding = embedding.weight;
+        Ok(Self { config, embedding, project_in, token_type, positions, embedding_norm, blocks, final_norm, head })
     }
 }
 
-/// Names of Llama and its relatives. Files saved from the model without its head lack the prefix `model.`.
-fn rotary(config: Config, weights: &mut Weights<'_>) -> Result<Decoder> {
-    let prefix = if weights.has("embed_tokens.weight") { "" } else { "model." };
-    let Config { width, intermediate, head_dim, .. } = config;
-    let (q, kv) = (config.heads * head_dim, config.kv_heads * head_dim);
-    let norm = |weights: &mut Weights<'_>, name: &str, width: usize| -> Result<Norm> {
-        Ok(Norm {
-            kind: Kind::Rms,
-            eps: config.eps,
-            gain: weights.take(&format!("{name}.weight"), &[width])?,
-            bias: None,
-        })
-    };
-    let embedding = weights.take(&format!("{prefix}embed_tokens.weight"), &[config.vocabulary, width])?;
-    let mut blocks = Vec::with_capacity(config.layers);
-    for (index, window) in config.windows.iter().enumerate() {
-        let at = format!("{prefix}layers.{index}");
-        let attn = format!("{at}.self_attn");
-        let mlp = format!("{at}.mlp");
-        let (q_proj, k_proj, v_proj) = (format!("{attn}.q_proj"), format!("{attn}.k_proj"), format!("{attn}.v_proj"));
-        let qkv = [(q_proj.as_str(), q), (k_proj.as_str(), kv), (v_proj.as_str(), kv)];
-        let (gate, up) = (format!("{mlp}.gate_proj"), format!("{mlp}.up_proj"));
-        let qk_norm = |weights: &mut Weights<'_>, name: &str| {
-            config.qk_norm.then(|| norm(weights, &format!("{attn}.{name}"), head_dim)).transpose()
+pub(super) fn linear(matrix: Matrix) -> Linear {
+    Linear::new(matrix.weight, matrix.bias, matrix.inputs, matrix.outputs)
+}
+
+fn block(parts: Parts, attention: Attention, rope: Option<usize>) -> Block {
+    let Parts { attn_norm, qkv, q_norm, k_norm, out, attn_post, attn_after, mlp_norm, feed, mlp_post, mlp_after } =
+        parts;
+    Block {
+        attn_norm,
+        qkv: linear(qkv),
+        q_norm,
+        k_norm,
+        rope,
+        attention,
+        out: linear(out),
+        attn_post,
+        attn_after,
+        mlp_norm,
+        feed: FeedForward::new(feed),
+        mlp_post,
+        mlp_after,
+    }
+}
+
+/// What every block adds to its scores.
+fn bias(config: &Config, stem: &Stem) -> Bias {
+    match (&config.positions, &stem.buckets) {
+        (Positions::Alibi { slopes, inside, times }, _) => {
+            Bias::Alibi { slopes: slopes.clone(), inside: *inside, times: *times }
+        }
+        (Positions::Buckets { buckets, furthest }, Some(table)) => {
+            Bias::Distance { furthest: *furthest, values: Arc::new(by_distance(table, *buckets, *furthest)) }
+        }
+        _ => Bias::None,
+    }
+}
+
+/// T5's table `[buckets, heads]` as `[heads, 2 * furthest + 1]`: half of the buckets for keys behind the query, and of each
+/// half the first half for single distances, the rest for ranges that grow.
+pub(crate) fn by_distance(table: &[f32], buckets: usize, furthest: usize) -> Vec<f32> {
+    let heads = table.len() / buckets;
+    let half = buckets / 2;
+    let single = half / 2;
+    let bucket = |distance: isize| {
+        let side = if distance > 0 { half } else { 0 };
+        let steps = distance.unsigned_abs();
+        let place = if steps < single {
+            steps
+        } else {
+            let ratio = (steps as f32 / single as f32).ln() / (furthest as f64 / single as f64).ln() as f32;
+            (single + (ratio * (half - single) as f32) as usize).min(half - 1)
         };
-        let (q_norm, k_norm) = (qk_norm(weights, "q_norm")?, qk_norm(weights, "k_norm")?);
-        blocks.push(Block {
-            attn_norm: norm(weights, &format!("{at}.input_layernorm"), width)?,
-            qkv: stacked(weights, &qkv, width, config.qkv_bias)?,
-            q_norm,
-            k_norm,
-            attention: attention(&config, *window),
-            out: stacked(weights, &[(&format!("{attn}.o_proj"), width)], q, config.out_bias)?,
-            mlp_norm: norm(weights, &format!("{at}.post_attention_layernorm"), width)?,
-            up: stacked(weights, &[(&gate, intermediate), (&up, intermediate)], width, config.mlp_bias)?,
-            down: stacked(weights, &[(&format!("{mlp}.down_proj"), width)], intermediate, config.mlp_bias)?,
-        });
-    }
-    let final_norm = norm(weights, &format!("{prefix}norm"), width)?;
-    let head = head(&config, weights)?;
-    Ok(Decoder { config, embedding, positions: None, blocks, final_norm, head })
-}
-
-/// Names of GPT-2, whose linear layers are stored `[inputs, outputs]`; the first files on the Hub have no prefix.
-fn gpt2(config: Config, weights: &mut Weights<'_>) -> Result<Decoder> {
-    let prefix = if weights.has("wte.weight") { "" } else { "transformer." };
-    let Config { width, intermediate, .. } = config;
-    let norm = |weights: &mut Weights<'_>, name: &str| -> Result<Norm> {
-        let bias = Some(weights.take(&format!("{name}.bias"), &[width])?);
-        Ok(Norm { kind: Kind::Layer, eps: config.eps, gain: weights.take(&format!("{name}.weight"), &[width])?, bias })
+        side + place
     };
-    let embedding = weights.take(&format!("{prefix}wte.weight"), &[config.vocabulary, width])?;
-    let positions = Some(weights.take(&format!("{prefix}wpe.weight"), &[config.context, width])?);
-    let mut blocks = Vec::with_capacity(config.layers);
-    for (index, window) in config.windows.iter().enumerate() {
-        let at = format!("{prefix}h.{index}");
-        blocks.push(Block {
-            attn_norm: norm(weights, &format!("{at}.ln_1"))?,
-            qkv: transposed(weights, &format!("{at}.attn.c_attn"), width, 3 * width)?,
-            q_norm: None,
-            k_norm: None,
-            attention: attention(&config, *window),
-            out: transposed(weights, &format!("{at}.attn.c_proj"), width, width)?,
-            mlp_norm: norm(weights, &format!("{at}.ln_2"))?,
-            up: transposed(weights, &format!("{at}.mlp.c_fc"), width, intermediate)?,
-            down: transposed(weights, &format!("{at}.mlp.c_proj"), intermediate, width)?,
-        });
-    }
-    let final_norm = norm(weights, &format!("{prefix}ln_f"))?;
-    let head = head(&config, weights)?;
-    Ok(Decoder { config, embedding, positions, blocks, final_norm, head })
+    let span = furthest as isize;
+    (0..heads).flat_map(|head| (-span..=span).map(move |d| table[bucket(d) * heads + head])).collect()
 }
 
-fn attention(config: &Config, window: Option<usize>) -> Attention {
-    Attention { heads: config.heads, kv_heads: config.kv_heads, head_dim: config.head_dim, window }
-}
+#[cfg(test)]
+mod tests {
+    use super::by_distance;
 
-fn head(config: &Config, weights: &mut Weights<'_>) -> Result<Option<Vec<f32>>> {
-    (!config.tied).then(|| weights.take("lm_head.weight", &[config.vocabulary, config.width])).transpose()
-}
-
-/// Several linear layers over the same input as one: their rows one behind the other, so that they are one product.
-fn stacked(weights: &mut Weights<'_>, parts: &[(&str, usize)], inputs: usize, biased: bool) -> Result<Linear> {
-    let outputs = parts.iter().map(|(_, outputs)| outputs).sum::<usize>();
-    let mut weight = Vec::new();
-    // The sizes come from a config that no file has confirmed yet: too much for this machine is for the file to say.
-    weight.try_reserve_exact(outputs * inputs).ok();
-    let mut bias = biased.then(Vec::new);
-    for (name, outputs) in parts {
-        weights.take_onto(&format!("{name}.weight"), &[*outputs, inputs], &mut weight)?;
-        if let Some(bias) = &mut bias {
-            weights.take_onto(&format!("{name}.bias"), &[*outputs], bias)?;
-        }
-    }
-    Ok(Linear::new(weight, bias, inputs, outputs))
-}
-
-fn transposed(weights: &mut Weights<'_>, name: &str, inputs: usize, outputs: usize) -> Result<Linear> {
-    let stored = weights.take(&format!("{name}.weight"), &[inputs, outputs])?;
-    let weight = (0..outputs * inputs).map(|i| stored[i % inputs * outputs + i / inputs]).collect();
-    let bias = Some(weights.take(&format!("{name}.bias"), &[outputs])?);
-    Ok(Linear::new(weight, bias, inputs, outputs))
-}
-
-impl Decoder {
-    /// The feed-forward part's product before the activation is twice as wide when it is gated.
-    pub(super) fn up_width(&self) -> usize {
-        match self.config.mlp {
-            Mlp::SiluGated => 2 * self.config.intermediate,
-            Mlp::GeluTanh => self.config.intermediate,
-        }
+    #[test]
+    fn distances_fall_into_the_buckets_of_t5() {
+        // Eight buckets, distances up to 16: 0, 1, then 2-5 and 6 and more, and the same on the other side.
+        let table: Vec<f32> = (0..8).map(|bucket| bucket as f32).collect();
+        let got = by_distance(&table, 8, 16);
+        let at = |distance: isize| got[(distance + 16) as usize];
+        assert_eq!([at(0), at(-1), at(-2), at(-5), at(-6), at(-16)], [0.0, 1.0, 2.0, 2.0, 3.0, 3.0]);
+        assert_eq!([at(1), at(2), at(5), at(6), at(16)], [5.0, 6.0, 6.0, 7.0, 7.0]);
     }
 }

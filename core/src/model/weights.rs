@@ -10,7 +10,7 @@ use std::{
 
 use safetensors::SafeTensors;
 
-use super::stored::Stored;
+use super::{families::Family, stored::Stored};
 use crate::{Error, Result, dtype::Dtype};
 
 /// One weight file in memory: a map of the file, or bytes inside of the program.
@@ -144,11 +144,17 @@ impl<'a> Weights<'a> {
         Ok(stored)
     }
 
+    /// Forgets a tensor that is another one a second time, if it is there.
+    pub(crate) fn discard(&mut self, name: &str) {
+        self.entries.remove(name);
+    }
+
     /// Fails when a tensor is left that carries numbers: it belongs to an option that this engine does not compute.
-    pub(crate) fn finish(self) -> Result<()> {
-        // Tables that older checkpoints store although they follow from the config, and an unembedding beside a tied one.
-        let derived = ["rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias", "lm_head.weight"];
-        match self.entries.keys().find(|name| !derived.iter().any(|end| name.ends_with(end))) {
+    pub(crate) fn finish(self, family: Family) -> Result<()> {
+        // A table that older checkpoints store although it follows from the config, and an unembedding beside a tied one.
+        let derived = ["rotary_emb.inv_freq", "lm_head.weight"];
+        let known = |name: &str| derived.iter().any(|end| name.ends_with(end)) || family.unused(name);
+        match self.entries.keys().find(|name| !known(name)) {
             None => Ok(()),
             Some(name) => {
                 let why =

@@ -27,16 +27,25 @@ pub enum Point {
     AttnProbs,
     /// The mix of values of each head, before the output projection. `[heads * head_dim]` a token.
     Z,
-    /// What attention adds to the residual stream.
+    /// Attention's output: its output projection, bias included, before any norm that stands on it.
     AttnOut,
-    /// The residual stream between attention and the feed-forward part.
+    /// What attention adds to the residual stream: `attn_out`, but behind the norm in the families that norm it (Gemma 2 and
+    /// 3, OLMo 2).
+    AttnOutPost,
+    /// The residual stream between attention and the feed-forward part. Families that compute both side by side have none.
     ResidMid,
     /// The normed input of the feed-forward part.
     MlpIn,
-    /// The hidden activation of the feed-forward part, after gating. `[intermediate]` a token.
+    /// The router's logits in a mixture of experts. `[experts]` a token.
+    RouterLogits,
+    /// The weight with which each expert's output enters the sum; 0 for experts that were not chosen. `[experts]` a token.
+    RouterWeights,
+    /// The hidden activation of the feed-forward part, after gating. `[intermediate]` a token. Blocks of experts have none.
     MlpAct,
-    /// What the feed-forward part adds to the residual stream.
+    /// The feed-forward part's output, before any norm that stands on it.
     MlpOut,
+    /// What the feed-forward part adds to the residual stream: `mlp_out`, but behind the norm in the families that norm it.
+    MlpOutPost,
     /// The residual stream that leaves the block: `resid_post.l` is layer l.
     ResidPost,
     /// The final norm's output. Has no block.
@@ -47,7 +56,7 @@ pub enum Point {
 
 impl Point {
     /// Every point with its name.
-    pub const NAMES: [(Self, &'static str); 17] = [
+    pub const NAMES: [(Self, &'static str); 21] = [
         (Self::Embeddings, "embeddings"),
         (Self::ResidPre, "resid_pre"),
         (Self::AttnIn, "attn_in"),
@@ -58,10 +67,14 @@ impl Point {
         (Self::AttnProbs, "attn_probs"),
         (Self::Z, "z"),
         (Self::AttnOut, "attn_out"),
+        (Self::AttnOutPost, "attn_out_post"),
         (Self::ResidMid, "resid_mid"),
         (Self::MlpIn, "mlp_in"),
+        (Self::RouterLogits, "router_logits"),
+        (Self::RouterWeights, "router_weights"),
         (Self::MlpAct, "mlp_act"),
         (Self::MlpOut, "mlp_out"),
+        (Self::MlpOutPost, "mlp_out_post"),
         (Self::ResidPost, "resid_post"),
         (Self::FinalNorm, "final_norm"),
         (Self::Logits, "logits"),

@@ -75,7 +75,8 @@ impl Workbench {
         }
         // The old model goes first: two at once may not fit.
         self.engine = None;
-        let options = LoadOptions { revision: model.revision.clone(), device: model.device.clone() };
+        let options =
+            LoadOptions { revision: model.revision.clone(), device: model.device.clone(), ..LoadOptions::default() };
         let engine = Arc::new(Engine::load(&model.path, &options, monitor)?);
         self.engine = Some((model.clone(), Arc::clone(&engine)));
         Ok(engine)
