@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     Error, Result,
+    engine::LoadOptions,
     hash::hex,
     hub::{Hub, Snapshot},
     model::{
@@ -43,7 +44,7 @@ pub(crate) struct Checkpoint {
 
 impl Checkpoint {
     /// Finds `reference`: `lab`, a folder, or a Hub id, which is fetched when the cache does not have it whole.
-    pub(crate) fn find(reference: &str, revision: Option<&str>, hub: &Hub, monitor: &Monitor) -> Result<Self> {
+    pub(crate) fn find(reference: &str, options: &LoadOptions, hub: &Hub, monitor: &Monitor) -> Result<Self> {
         if reference == LAB {
             return Ok(Self::embedded());
         }
@@ -51,8 +52,8 @@ impl Checkpoint {
             return Self::open(Path::new(reference), None);
         }
         // A config that is not supported is refused before the weights are fetched.
-        let check = |config: &[u8], path: &Path| Config::parse(config, path).map(drop);
-        let Snapshot { folder, commit } = hub.find(reference, revision, &check, monitor)?;
+        let check = |config: &[u8], path: &Path| Config::parse(config, path, &options.ignore_options).map(drop);
+        let Snapshot { folder, commit } = hub.find(reference, options.revision.as_deref(), &check, monitor)?;
         Self::open(&folder, Some(commit))
     }
 

@@ -132,7 +132,7 @@ impl Engine {
     /// Those of [`Engine::load`].
     pub fn load_from(hub: &Hub, model: &str, options: &LoadOptions, monitor: &Monitor) -> Result<Self> {
         let device = Device::parse(options.device.as_deref())?;
-        let checkpoint = Checkpoint::find(model, options.revision.as_deref(), hub, monitor)?;
+        let checkpoint = Checkpoint::find(model, options, hub, monitor)?;
         let path = checkpoint.folder.join("config.json");
         let mut config = Config::parse(&checkpoint.config, &path, &options.ignore_options)?;
         if let Some(choice) = options.longrope {

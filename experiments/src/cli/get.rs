@@ -30,7 +30,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<()> {
     }
     let unfit = RefCell::new(None);
     let look = |config: &[u8], path: &Path| {
-        *unfit.borrow_mut() = Config::parse(config, path).err();
+        *unfit.borrow_mut() = Config::parse(config, path, &[]).err();
         Ok(())
     };
     let progress = Progress::new();
