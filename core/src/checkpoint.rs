@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     Error, Result,
     engine::LoadOptions,
+    gguf::{self, Gguf},
     hash::hex,
     hub::{Hub, Snapshot},
     model::{
@@ -51,6 +52,9 @@ impl Checkpoint {
         if Path::new(reference).is_dir() {
             return Self::open(Path::new(reference), None);
         }
+        if Path::new(reference).extension().is_some_and(|extension| extension == "gguf") {
+            return Self::gguf(Path::new(reference));
+        }
         // A config that is not supported is refused before the weights are fetched.
         let check = |config: &[u8], path: &Path| Config::parse(config, path, &options.ignore_options).map(drop);
         let Snapshot { folder, commit } = hub.find(reference, options.revision.as_deref(), &check, monitor)?;
@@ -62,6 +66,26 @@ impl Checkpoint {
         let tokenizer = read(folder, "tokenizer.json", "the tokenizer")?;
         let shards = names(folder)?.into_iter().map(|name| map(&folder.join(name))).collect::<Result<_>>()?;
         Ok(Self { folder: folder.to_owned(), config: config.into(), tokenizer: tokenizer.into(), shards, revision })
+    }
+
+    /// A GGUF file; the tokenizer.json beside it is its tokenizer, else the one that it holds itself.
+    fn gguf(path: &Path) -> Result<Self> {
+        let shard = map(path)?;
+        let bytes = shard.bytes.as_ref();
+        let refuse = |why: String| Error::Weights { why, path: path.to_owned() };
+        let head = Gguf::read(bytes).map_err(refuse)?;
+        let config = gguf::config(&head, bytes).map_err(refuse)?;
+        let beside = path.with_file_name("tokenizer.json");
+        let tokenizer = if beside.is_file() {
+            let text = fs::read(&beside);
+            let text = text.map_err(|source| Error::Read { what: "the tokenizer", path: beside.clone(), source })?;
+            gguf::check_beside(&head, &text).map_err(|why| Error::Tokenizer { why, path: beside })?;
+            text
+        } else {
+            gguf::tokenizer(&head).map_err(|why| Error::Tokenizer { why, path: path.to_owned() })?
+        };
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        Ok(Self { folder, config: config.into(), tokenizer: tokenizer.into(), shards: vec![shard], revision: None })
     }
 
     /// The laboratory's model (`babelscope lab train`, see core/lab/CARD.md). A folder of that name is `./lab`.

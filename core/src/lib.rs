@@ -12,6 +12,7 @@ pub mod device;
 pub mod dtype;
 pub mod engine;
 pub mod error;
+mod gguf;
 pub mod hash;
 pub mod hub;
 mod kernels;

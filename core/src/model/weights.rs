@@ -11,7 +11,11 @@ use std::{
 use safetensors::SafeTensors;
 
 use super::{families::Family, stored::Stored};
-use crate::{Error, Result, dtype::Dtype};
+use crate::{
+    Error, Result,
+    dtype::Dtype,
+    gguf::{self, Gguf},
+};
 
 /// One weight file in memory: a map of the file, or bytes inside of the program.
 pub(crate) struct Shard {
@@ -47,9 +51,15 @@ impl AsRef<[u8]> for Bytes {
     }
 }
 
+/// How a tensor's numbers are stored.
+enum Format {
+    Plain(safetensors::Dtype),
+    Gguf(gguf::Format, gguf::Repair),
+}
+
 struct Entry {
     shard: usize,
-    dtype: safetensors::Dtype,
+    format: Format,
     shape: Vec<usize>,
     start: usize,
     end: usize,
@@ -61,7 +71,7 @@ pub(crate) struct Weights<'a> {
     entries: BTreeMap<String, Entry>,
     folder: PathBuf,
     parameters: usize,
-    dtypes: Vec<Dtype>,
+    dtypes: Vec<String>,
 }
 
 impl<'a> Weights<'a> {
@@ -70,6 +80,14 @@ impl<'a> Weights<'a> {
         for (index, shard) in shards.iter().enumerate() {
             let fail = |why: String| Error::Weights { why, path: shard.path.clone() };
             let bytes = shard.bytes.as_ref();
+            if bytes.starts_with(gguf::MAGIC) {
+                for source in Gguf::read(bytes).and_then(|gguf| gguf::sources(&gguf)).map_err(fail)? {
+                    let gguf::Source { name, shape, format, range: Range { start, end }, repair } = source;
+                    let entry = Entry { shard: index, format: Format::Gguf(format, repair), shape, start, end };
+                    entries.insert(name, entry);
+                }
+                continue;
+            }
             let (header, metadata) = SafeTensors::read_metadata(bytes).map_err(|e| {
                 fail(format!("the file of {} bytes is truncated or damaged ({e}); get it again", bytes.len()))
             })?;
@@ -78,7 +96,8 @@ impl<'a> Weights<'a> {
             for (name, info) in tensors {
                 let (start, end) = info.data_offsets;
                 let (start, end) = (begin + start, begin + end);
-                let entry = Entry { shard: index, dtype: info.dtype, shape: info.shape.clone(), start, end };
+                let entry =
+                    Entry { shard: index, format: Format::Plain(info.dtype), shape: info.shape.clone(), start, end };
                 if entries.insert(name.clone(), entry).is_some() {
                     return Err(fail(format!("tensor {name} stands in two files")));
                 }
@@ -96,9 +115,10 @@ impl<'a> Weights<'a> {
         self.parameters
     }
 
-    /// The dtypes of the tensors taken so far, in the order met: `bf16`, or `bf16+f32`.
+    /// The dtypes of the tensors taken so far, in the order met: `bf16`, or `bf16+f32`; of a GGUF file `gguf:Q8_0+F32`.
     pub(crate) fn dtypes(&self) -> String {
-        self.dtypes.iter().map(Dtype::to_string).collect::<Vec<_>>().join("+")
+        let gguf = self.shards.iter().any(|shard| shard.bytes.as_ref().starts_with(gguf::MAGIC));
+        format!("{}{}", if gguf { "gguf:" } else { "" }, self.dtypes.join("+"))
     }
 
     /// The tensor as f32, row-major, and out of the store.
@@ -127,18 +147,27 @@ impl<'a> Weights<'a> {
             let why = format!("tensor {name} has shape {:?}, expected {shape:?} from config.json", entry.shape);
             return Err(fail(why));
         }
-        let dtype = match entry.dtype {
-            safetensors::Dtype::F32 => Dtype::F32,
-            safetensors::Dtype::BF16 => Dtype::Bf16,
-            safetensors::Dtype::F16 => Dtype::F16,
-            other => return Err(fail(format!("tensor {name} is {other:?}; supported are F32, F16 and BF16"))),
+        let in_file = |dtype: Dtype| Stored::in_file(shard, entry.start..entry.end, dtype);
+        let (stored, label) = match entry.format {
+            Format::Plain(safetensors::Dtype::F32) => (in_file(Dtype::F32), Dtype::F32.to_string()),
+            Format::Plain(safetensors::Dtype::BF16) => (in_file(Dtype::Bf16), Dtype::Bf16.to_string()),
+            Format::Plain(safetensors::Dtype::F16) => (in_file(Dtype::F16), Dtype::F16.to_string()),
+            Format::Plain(other) => {
+                return Err(fail(format!("tensor {name} is {other:?}; supported are F32, F16 and BF16")));
+            }
+            Format::Gguf(format, repair) => {
+                let mut numbers = vec![0.0; shape.iter().product()];
+                format.dequantise(&shard.bytes.as_ref()[entry.start..entry.end], &mut numbers)?;
+                shard.bytes.forget(entry.start..entry.end);
+                let width = shape.iter().skip(1).product();
+                (Stored::from(repair.apply(numbers, width)), format.to_string())
+            }
         };
-        let stored = Stored::in_file(shard, entry.start..entry.end, dtype);
         if let Some((at, value)) = stored.not_finite() {
             return Err(fail(format!("tensor {name} holds {value} at element {at}; expected finite numbers")));
         }
-        if !self.dtypes.contains(&dtype) {
-            self.dtypes.push(dtype);
+        if !self.dtypes.contains(&label) {
+            self.dtypes.push(label);
         }
         self.parameters += stored.len();
         Ok(stored)
