@@ -44,7 +44,7 @@ pub(crate) struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Finds `reference`: `lab`, a folder, or a Hub id, which is fetched when the cache does not have it whole.
+    /// Finds `reference`: `lab`, a folder, a .gguf file, or a Hub id, which is fetched when the cache does not have it whole.
     pub(crate) fn find(reference: &str, options: &LoadOptions, hub: &Hub, monitor: &Monitor) -> Result<Self> {
         if reference == LAB {
             return Ok(Self::embedded());

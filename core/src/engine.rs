@@ -116,8 +116,9 @@ pub struct Engine {
 const BATCH_TOKENS: usize = 1024;
 
 impl Engine {
-    /// Loads `model`: `lab` (embedded), a folder with config.json, tokenizer.json and safetensors, or a Hub id, which is
-    /// downloaded when the local cache does not have it ([`Hub::from_env`]).
+    /// Loads `model`: `lab` (embedded), a folder with config.json, tokenizer.json and safetensors, a `.gguf` file (quantised
+    /// weights become f32 once; [`ModelInfo::stored_dtype`] says `gguf:Q8_0+F32`), or a Hub id, which is downloaded when the
+    /// local cache does not have it ([`Hub::from_env`]).
     ///
     /// # Errors
     /// A sentence for each of: no such model, a missing file, a config that is not supported, damaged or misshapen or

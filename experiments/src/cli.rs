@@ -80,7 +80,7 @@ enum Command {
 /// Which model, for the short forms of a spec.
 #[derive(Args)]
 struct ModelArguments {
-    /// `lab` (embedded), a folder with config.json, tokenizer.json and safetensors, or a Hub id, fetched when the cache lacks it
+    /// `lab` (embedded), a folder with config.json, tokenizer.json and safetensors, a .gguf file, or a Hub id, fetched when the cache lacks it
     #[arg(long, value_name = "MODEL")]
     model: String,
     /// Revision of a Hub id
