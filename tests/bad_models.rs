@@ -191,6 +191,61 @@ fn an_option_that_changes_numbers_and_is_not_computed_is_refused() {
     says(&model.refusal(), &["chunked_attention"]);
 }
 
+/// A key that this family's config does not have in transformers, or has with another meaning than the engine computes: it may
+/// change numbers, so it is never passed over.
+#[test]
+fn an_option_that_nobody_here_knows_is_refused_by_name() {
+    let number = serde_json::json!(0.5);
+    let on = serde_json::json!(true);
+    let mut cases = vec![
+        ("llama", "attn_logit_softcapping", &number),
+        ("llama", "final_logit_softcapping", &number),
+        ("llama", "query_pre_attn_scalar", &number),
+        ("llama", "logit_scale", &number),
+        ("llama", "residual_multiplier", &number),
+        ("llama", "embedding_multiplier", &number),
+        ("llama", "use_qk_norm", &on),
+        ("mistral", "use_qk_norm", &on),
+        ("qwen2", "use_mrope", &on),
+        ("qwen3", "attn_logit_softcapping", &number),
+        ("gemma", "final_logit_softcapping", &number),
+        ("gemma3", "use_bidirectional_attention", &on),
+        ("olmo2", "clip_qkv", &number),
+        ("gpt2", "scale_attn_by_inverse_layer_idx", &on),
+        ("gpt2", "add_cross_attention", &on),
+        ("bloom", "apply_residual_connection_post_layernorm", &on),
+        ("falcon", "logit_scale", &number),
+        ("qwen3_moe", "shared_expert_intermediate_size", &number),
+        ("mixtral", "routed_scaling_factor", &number),
+        ("bert", "is_decoder", &on),
+        ("bert", "embedding_size", &number),
+    ];
+    let families = babelscope_tests::golden::golden();
+    let names: Vec<_> = families.iter().map(|f| f.folder.file_name().unwrap().to_str().unwrap()).collect();
+    cases.extend(names.iter().map(|name| (*name, "some_new_option", &number)));
+    for (family, key, value) in cases {
+        let model = Spoiled::new(family);
+        model.set(key, value.clone());
+        says(&model.refusal(), &[&format!("`{key}`")]);
+        model.set(key, serde_json::Value::Null);
+        let loaded = Engine::load(model.folder.path().to_str().unwrap(), &LoadOptions::default(), &Monitor::silent());
+        assert!(loaded.is_ok(), "{family}: `{key}`: null says nothing, and was refused: {loaded:?}");
+    }
+}
+
+/// Inside of the rope settings too, in either spelling.
+#[test]
+fn an_unknown_option_of_rope_is_refused_by_name() {
+    for family in ["llama", "llama3", "qwen2_yarn", "phi3_longrope", "gpt_neox", "cohere", "mixtral"] {
+        let model = Spoiled::new(family);
+        let config: serde_json::Value = serde_json::from_slice(&fs::read(model.path("config.json")).unwrap()).unwrap();
+        let mut rope = config["rope_parameters"].clone();
+        rope["twist"] = serde_json::json!(2.0);
+        model.set("rope_parameters", rope);
+        says(&model.refusal(), &["twist"]);
+    }
+}
+
 #[test]
 fn a_tokenizer_of_another_model_is_refused() {
     let model = Spoiled::new("llama");

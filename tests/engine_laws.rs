@@ -2,22 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may unwrap, in its helpers too")]
 
-use std::path::Path;
-
 use babelscope_core::{
-    engine::{Captured, Engine, LoadOptions, Values},
+    engine::{Captured, Engine, Values},
     monitor::{Monitor, Tick},
     plan::{Capture, Plan, Point, Reduce, Site, Window},
     tokens::Encoded,
 };
+use babelscope_tests::golden::{self, Family};
 use candle_core::{D, DType, Tensor};
 
-const FAMILIES: [&str; 6] = ["llama", "llama3", "mistral", "qwen2", "qwen3", "gpt2"];
 const WHOLE: Window = Window { include_bos: true, skip_first: 0 };
 
 fn engine(family: &str) -> Engine {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/models").join(family);
-    Engine::load(folder.to_str().unwrap(), &LoadOptions::default(), &Monitor::silent()).unwrap()
+    Family::golden(family).engine()
 }
 
 fn sentences(lengths: &[usize]) -> Vec<Encoded> {
@@ -27,8 +24,13 @@ fn sentences(lengths: &[usize]) -> Vec<Encoded> {
 
 fn run(engine: &Engine, sentences: &[Encoded], captures: &[(&str, Reduce)]) -> Vec<Captured> {
     let capture = |(site, reduce): &(&str, Reduce)| Capture { site: site.parse().unwrap(), reduce: *reduce };
-    let plan = Plan { captures: captures.iter().map(capture).collect(), stop_after: None };
-    engine.run(sentences, &plan, &Monitor::silent()).unwrap()
+    golden::run(engine, sentences, captures.iter().map(capture).collect())
+}
+
+/// Every token of each of `sites`.
+fn whole(engine: &Engine, sentences: &[Encoded], sites: &[String]) -> Vec<Vec<Tensor>> {
+    let captures: Vec<_> = sites.iter().map(|site| (site.as_str(), Reduce::All)).collect();
+    run(engine, sentences, &captures).iter().map(tokens).collect()
 }
 
 fn tokens(captured: &Captured) -> Vec<Tensor> {
@@ -39,23 +41,33 @@ fn tokens(captured: &Captured) -> Vec<Tensor> {
 }
 
 fn furthest(a: &Tensor, b: &Tensor) -> f64 {
-    let worst = (a - b).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap();
-    f64::from(worst.to_scalar::<f32>().unwrap())
+    f64::from(golden::difference(a, b))
 }
 
+/// Before the norms that stand on a sum (BERT, OPT 350m), a block is what it adds.
 #[test]
 fn the_contributions_of_a_block_add_up() {
-    for family in FAMILIES {
-        let engine = engine(family);
+    for family in golden::golden().iter().filter(|family| !family.meta.post_norm) {
+        let engine = family.engine();
         for block in 1..=engine.info().layers {
-            let names = ["resid_pre", "attn_out", "resid_mid", "mlp_out", "resid_post"].map(|n| format!("{n}.{block}"));
-            let captures: Vec<_> = names.iter().map(|name| (name.as_str(), Reduce::All)).collect();
-            let kept: Vec<_> = run(&engine, &sentences(&[5, 9, 1]), &captures).iter().map(tokens).collect();
-            let [pre, attn, mid, mlp, post] = kept.as_slice() else { panic!("five sites were asked for") };
-            for ((((pre, attn), mid), mlp), post) in pre.iter().zip(attn).zip(mid).zip(mlp).zip(post) {
-                let sum = (pre + attn).unwrap();
-                assert!(furthest(&sum, mid) < 1e-6, "{family} block {block}");
-                assert!(furthest(&(&sum + mlp).unwrap(), post) < 1e-6, "{family} block {block}");
+            let names = ["resid_pre", "attn_out_post", "mlp_out_post", "resid_post"].map(|n| format!("{n}.{block}"));
+            let kept = whole(&engine, &sentences(&[5, 9, 1]), &names);
+            let [pre, attn, mlp, post] = kept.as_slice() else { panic!("four sites were asked for") };
+            for (((pre, attn), mlp), post) in pre.iter().zip(attn).zip(mlp).zip(post) {
+                let sum = ((pre + attn).unwrap() + mlp).unwrap();
+                assert!(
+                    furthest(&sum, post) < 2e-6 * f64::from(golden::magnitude(post).max(1.0)),
+                    "{} {block}",
+                    family.name()
+                );
+            }
+            if !family.meta.parallel {
+                let names = ["resid_pre", "attn_out_post", "resid_mid"].map(|n| format!("{n}.{block}"));
+                let kept = whole(&engine, &sentences(&[5, 9, 1]), &names);
+                for ((pre, attn), mid) in kept[0].iter().zip(&kept[1]).zip(&kept[2]) {
+                    let far = 2e-6 * f64::from(golden::magnitude(mid).max(1.0));
+                    assert!(furthest(&(pre + attn).unwrap(), mid) < far, "{} {block}", family.name());
+                }
             }
         }
     }
@@ -63,28 +75,75 @@ fn the_contributions_of_a_block_add_up() {
 
 #[test]
 fn the_state_that_leaves_a_block_enters_the_next() {
-    for family in FAMILIES {
-        let kept =
-            run(&engine(family), &sentences(&[6]), &[("resid_post.1", Reduce::All), ("resid_pre.2", Reduce::All)]);
-        assert_eq!(furthest(&tokens(&kept[0])[0], &tokens(&kept[1])[0]), 0.0);
+    for family in golden::golden() {
+        let kept = whole(&family.engine(), &sentences(&[6]), &["resid_post.1".to_owned(), "resid_pre.2".to_owned()]);
+        assert_eq!(furthest(&kept[0][0], &kept[1][0]), 0.0, "{}", family.name());
     }
 }
 
 #[test]
-fn rows_of_attention_sum_to_one_and_see_no_future() {
-    for family in FAMILIES {
-        let kept =
-            run(&engine(family), &sentences(&[8, 3]), &[("attn_probs.2", Reduce::All), ("attn_scores.2", Reduce::All)]);
-        for (probs, scores) in tokens(&kept[0]).iter().zip(tokens(&kept[1])) {
-            let sums = probs.sum(D::Minus1).unwrap();
-            assert!(furthest(&sums, &sums.ones_like().unwrap()) < 1e-5, "{family}");
-            for head in probs.to_vec3::<f32>().unwrap().iter().zip(scores.to_vec3::<f32>().unwrap()) {
-                for (query, (probs, scores)) in head.0.iter().zip(&head.1).enumerate() {
-                    assert!(probs[query + 1..].iter().all(|p| *p == 0.0), "{family}");
-                    assert!(scores[query + 1..].iter().all(|s| *s == f32::NEG_INFINITY), "{family}");
-                }
+fn rows_of_attention_are_the_softmax_of_the_scores_and_sum_to_one() {
+    for family in golden::golden() {
+        let engine = family.engine();
+        for block in 1..=engine.info().layers {
+            let names = [format!("attn_probs.{block}"), format!("attn_scores.{block}")];
+            let kept = whole(&engine, &sentences(&[8, 3]), &names);
+            for (probs, scores) in kept[0].iter().zip(&kept[1]) {
+                let sums = probs.sum(D::Minus1).unwrap();
+                assert!(furthest(&sums, &sums.ones_like().unwrap()) < 1e-5, "{}", family.name());
+                let top = scores.max_keepdim(D::Minus1).unwrap();
+                let exp = scores.broadcast_sub(&top).unwrap().exp().unwrap();
+                let softmax = exp.broadcast_div(&exp.sum_keepdim(D::Minus1).unwrap()).unwrap();
+                assert!(furthest(&softmax, probs) < 1e-5, "{} {block}", family.name());
+                sees(&family, probs, scores);
             }
         }
+    }
+}
+
+/// A decoder's token sees none behind it; an encoder's sees every token.
+fn sees(family: &Family, probs: &Tensor, scores: &Tensor) {
+    for (probs, scores) in probs.to_vec3::<f32>().unwrap().iter().zip(scores.to_vec3::<f32>().unwrap()) {
+        for (query, (probs, scores)) in probs.iter().zip(&scores).enumerate() {
+            if family.causal() {
+                assert!(probs[query + 1..].iter().all(|p| *p == 0.0), "{}", family.name());
+                assert!(scores[query + 1..].iter().all(|s| *s == f32::NEG_INFINITY), "{}", family.name());
+            } else {
+                assert!(scores.iter().all(|s| s.is_finite()), "{}", family.name());
+            }
+        }
+    }
+}
+
+/// The weight with which an expert enters is 0 for those that were not chosen, and only the largest of the gate are chosen.
+#[test]
+fn routers_choose_the_likeliest_experts() {
+    for (name, block, chosen, sum_is_one) in
+        [("mixtral", 1, 2, true), ("qwen3_moe", 2, 3, true), ("qwen3_moe_step", 2, 2, false)]
+    {
+        let names = [format!("router_logits.{block}"), format!("router_weights.{block}")];
+        let kept = whole(&engine(name), &sentences(&[7, 2]), &names);
+        for (logits, weights) in kept[0].iter().zip(&kept[1]) {
+            for (logits, weights) in logits.to_vec2::<f32>().unwrap().iter().zip(weights.to_vec2::<f32>().unwrap()) {
+                let mut order: Vec<usize> = (0..logits.len()).collect();
+                order.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]));
+                assert!(order[..chosen].iter().all(|e| weights[*e] > 0.0), "{name}");
+                assert!(order[chosen..].iter().all(|e| weights[*e] == 0.0), "{name}");
+                let sum: f32 = weights.iter().sum();
+                assert!(if sum_is_one { (sum - 1.0).abs() < 1e-5 } else { sum < 0.9999 }, "{name}: {sum}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_engine_names_the_sites_that_a_model_has() {
+    for family in golden::golden() {
+        let mut sites = family.engine().sites();
+        let mut want = family.sites();
+        sites.sort_unstable();
+        want.sort_unstable();
+        assert_eq!(sites, want, "{}", family.name());
     }
 }
 
@@ -132,29 +191,54 @@ fn pooling_is_the_mean_of_what_the_window_leaves() {
 
 #[test]
 fn what_else_is_captured_changes_no_number() {
-    for family in FAMILIES {
-        let engine = engine(family);
-        let alone = run(&engine, &sentences(&[5, 12]), &[("resid_post.2", Reduce::All)]);
-        let all: Vec<_> = engine.sites().iter().filter(|site| site.block < 2).map(Site::to_string).collect();
-        let mut captures: Vec<_> = all.iter().map(|site| (site.as_str(), Reduce::All)).collect();
-        captures.push(("resid_post.2", Reduce::All));
-        let together = run(&engine, &sentences(&[5, 12]), &captures);
-        for (a, b) in tokens(&alone[0]).iter().zip(tokens(&together[captures.len() - 1])) {
-            assert_eq!(furthest(a, &b), 0.0, "{family}");
+    for family in golden::golden() {
+        let engine = family.engine();
+        let last = format!("resid_post.{}", engine.info().layers);
+        let alone = whole(&engine, &sentences(&[5, 12]), &["resid_post.2".to_owned(), last.clone()]);
+        let mut all: Vec<String> = family.sites().iter().map(Site::to_string).collect();
+        let count = all.len();
+        all.extend(["resid_post.2".to_owned(), last]);
+        let together = whole(&engine, &sentences(&[5, 12]), &all);
+        for (alone, together) in alone.iter().zip(&together[count..]) {
+            for (a, b) in alone.iter().zip(together) {
+                assert_eq!(furthest(a, b), 0.0, "{}", family.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_pass_that_stops_gives_the_numbers_of_one_that_does_not() {
+    for family in golden::golden() {
+        let engine = family.engine();
+        let capture = |l: usize| Capture { site: Site::layer(l), reduce: Reduce::All };
+        let through = golden::run(&engine, &sentences(&[5, 12]), vec![capture(0), capture(1), capture(2)]);
+        for stop in 0..=1 {
+            let plan = Plan { captures: (0..=stop).map(capture).collect(), stop_after: Some(stop), ..Plan::default() };
+            let stopped = engine.run(&sentences(&[5, 12]), &plan, &Monitor::silent()).unwrap();
+            for (a, b) in stopped.iter().zip(&through) {
+                for (a, b) in tokens(a).iter().zip(&tokens(b)) {
+                    assert_eq!(furthest(a, b), 0.0, "{} stopped after {stop}", family.name());
+                }
+            }
         }
     }
 }
 
 #[test]
 fn many_batches_equal_each_sentence_alone() {
-    let engine = engine("qwen3");
     let lengths: Vec<usize> = (0..150).map(|i| 2 + i * 7 % 23).collect();
     let batch = sentences(&lengths);
-    let captures = [("resid_post.2", Reduce::Mean(WHOLE)), ("logits", Reduce::Last)];
-    let together: Vec<_> = run(&engine, &batch, &captures).iter().map(|captured| tokens(captured)[0].clone()).collect();
-    for s in [0, 1, 77, 149] {
-        for (kept, together) in run(&engine, &batch[s..=s], &captures).iter().zip(&together) {
-            assert!(furthest(&tokens(kept)[0].get(0).unwrap(), &together.get(s).unwrap()) < 1e-5);
+    let captures = [("resid_post.2", Reduce::Mean(WHOLE)), ("resid_post.2", Reduce::Last)];
+    for family in golden::golden() {
+        let engine = family.engine();
+        let together: Vec<_> = run(&engine, &batch, &captures).iter().map(|kept| tokens(kept)[0].clone()).collect();
+        for s in [0, 1, 77, 149] {
+            for (kept, together) in run(&engine, &batch[s..=s], &captures).iter().zip(&together) {
+                let together = together.get(s).unwrap();
+                let far = 1e-5 * f64::from(golden::magnitude(&together).max(1.0));
+                assert!(furthest(&tokens(kept)[0].get(0).unwrap(), &together) < far, "{}", family.name());
+            }
         }
     }
 }
@@ -165,7 +249,7 @@ fn a_plan_that_the_model_cannot_execute_is_refused_with_a_sentence() {
     let layers = engine.info().layers;
     let fail = |site: &str, reduce: Reduce, stop_after: Option<usize>| {
         let capture = Capture { site: site.parse().unwrap(), reduce };
-        let plan = Plan { captures: vec![capture], stop_after };
+        let plan = Plan { captures: vec![capture], stop_after, ..Plan::default() };
         engine.run(&sentences(&[4]), &plan, &Monitor::silent()).unwrap_err().to_string()
     };
     assert_eq!(
@@ -181,6 +265,7 @@ fn a_plan_that_the_model_cannot_execute_is_refused_with_a_sentence() {
     let plan = Plan {
         captures: vec![Capture { site: Site::new(Point::ResidPre, 2), reduce: Reduce::Last }],
         stop_after: Some(1),
+        ..Plan::default()
     };
     assert!(engine.run(&sentences(&[4]), &plan, &Monitor::silent()).is_ok());
 }
@@ -192,7 +277,7 @@ fn more_single_tokens_than_memory_holds_are_refused_before_any_work() {
     let one = sentences(&[context]).remove(0);
     let rows = (8usize << 30) / (4 * engine.info().vocabulary * context) + 1;
     let plan =
-        Plan { captures: vec![Capture { site: Site::new(Point::Logits, 0), reduce: Reduce::All }], stop_after: None };
+        Plan { captures: vec![Capture { site: Site::new(Point::Logits, 0), reduce: Reduce::All }], ..Plan::default() };
     let message = engine.run(&vec![one; rows], &plan, &Monitor::silent()).unwrap_err().to_string();
     assert!(message.contains("GiB of single tokens, the limit is 8 GiB"), "{message}");
 }

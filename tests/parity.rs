@@ -19,13 +19,6 @@ const TOLERANCE: f32 = 1e-4;
 /// Below this distance of the first and the second logit a rounding error may choose the other token.
 const MARGIN: f32 = 1e-3;
 const EVERY_TOKEN: Window = Window { include_bos: true, skip_first: 0 };
-/// `model_type` of what the engine computes; a family of another type fails the test by name.
-const SUPPORTED: [&str; 5] = ["llama", "mistral", "qwen2", "qwen3", "gpt2"];
-
-fn supported(family: &Family) -> bool {
-    SUPPORTED.contains(&family.meta.model_type.as_str())
-}
-
 /// The worst difference at each recorded tensor.
 #[derive(Default)]
 struct Worst(BTreeMap<String, f32>);
@@ -37,45 +30,14 @@ impl Worst {
     }
 }
 
-/// Where the golden tensor of a site lies: some are not stored because they equal another, some the family does not have.
-fn recorded(family: &Family, expected: &BTreeMap<String, Tensor>, site: Site) -> Option<String> {
-    let own = site.to_string();
-    let point = own.split('.').next().unwrap();
-    let here = |point: &str| format!("site.{point}.{}", site.block);
-    let other = match point {
-        "resid_pre" => Some(format!("site.{}", Site::layer(site.block - 1))),
-        "attn_out_post" | "mlp_out_post" => Some(here(&point.replace("_post", ""))),
-        _ => None,
-    };
-    let found = [Some(format!("site.{own}")), other].into_iter().flatten().find(|name| expected.contains_key(name));
-    let experts = expected.contains_key(&here("router_logits"));
-    let absent = match point {
-        "resid_mid" => family.meta.parallel,
-        "mlp_act" => experts,
-        "router_logits" | "router_weights" => !experts,
-        "final_norm" => !family.meta.last_hidden_state_is_after_final_norm,
-        "logits" => family.meta.model_type == "mt5",
-        _ => false,
-    };
-    assert_eq!(found.is_none(), absent, "{}: is {own} recorded?", family.name());
-    found
-}
-
-fn sites(layers: usize) -> impl Iterator<Item = Site> {
-    Point::NAMES.iter().flat_map(move |(point, _)| {
-        let blocks = if point.in_block() { 1..=layers } else { 0..=0 };
-        blocks.map(|block| Site::new(*point, block))
-    })
-}
-
 /// A golden family: every site of every block, the lens, and the greedy continuation under teacher forcing.
 fn compare_sites(family: &Family, engine: &Engine) -> Worst {
     let expected = family.expected();
     let sentences = family.sentences();
     let mut worst = Worst::default();
-    for site in sites(engine.info().layers) {
+    for site in golden::sites(engine.info().layers) {
         let capture = Capture { site, reduce: Reduce::All };
-        let Some(name) = recorded(family, &expected, site) else {
+        let Some(name) = family.recorded(&expected, site) else {
             // Only the final norm may stand for the identity where a family has none.
             if site.point != Point::FinalNorm {
                 let plan = Plan { captures: vec![capture], ..Plan::default() };
@@ -97,7 +59,19 @@ fn compare_sites(family: &Family, engine: &Engine) -> Worst {
     }
     compare_lens(engine, family, &expected, &mut worst);
     compare_greedy(engine, family, &expected, &mut worst);
+    compare_default(family, &expected, &mut worst);
     worst
+}
+
+/// The eager attention of transformers adds Falcon's ALiBi twice; without being told so the engine computes what its default
+/// attention does.
+fn compare_default(family: &Family, expected: &BTreeMap<String, Tensor>, worst: &mut Worst) {
+    let Some(want) = expected.get("sdpa.logits") else { return };
+    let engine = load(&family.folder, &LoadOptions::default());
+    let logits = run(&engine, &family.sentences(), vec![all(Point::Logits, 0)]);
+    for ((from, n), got) in family.rows().into_iter().zip(tokens(&logits[0])) {
+        worst.note("sdpa.logits", difference(got, &want.narrow(0, from, n).unwrap()));
+    }
 }
 
 fn compare_lens(engine: &Engine, family: &Family, expected: &BTreeMap<String, Tensor>, worst: &mut Worst) {
@@ -213,16 +187,20 @@ fn compare_batch(family: &Family, engine: &Engine) -> Worst {
     worst
 }
 
-fn compare_all(families: &[Family], compare: impl Fn(&Family) -> Worst) {
+fn compare_all(families: &[Family], compare: impl Fn(&Family, &Engine) -> Worst) {
     let mut table = format!("{:<32} {:<34} {:>10}\n", "family", "worst site", "difference");
     let mut failures = String::new();
     for family in families {
         let name = family.name();
-        if !supported(family) {
-            table += &format!("{name:<32} NOT SUPPORTED ({})\n", family.meta.model_type);
-            continue;
-        }
-        let worst = compare(family).0;
+        let path = family.folder.to_str().unwrap();
+        let worst = match Engine::load(path, &family.options(), &Monitor::silent()) {
+            Ok(engine) => compare(family, &engine).0,
+            Err(e) => {
+                table += &format!("{name:<32} NOT LOADED\n");
+                failures += &format!("{name}: {e}\n");
+                continue;
+            }
+        };
         let (site, d) = worst.iter().max_by(|a, b| a.1.total_cmp(b.1)).unwrap();
         table += &format!("{name:<32} {site:<34} {d:>10.1e}\n");
         let far = worst.iter().filter(|(_, d)| **d > TOLERANCE);
@@ -237,12 +215,12 @@ fn compare_all(families: &[Family], compare: impl Fn(&Family) -> Worst) {
 
 #[test]
 fn every_site_of_every_golden_family_equals_transformers() {
-    compare_all(&golden::golden(), |family| compare_sites(family, &family.engine()));
+    compare_all(&golden::golden(), compare_sites);
 }
 
 #[test]
 fn every_oracle_equals_transformers() {
-    compare_all(&golden::oracles(), |family| compare_batch(family, &family.engine()));
+    compare_all(&golden::oracles(), compare_batch);
 }
 
 /// A copy of a family's model under the spelling of config.json that checkpoints on the Hub carry.
@@ -259,13 +237,13 @@ fn respelled(family: &Family, to: &Path) {
 
 #[test]
 fn both_spellings_of_a_config_give_the_same_model() {
-    for family in families().iter().filter(|family| supported(family)) {
+    for family in &families() {
         let folder = tempfile::tempdir().unwrap();
         respelled(family, folder.path());
         let states = |engine: &Engine| {
             run(engine, &family.sentences(), (0..=engine.info().layers).map(|l| all(Site::layer(l).point, l)).collect())
         };
-        let (new, old) = (family.engine(), load(folder.path(), &LoadOptions::default()));
+        let (new, old) = (family.engine(), load(folder.path(), &family.options()));
         let logits = |engine: &Engine, state: &Tensor| engine.unembed(state).ok();
         for (a, b) in states(&new).iter().zip(&states(&old)) {
             for (a, b) in tokens(a).iter().zip(tokens(b)) {
@@ -281,7 +259,7 @@ fn both_spellings_of_a_config_give_the_same_model() {
 
 #[test]
 fn a_sentence_alone_equals_the_same_sentence_in_a_batch() {
-    for family in families().iter().filter(|family| supported(family)) {
+    for family in &families() {
         let engine = family.engine();
         let captures = || (0..=engine.info().layers).map(|l| all(Site::layer(l).point, l)).collect::<Vec<_>>();
         let sentences = family.sentences();
@@ -299,7 +277,7 @@ fn a_sentence_alone_equals_the_same_sentence_in_a_batch() {
 
 #[test]
 fn the_tokenizer_gives_the_recorded_ids() {
-    for family in families().iter().filter(|family| supported(family)) {
+    for family in &families() {
         let engine = family.engine();
         for sentence in &family.meta.sentences {
             let got = engine.tokenizer().encode(&sentence.text).unwrap();
@@ -310,7 +288,7 @@ fn the_tokenizer_gives_the_recorded_ids() {
 
 #[test]
 fn the_lens_at_the_last_layer_equals_the_logits() {
-    for family in families().iter().filter(|family| supported(family) && family.meta.model_type != "mt5") {
+    for family in families().iter().filter(|family| family.meta.model_type != "mt5") {
         let engine = family.engine();
         let captures = vec![all(Point::ResidPost, engine.info().layers), all(Point::Logits, 0)];
         let kept = run(&engine, &family.sentences(), captures);

@@ -115,6 +115,11 @@ def write(name, family, toks, corpus, out):
         raw = ["embeddings"] + [f"resid_post.{l}" for l in layers]
         E["lens.logits_last_token"] = torch.stack([torch.stack([lens(an, i, tr[s]) for i, tr in zip(ids, traces)]) for s in raw])
         assert all(torch.equal(row, tr["logits"][-1]) for row, tr in zip(E["lens.logits_last_token"][-1], traces))
+    if getattr(model.config, "alibi", False):
+        # Eager attention adds Falcon's ALiBi twice (in the mask and to the scores); the default attention adds it once.
+        other = getattr(transformers, family.head).from_pretrained(folder, attn_implementation="sdpa", dtype=torch.float32).eval()
+        with torch.no_grad():
+            E["sdpa.logits"] = torch.cat([other(input_ids=torch.tensor([i])).logits[0] for i in ids])
     if family.greedy:
         said = [greedy(an, i, NEW_TOKENS) for i in ids]
         E["greedy.tokens"], E["greedy.margin_top1_top2"] = (torch.tensor(list(x)) for x in zip(*said))

@@ -10,6 +10,7 @@ use std::{
 
 use babelscope_core::{
     engine::{Captured, Engine, LoadOptions, Values},
+    model::rope::LongRope,
     monitor::Monitor,
     plan::{Capture, Plan, Point, Reduce, Site},
     tokens::Encoded,
@@ -23,6 +24,8 @@ pub struct Meta {
     pub model_type: String,
     /// What was run.
     pub sentences: Vec<Sentence>,
+    /// Blocks.
+    pub layers: Option<usize>,
     /// Whether transformers puts its last hidden state through the final norm.
     pub last_hidden_state_is_after_final_norm: bool,
     /// Attention and feed-forward part read the same stream.
@@ -78,9 +81,25 @@ impl Family {
         self.meta.causal.unwrap_or(!["bert", "xlm-roberta", "mt5"].contains(&self.meta.model_type.as_str()))
     }
 
-    /// Without options.
+    /// What makes the engine compute what transformers computed here, where it would do better by itself.
+    pub fn options(&self) -> LoadOptions {
+        let config: serde_json::Value =
+            serde_json::from_slice(&fs::read(self.folder.join("config.json")).unwrap()).unwrap();
+        // A padded batch chooses longrope's factors by the padded length.
+        let padded = self.meta.layers.is_none() || !self.meta.max_abs_difference_padded_vs_single.is_empty();
+        let longest = self.meta.sentences.iter().map(|s| s.ids.len()).max().unwrap_or(0) as u64;
+        let long = config["rope_parameters"]["rope_type"] == "longrope"
+            && config["original_max_position_embeddings"].as_u64().is_some_and(|original| longest > original);
+        LoadOptions {
+            longrope: (padded && long).then_some(LongRope::Long),
+            eager_alibi: self.meta.model_type == "falcon" && config["alibi"] == true,
+            ..LoadOptions::default()
+        }
+    }
+
+    /// With [`Family::options`].
     pub fn engine(&self) -> Engine {
-        load(&self.folder, &LoadOptions::default())
+        load(&self.folder, &self.options())
     }
 
     /// With the recorded ids; byte spans are not known here.
@@ -103,6 +122,45 @@ impl Family {
         let path = self.folder.join("expected.safetensors");
         candle_core::safetensors::load(path, &Device::Cpu).unwrap().into_iter().collect()
     }
+
+    /// Where the golden tensor of a site lies: some are not stored because they equal another, some the family does not have.
+    pub fn recorded(&self, expected: &BTreeMap<String, Tensor>, site: Site) -> Option<String> {
+        let own = site.to_string();
+        let point = own.split('.').next().unwrap();
+        let here = |point: &str| format!("site.{point}.{}", site.block);
+        let other = match point {
+            "resid_pre" => Some(format!("site.{}", Site::layer(site.block - 1))),
+            "attn_out_post" | "mlp_out_post" => Some(here(&point.replace("_post", ""))),
+            _ => None,
+        };
+        let found = [Some(format!("site.{own}")), other].into_iter().flatten().find(|name| expected.contains_key(name));
+        let experts = expected.contains_key(&here("router_logits"));
+        let absent = match point {
+            "resid_mid" => self.meta.parallel,
+            "mlp_act" => experts,
+            "router_logits" | "router_weights" => !experts,
+            "final_norm" => !self.meta.last_hidden_state_is_after_final_norm,
+            "logits" => self.meta.model_type == "mt5",
+            _ => false,
+        };
+        assert_eq!(found.is_none(), absent, "{}: is {own} recorded?", self.name());
+        found
+    }
+
+    /// The sites that the family has, of every block.
+    pub fn sites(&self) -> Vec<Site> {
+        let expected = self.expected();
+        let layers = self.meta.layers.unwrap();
+        sites(layers).filter(|site| self.recorded(&expected, *site).is_some()).collect()
+    }
+}
+
+/// Every site that a model of `layers` blocks may have.
+pub fn sites(layers: usize) -> impl Iterator<Item = Site> {
+    Point::NAMES.iter().flat_map(move |(point, _)| {
+        let blocks = if point.in_block() { 1..=layers } else { 0..=0 };
+        blocks.map(|block| Site::new(*point, block))
+    })
 }
 
 /// Ids as the engine takes them.

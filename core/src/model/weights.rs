@@ -2,7 +2,7 @@
 //! implies; what is left over afterwards is an error, as a weight that nobody uses means a model that is not this one.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
@@ -69,6 +69,8 @@ struct Entry {
 pub(crate) struct Weights<'a> {
     shards: &'a [Arc<Shard>],
     entries: BTreeMap<String, Entry>,
+    /// Every name in the files, taken or not.
+    names: BTreeSet<String>,
     folder: PathBuf,
     parameters: usize,
     dtypes: Vec<String>,
@@ -103,11 +105,13 @@ impl<'a> Weights<'a> {
                 }
             }
         }
-        Ok(Self { shards, entries, folder: folder.to_owned(), parameters: 0, dtypes: Vec::new() })
+        let names = entries.keys().cloned().collect();
+        Ok(Self { shards, entries, names, folder: folder.to_owned(), parameters: 0, dtypes: Vec::new() })
     }
 
+    /// Whether the files hold a tensor of this name, taken by now or not: so that every block finds the same spelling.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.entries.contains_key(name)
+        self.names.contains(name)
     }
 
     /// Number of parameters taken so far.

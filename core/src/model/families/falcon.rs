@@ -31,6 +31,7 @@ fn config(family: Family, fields: &Fields<'_>) -> Result<Config> {
         eps: fields.number("layer_norm_epsilon")?.unwrap_or(1e-5),
     };
     fields.ignore(&["n_embed", "n_head", "n_layer"]);
+    fields.only("apply_residual_connection_post_layernorm", false)?;
     let activation = fields.activation(&["activation"], "gelu")?;
     let tied = fields.flag("tie_word_embeddings")?.unwrap_or(true);
     let mut config = layered::config(family, &sizes, activation, tied);

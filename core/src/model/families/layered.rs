@@ -60,11 +60,13 @@ pub(super) fn config(family: Family, sizes: &Sizes, activation: Activation, tied
     }
 }
 
-/// A layer norm with bias over the stream.
+/// A layer norm with bias over the stream. The oldest files, BERT's among them, call its two parts gamma and beta.
 pub(super) fn norm(config: &Config, weights: &mut Weights<'_>, name: &str) -> Result<Norm> {
     let width = [config.width];
-    let gain = weights.take(&format!("{name}.weight"), &width)?;
-    let bias = Some(weights.take(&format!("{name}.bias"), &width)?);
+    let old = weights.has(&format!("{name}.gamma"));
+    let (gain, bias) = if old { ("gamma", "beta") } else { ("weight", "bias") };
+    let gain = weights.take(&format!("{name}.{gain}"), &width)?;
+    let bias = Some(weights.take(&format!("{name}.{bias}"), &width)?);
     Ok(Norm { kind: config.norm, eps: config.eps, gain, bias })
 }
 

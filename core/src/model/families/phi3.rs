@@ -19,7 +19,11 @@ fn config(family: Family, fields: &Fields<'_>) -> Result<Config> {
     let shape = Shape { partial: Some(1.0), ..Shape::plain(config.head_dim, config.context) };
     config.positions = rotary::table(fields, &config, shape)?;
     fields.ignore(&["original_max_position_embeddings"]);
-    fields.only("attention_bias", false)?;
+    for bias in ["attention_bias", "mlp_bias", "lm_head_bias"] {
+        fields.only(bias, false)?;
+    }
+    // Phi 4 mini's own code has these for sizes that it does not come in; transformers does not read them.
+    fields.ignore(&["full_attn_mod", "interpolate_factor"]);
     config.windows = vec![fields.size("sliding_window")?; config.layers];
     if fields.layer_types(config.layers)?.is_some_and(|slides| slides.contains(&false) && slides.contains(&true)) {
         return Err(fields.fail("`layer_types` mixes kinds of attention, which phi3 does not have"));

@@ -20,6 +20,7 @@ fn qwen2(family: Family, fields: &Fields<'_>) -> Result<Config> {
     let mut config = rotary::config(family, fields, &Defaults { kv_heads: Some(32), ..Defaults::LLAMA })?;
     config.positions = rotary::one_table(fields, &config)?;
     config.qkv_bias = true;
+    fields.only("use_mrope", false)?;
     config.windows = windows(fields, config.layers)?;
     Ok(config)
 }
