@@ -445,6 +445,8 @@ fn a_model_is_fetched_from_the_hub_and_then_loads_without_it() {
     let manifest = fs::read_to_string(desk.only_run().join("manifest.json")).unwrap();
     assert!(manifest.contains(COMMIT));
     run(&["get", "lab"], &[]).refuses(65, &["inside the program"]);
+    let one = run(&["get", ID, "--file", "config.json"], &token).fine();
+    assert!(one.out.contains("config.json") && !one.out.contains("safetensors"), "{}", one.out);
 }
 
 #[test]

@@ -471,3 +471,31 @@ fn two_at_once_fetch_a_file_once() {
     let seen = desk.server.seen();
     assert_eq!(large(&seen).len(), 1, "{seen:?}");
 }
+
+#[test]
+fn one_file_is_fetched_by_its_path() {
+    let desk = Desk::new();
+    desk.server.world().files.insert("gguf/tiny.Q4_0.gguf".to_owned(), vec![3; 5000]);
+    let find = |hub: &Hub, file: &str| hub.find_file(ID, None, file, &Monitor::silent());
+    let (path, commit) = find(&desk.hub(), "gguf/tiny.Q4_0.gguf").unwrap();
+    assert_eq!((fs::read(&path).unwrap(), commit.as_str()), (vec![3; 5000], COMMIT));
+    assert!(path.ends_with(format!("snapshots/{COMMIT}/gguf/tiny.Q4_0.gguf")));
+    desk.server.seen();
+    let offline = Hub { offline: true, ..desk.hub() };
+    assert_eq!(find(&offline, "gguf/tiny.Q4_0.gguf").unwrap().0, path);
+    says(find(&offline, "other.gguf"), &["the cache has no other.gguf", "offline"]);
+    assert_eq!(desk.server.seen(), []);
+    says(find(&desk.hub(), "other.gguf"), &["has no file \"other.gguf\"; it has README.md, config.json"]);
+    says(find(&desk.hub(), "../../../etc/passwd"), &["has no file"]);
+    desk.load(&desk.hub()).unwrap();
+}
+
+#[test]
+fn a_busy_server_is_asked_again() {
+    let desk = Desk::new();
+    desk.server.world().busy = 2;
+    desk.fetch(&Hub { retries: 2, ..desk.hub() }).unwrap();
+    desk.server.world().busy = 9;
+    let again = desk.cache.path().join("again");
+    says(desk.fetch(&Hub { cache: again, ..desk.hub() }), &["the server answered 503"]);
+}

@@ -13,29 +13,26 @@
 mod choice;
 mod download;
 mod place;
+mod refusal;
 mod request;
+mod settings;
 mod sha1;
 mod store;
 
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use self::{
     choice::Choice,
     download::bring,
-    request::{Client, Remote},
+    request::{Client, Listing, Remote},
     store::Store,
 };
 pub use self::{
     place::{free_space, human},
+    settings::Token,
     store::Hash,
 };
 use crate::{Error, Result, checkpoint, monitor::Monitor};
-
-/// Where the Hub is when nobody says otherwise.
-const ENDPOINT: &str = "https://huggingface.co";
 
 /// Where models come from and where they are kept.
 ///
@@ -58,31 +55,6 @@ pub struct Hub {
     pub offline: bool,
     /// How often a request is repeated that brought nothing. An attempt that brought something does not count.
     pub retries: usize,
-}
-
-/// An access token. Its `Debug` shows where it is from and not what it is.
-#[derive(Clone)]
-pub struct Token {
-    secret: String,
-    source: String,
-}
-
-impl Token {
-    /// A token and, for messages, where it is from.
-    pub fn new(secret: impl Into<String>, source: impl Into<String>) -> Self {
-        Self { secret: secret.into(), source: source.into() }
-    }
-
-    /// Where it is from: the name of a variable, or a file.
-    pub fn source(&self) -> &str {
-        &self.source
-    }
-}
-
-impl std::fmt::Debug for Token {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Token").field("source", &self.source).finish_non_exhaustive()
-    }
 }
 
 /// A revision of a model that lies whole in the cache.
@@ -120,39 +92,6 @@ pub struct Cached {
 pub type Check<'a> = &'a dyn Fn(&[u8], &Path) -> Result<()>;
 
 impl Hub {
-    /// As the environment says, by the rules of Hugging Face's own library.
-    pub fn from_env() -> Self {
-        Self::from_variables(|name| std::env::var_os(name))
-    }
-
-    fn from_variables(variable: impl Fn(&str) -> Option<OsString>) -> Self {
-        let set = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let text = |name: &str| set(name).and_then(|value| value.into_string().ok()).map(|v| v.trim().to_owned());
-        let yes =
-            |name: &str| text(name).is_some_and(|v| ["1", "ON", "YES", "TRUE"].contains(&v.to_uppercase().as_str()));
-        let home = set("HF_HOME").map(PathBuf::from).or_else(|| {
-            let cache = set("XDG_CACHE_HOME").map(PathBuf::from);
-            let user = || set("HOME").or_else(|| set("USERPROFILE")).map(|home| Path::new(&home).join(".cache"));
-            Some(cache.or_else(user)?.join("huggingface"))
-        });
-        let cache = ["HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"].into_iter().find_map(set).map(PathBuf::from);
-        let named = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]
-            .into_iter()
-            .find_map(|name| Some(Token::new(text(name).filter(|t| !t.is_empty())?, name)));
-        let token = named.or_else(|| {
-            let path = set("HF_TOKEN_PATH").map(PathBuf::from).or_else(|| Some(home.as_ref()?.join("token")))?;
-            let secret = std::fs::read_to_string(&path).ok()?.trim().to_owned();
-            (!secret.is_empty()).then(|| Token::new(secret, path.display().to_string()))
-        });
-        Self {
-            endpoint: text("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_owned()),
-            cache: cache.or_else(|| Some(home?.join("hub"))).unwrap_or_default(),
-            token,
-            offline: yes("HF_HUB_OFFLINE") || yes("TRANSFORMERS_OFFLINE"),
-            retries: 5,
-        }
-    }
-
     /// The snapshot of `id` at `revision` (`None` is `main`): the cached one when it is whole, without any request, else
     /// what the Hub has.
     ///
@@ -205,9 +144,64 @@ impl Hub {
         store.point(revision)?;
 
         files.extend(weights);
-        let verified = |Remote { name, size, hash }| Verified { name, bytes: size, hash };
         let snapshot = Snapshot { folder: store.folder(), commit: listing.commit };
-        Ok((snapshot, files.into_iter().map(verified).collect()))
+        Ok((snapshot, files.into_iter().map(Remote::verified).collect()))
+    }
+
+    /// One file of a repository, by its path there (`model.Q4_K_M.gguf`): the cached one without any request, else fetched.
+    /// Also gives the commit.
+    ///
+    /// # Errors
+    /// Those of [`Hub::fetch_file`].
+    pub fn find_file(
+        &self,
+        id: &str,
+        revision: Option<&str>,
+        file: &str,
+        monitor: &Monitor,
+    ) -> Result<(PathBuf, String)> {
+        let revision = names(id, revision)?;
+        let Snapshot { folder, commit } = self.place(id, revision);
+        let path = folder.join(file);
+        if is_plain(file) && !self.cache.as_os_str().is_empty() && path.is_file() {
+            return Ok((path, commit));
+        }
+        if self.offline {
+            return Err(self.offline_refusal(id, &format!("the cache has no {file} of revision {revision}")));
+        }
+        let (Snapshot { folder, commit }, _) = self.fetch_file(id, Some(revision), file, monitor)?;
+        Ok((folder.join(file), commit))
+    }
+
+    /// Asks the Hub for one file, downloads it when the cache lacks it, and holds it against its published hash.
+    ///
+    /// # Errors
+    /// Those of [`Hub::fetch`]; when there is no such file, with the files that there are.
+    pub fn fetch_file(
+        &self,
+        id: &str,
+        revision: Option<&str>,
+        file: &str,
+        monitor: &Monitor,
+    ) -> Result<(Snapshot, Verified)> {
+        let revision = names(id, revision)?;
+        if self.offline {
+            return Err(self.offline_refusal(id, "the Hub was to be asked"));
+        }
+        let client = Client::new(self, id, revision)?;
+        let Listing { commit, files } = client.listing()?;
+        if !files.iter().any(|name| name == file) {
+            return Err(client.no_such(&format!("the repository has no file {file:?}; it has {}", files.join(", "))));
+        }
+        let store = Store::new(&self.cache, id, &commit)?;
+        let client = client.at(&commit)?;
+        let remote = client.describe_one(file.to_owned(), monitor)?;
+        bring(&client, &store, std::slice::from_ref(&remote), "downloading the file", monitor)?;
+        // A whole older snapshot stays what the branch is for those who load all of it.
+        if self.cached(id, revision).is_err() {
+            store.point(revision)?;
+        }
+        Ok((Snapshot { folder: store.folder(), commit }, remote.verified()))
     }
 
     /// The models of the cache, sorted by id.
@@ -233,10 +227,7 @@ impl Hub {
         if self.cache.as_os_str().is_empty() {
             return Err("there is no home folder with a cache".to_owned());
         }
-        let model = self.cache.join(store::folder_name(id));
-        let commit = std::fs::read_to_string(model.join("refs").join(revision)).unwrap_or_else(|_| revision.to_owned());
-        let commit = commit.trim().to_owned();
-        let folder = model.join("snapshots").join(&commit);
+        let Snapshot { folder, commit } = self.place(id, revision);
         if !folder.is_dir() {
             return Err(format!("the cache has no revision {revision} of it"));
         }
@@ -244,6 +235,14 @@ impl Hub {
             None => Ok(Snapshot { folder, commit }),
             Some(what) => Err(format!("the cached snapshot is not whole: {what}")),
         }
+    }
+
+    /// Where the cache would have a revision, whole or not.
+    fn place(&self, id: &str, revision: &str) -> Snapshot {
+        let model = self.cache.join(store::folder_name(id));
+        let commit = std::fs::read_to_string(model.join("refs").join(revision)).unwrap_or_else(|_| revision.to_owned());
+        let commit = commit.trim().to_owned();
+        Snapshot { folder: model.join("snapshots").join(&commit), commit }
     }
 
     fn offline_refusal(&self, id: &str, why: &str) -> Error {
@@ -280,52 +279,7 @@ fn is_plain(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use super::*;
-
-    fn hub(variables: &[(&str, &str)]) -> Hub {
-        let variables: HashMap<&str, &str> = variables.iter().copied().collect();
-        Hub::from_variables(|name| variables.get(name).map(OsString::from))
-    }
-
-    #[test]
-    fn the_cache_folder_is_found_by_the_rules_of_the_python_library() {
-        for (variables, expected) in [
-            (&[("HOME", "/h")][..], "/h/.cache/huggingface/hub"),
-            (&[("HOME", "/h"), ("XDG_CACHE_HOME", "/x")], "/x/huggingface/hub"),
-            (&[("HOME", "/h"), ("HF_HOME", "/f"), ("XDG_CACHE_HOME", "/x")], "/f/hub"),
-            (&[("HF_HUB_CACHE", "/c"), ("HF_HOME", "/f")], "/c"),
-            (&[("HOME", "/h"), ("HF_HOME", "")], "/h/.cache/huggingface/hub"),
-            (&[], ""),
-        ] {
-            assert_eq!(hub(variables).cache, Path::new(expected), "{variables:?}");
-        }
-    }
-
-    #[test]
-    fn the_token_is_that_of_the_variable_then_that_of_the_file_and_is_never_shown() {
-        let home = tempfile::tempdir().unwrap();
-        let home_text = home.path().to_str().unwrap();
-        assert!(hub(&[("HF_HOME", home_text)]).token.is_none());
-        std::fs::write(home.path().join("token"), "hf_file\n").unwrap();
-        let from_file = hub(&[("HF_HOME", home_text)]).token.unwrap();
-        assert_eq!(
-            (from_file.secret.as_str(), from_file.source()),
-            ("hf_file", home.path().join("token").to_str().unwrap())
-        );
-        let named = hub(&[("HF_HOME", home_text), ("HF_TOKEN", " hf_named ")]);
-        assert_eq!(named.token.as_ref().unwrap().secret, "hf_named");
-        assert!(!format!("{named:?}").contains("hf_named"));
-    }
-
-    #[test]
-    fn offline_and_endpoint_are_read() {
-        assert!(!hub(&[("HF_HUB_OFFLINE", "0")]).offline);
-        assert!(hub(&[("HF_HUB_OFFLINE", "true")]).offline);
-        assert_eq!(hub(&[]).endpoint, ENDPOINT);
-        assert_eq!(hub(&[("HF_ENDPOINT", "https://mirror.example/hf")]).endpoint, "https://mirror.example/hf");
-    }
 
     #[test]
     fn an_id_or_revision_that_leads_out_of_the_cache_is_refused() {

@@ -1,5 +1,6 @@
 //! What stands around the view: top bar, screens at the left, log at the bottom, palette, shortcuts, dropped files.
 
+use babelscope_core::hub::human;
 use egui::{
     Align, CentralPanel, Frame, Id, Key, Layout, Margin, Modal, Modifiers, Panel, ProgressBar, RichText, ScrollArea,
     Stroke, ThemePreference, Ui, vec2,
@@ -122,8 +123,12 @@ fn said(progress: &Progress) -> String {
     let Progress { what, done, total, unit, rate } = progress;
     let pace = rate.map_or_else(String::new, |rate| {
         let left = total.saturating_sub(*done) as f64 / rate.max(1e-9);
-        format!(", {rate:.0} a second, {left:.0} s left")
+        let each = if *unit == "bytes" { human(rate as u64) } else { format!("{rate:.0}") };
+        format!(", {each} a second, {left:.0} s left")
     });
+    if *unit == "bytes" {
+        return format!("{what} {} of {}{pace}", human(*done as u64), human(*total as u64));
+    }
     format!("{what} {done} of {total} {unit}{pace}")
 }
 

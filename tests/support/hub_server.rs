@@ -38,6 +38,8 @@ pub struct World {
     pub claimed: Option<u64>,
     /// Says this instead of hashes.
     pub etag: Option<&'static str>,
+    /// How many requests for files are answered with 503 first.
+    pub busy: usize,
     /// Everything that was asked.
     pub seen: Vec<Request>,
 }
@@ -128,7 +130,14 @@ fn answer(stream: &TcpStream, world: &Mutex<World>, cdn: bool, cdn_address: Sock
     let response = {
         let mut world = world.lock().unwrap_or_else(PoisonError::into_inner);
         world.seen.push(request.clone());
-        if cdn { large(&mut world, &request) } else { hub(&world, &request, cdn_address) }
+        match (cdn, world.busy) {
+            (false, 1..) if request.path.contains("/resolve/") => {
+                world.busy -= 1;
+                Response::new(503, vec![("Retry-After", "0".to_owned())])
+            }
+            (false, _) => hub(&world, &request, cdn_address),
+            (true, _) => large(&mut world, &request),
+        }
     };
     let mut to = stream;
     let mut head = format!("HTTP/1.1 {} Status\r\nConnection: close\r\n", response.status);

@@ -56,7 +56,8 @@ fn no_safetensors(files: &[String]) -> String {
     let ending = |end: &str| files.iter().find(|file| file.ends_with(end));
     if let Some(file) = ending(".gguf") {
         return format!(
-            "the repository has no safetensors but GGUF files ({file}, ...); fetch the one you want and give its path"
+            "the repository has no safetensors but GGUF files ({file}, ...); fetch the one that you want (`babelscope get \
+             ORG/NAME --file {file}`) and give its path"
         );
     }
     let convert = "convert it in Python: `AutoModelForCausalLM.from_pretrained(...).save_pretrained(FOLDER)`, the tokenizer \

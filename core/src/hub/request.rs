@@ -10,7 +10,7 @@ use hf_hub::{
     },
 };
 
-use super::{Hub, Token, is_plain, store::Hash};
+use super::{Hub, Token, Verified, is_plain, store::Hash};
 use crate::{Error, Result, monitor::Monitor};
 
 /// Redirects that are followed for one request.
@@ -26,6 +26,13 @@ pub(super) struct Remote {
     pub(super) hash: Hash,
 }
 
+impl Remote {
+    pub(super) fn verified(self) -> Verified {
+        let Self { name, size, hash } = self;
+        Verified { name, bytes: size, hash }
+    }
+}
+
 /// What a revision holds.
 pub(super) struct Listing {
     pub(super) commit: String,
@@ -37,11 +44,11 @@ pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: Box<dyn Read>,
     headers: Vec<(String, String)>,
-    url: String,
+    pub(super) url: String,
 }
 
 impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
@@ -70,10 +77,10 @@ impl Answer {
 
 /// Asks about one model at one revision.
 pub(super) struct Client<'a> {
-    hub: &'a Hub,
-    id: &'a str,
-    endpoint: &'a str,
-    repo: Repo,
+    pub(super) hub: &'a Hub,
+    pub(super) id: &'a str,
+    pub(super) endpoint: &'a str,
+    pub(super) repo: Repo,
     api: ApiRepo,
 }
 
@@ -133,7 +140,7 @@ impl<'a> Client<'a> {
         names.into_iter().map(|name| self.describe_one(name, monitor)).collect()
     }
 
-    fn describe_one(&self, name: String, monitor: &Monitor) -> Result<Remote> {
+    pub(super) fn describe_one(&self, name: String, monitor: &Monitor) -> Result<Remote> {
         if !is_plain(&name) {
             return Err(self.failed(&format!("a file is called {name:?}; expected letters, digits, and -_.")));
         }
@@ -231,64 +238,6 @@ impl<'a> Client<'a> {
             std::thread::sleep(Duration::from_millis(100));
         }
         monitor.check()
-    }
-
-    /// The download did not come to its end.
-    pub(super) fn failed(&self, why: &str) -> Error {
-        Error::Download { reference: self.id.to_owned(), why: why.to_owned() }
-    }
-
-    /// The model cannot be had, whatever the network.
-    pub(super) fn no_such(&self, why: &str) -> Error {
-        let why = format!("{why}\n{}/{} at revision {}", self.endpoint, self.id, self.repo.revision());
-        Error::NotFound { reference: self.id.to_owned(), why }
-    }
-
-    fn unreachable(&self, why: &str) -> Error {
-        self.failed(&format!(
-            "cannot reach {} ({why}). Check the network and the proxy (HTTPS_PROXY), or name a mirror in HF_ENDPOINT; where \
-             there is no network, fetch the model elsewhere and take the cache folder along",
-            self.endpoint
-        ))
-    }
-
-    /// What a status other than success means for a person, for the model as a whole or a `file` of it.
-    pub(super) fn refusal(&self, answer: Answer, file: Option<&str>) -> Error {
-        let code = answer.header("x-error-code").unwrap_or_default();
-        let page = format!("{}/{}", self.endpoint, self.id);
-        let tokens = format!("{}/settings/tokens", self.endpoint);
-        let revision = self.repo.revision();
-        let mut why = match (answer.status, &self.hub.token) {
-            (401 | 403, None) if code == "GatedRepo" => format!(
-                "is gated: accept its conditions on {page}, and set HF_TOKEN to a token of the same account ({tokens})"
-            ),
-            (401 | 403, Some(token)) if code == "GatedRepo" => format!(
-                "is gated, and the account of the token from {} has no access: accept its conditions on {page}",
-                token.source
-            ),
-            (401 | 403, None) => format!(
-                "there is no such public model: check the name; for a private or gated one set HF_TOKEN to a token ({tokens})"
-            ),
-            (401, Some(token)) => format!(
-                "the Hub does not accept the token from {}, or the model is not there: check the name, and the token on {tokens}",
-                token.source
-            ),
-            (403, Some(token)) => format!("the token from {} may not read it; see {tokens}", token.source),
-            (404, _) => match (file, code) {
-                (Some(file), _) => format!("revision {revision} has no file {file}"),
-                (None, "RevisionNotFound") => format!("has no revision {revision} (branch, tag or full commit)"),
-                (None, "RepoNotFound") => "the Hub has no such model; check the name".to_owned(),
-                (None, _) => format!("the Hub has no such model, or no revision {revision} of it"),
-            },
-            (status, _) => {
-                let said = format!("the server answered {status}, which was not expected\n{}", answer.url);
-                return self.failed(&said);
-            }
-        };
-        if let Some(said) = answer.header("x-error-message") {
-            why.push_str(&format!(". The Hub says: {}", said.chars().take(200).collect::<String>()));
-        }
-        Error::NotFound { reference: self.id.to_owned(), why: format!("{why}\n{page}") }
     }
 }
 

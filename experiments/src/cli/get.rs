@@ -20,10 +20,13 @@ pub(super) struct Arguments {
     /// Branch, tag or commit (default: main)
     #[arg(long)]
     revision: Option<String>,
+    /// Only this file of the repository, a GGUF for example
+    #[arg(long, value_name = "PATH")]
+    file: Option<String>,
 }
 
 pub(super) fn main(arguments: &Arguments) -> Result<()> {
-    let Arguments { model, revision } = arguments;
+    let Arguments { model, revision, file } = arguments;
     if model == "lab" || Path::new(model).is_dir() {
         let what = if model == "lab" { "is inside the program" } else { "is a folder here, which goes before the Hub" };
         return Err(Fault::data(format!("{model:?} {what}: there is nothing to fetch")).into());
@@ -35,7 +38,13 @@ pub(super) fn main(arguments: &Arguments) -> Result<()> {
     };
     let progress = Progress::new();
     let monitor = progress.monitor()?;
-    let done = Hub::from_env().fetch(model, revision.as_deref(), &look, &monitor);
+    let (hub, revision_asked) = (Hub::from_env(), revision.as_deref());
+    let done = match file {
+        Some(file) => {
+            hub.fetch_file(model, revision_asked, file, &monitor).map(|(snapshot, file)| (snapshot, vec![file]))
+        }
+        None => hub.fetch(model, revision_asked, &look, &monitor),
+    };
     progress.finish();
     let (snapshot, files) = done.map_err(|error| match error {
         Error::Cancelled => {
@@ -53,6 +62,10 @@ pub(super) fn main(arguments: &Arguments) -> Result<()> {
     let all = human(files.iter().map(|file| file.bytes).sum());
     terminal::print(&format!("\nCommit  {}", snapshot.commit));
     terminal::print(&format!("Size    {all}; every file has the hash that the Hub publishes"));
+    if let Some(file) = file {
+        terminal::print(&format!("File    {}", snapshot.folder.join(file).display()));
+        return Ok(());
+    }
     terminal::print(&format!("Folder  {}", snapshot.folder.display()));
     match unfit.into_inner() {
         Some(why) => terminal::note(&format!("note: this program cannot load it: {why}")),
