@@ -491,6 +491,21 @@ fn one_file_is_fetched_by_its_path() {
 }
 
 #[test]
+fn a_gguf_file_of_a_repository_loads_by_its_path() {
+    let desk = Desk::new();
+    let gguf = Path::new(env!("CARGO_MANIFEST_DIR")).join("golden/gguf/qwen2.gguf");
+    desk.server.world().files.insert("q/qwen2.gguf".to_owned(), fs::read(&gguf).unwrap());
+    let load = |name: &str| Engine::load_from(&desk.hub(), name, &LoadOptions::default(), &Monitor::silent());
+    let engine = load("org/tiny/q/qwen2.gguf").unwrap();
+    assert_eq!(engine.info().revision.as_deref(), Some(COMMIT));
+    assert_eq!(engine.info().weights_sha256, sha256(&fs::read(&gguf).unwrap()));
+    desk.server.seen();
+    load("org/tiny/q/qwen2.gguf").unwrap();
+    assert_eq!(desk.server.seen(), []);
+    says(load("org/tiny/q/none.gguf"), &["org/tiny/q/none.gguf", "is not a file here", "has no file \"q/none.gguf\""]);
+}
+
+#[test]
 fn a_busy_server_is_asked_again() {
     let desk = Desk::new();
     desk.server.world().busy = 2;

@@ -18,7 +18,7 @@ use crate::{
     engine::LoadOptions,
     gguf::{self, Gguf},
     hash::hex,
-    hub::{Hub, Snapshot},
+    hub::{Hub, Snapshot, is_plain},
     model::{
         Config,
         weights::{Bytes, Shard},
@@ -44,7 +44,8 @@ pub(crate) struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Finds `reference`: `lab`, a folder, a .gguf file, or a Hub id, which is fetched when the cache does not have it whole.
+    /// Finds `reference`: `lab`, a folder, a .gguf file, or a Hub id or GGUF file of one (`ORG/NAME/FILE.gguf`), which is
+    /// fetched when the cache does not have it whole.
     pub(crate) fn find(reference: &str, options: &LoadOptions, hub: &Hub, monitor: &Monitor) -> Result<Self> {
         if reference == LAB {
             return Ok(Self::embedded());
@@ -53,7 +54,7 @@ impl Checkpoint {
             return Self::open(Path::new(reference), None);
         }
         if Path::new(reference).extension().is_some_and(|extension| extension == "gguf") {
-            return Self::gguf(Path::new(reference));
+            return Self::gguf_here_or_there(reference, options.revision.as_deref(), hub, monitor);
         }
         // A config that is not supported is refused before the weights are fetched.
         let check = |config: &[u8], path: &Path| Config::parse(config, path, &options.ignore_options).map(drop);
@@ -66,6 +67,23 @@ impl Checkpoint {
         let tokenizer = read(folder, "tokenizer.json", "the tokenizer")?;
         let shards = names(folder)?.into_iter().map(|name| map(&folder.join(name))).collect::<Result<_>>()?;
         Ok(Self { folder: folder.to_owned(), config: config.into(), tokenizer: tokenizer.into(), shards, revision })
+    }
+
+    /// A GGUF file of this machine, or of a repository.
+    fn gguf_here_or_there(reference: &str, revision: Option<&str>, hub: &Hub, monitor: &Monitor) -> Result<Self> {
+        let id = reference.match_indices('/').nth(1).map(|(at, _)| at);
+        let Some(id) = id.filter(|_| !Path::new(reference).exists() && is_plain(reference)) else {
+            return Self::gguf(Path::new(reference));
+        };
+        let found = hub.find_file(&reference[..id], revision, &reference[id + 1..], monitor);
+        let (path, commit) = found.map_err(|error| match error {
+            Error::NotFound { why, .. } => {
+                let why = format!("is not a file here, and as a file of the Hub: {why}");
+                Error::NotFound { reference: reference.to_owned(), why }
+            }
+            error => error,
+        })?;
+        Ok(Self { revision: Some(commit), ..Self::gguf(&path)? })
     }
 
     /// A GGUF file; the tokenizer.json beside it is its tokenizer, else the one that it holds itself.

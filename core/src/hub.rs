@@ -269,7 +269,7 @@ fn names<'a>(id: &str, revision: Option<&'a str>) -> Result<&'a str> {
 }
 
 /// Whether every part between slashes is a name that is safe in a path and in an address.
-fn is_plain(path: &str) -> bool {
+pub(crate) fn is_plain(path: &str) -> bool {
     path.split('/').all(|part| {
         !part.is_empty()
             && !part.starts_with('.')

@@ -56,8 +56,7 @@ fn no_safetensors(files: &[String]) -> String {
     let ending = |end: &str| files.iter().find(|file| file.ends_with(end));
     if let Some(file) = ending(".gguf") {
         return format!(
-            "the repository has no safetensors but GGUF files ({file}, ...); fetch the one that you want (`babelscope get \
-             ORG/NAME --file {file}`) and give its path"
+            "the repository has no safetensors but GGUF files; name the one that you want behind the id: ORG/NAME/{file}"
         );
     }
     let convert = "convert it in Python: `AutoModelForCausalLM.from_pretrained(...).save_pretrained(FOLDER)`, the tokenizer \
