@@ -63,14 +63,17 @@ pub struct ModelInfo {
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct LoadOptions {
     /// Hub revision (branch, tag or commit); `None` is `main`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
     /// `cpu` (default), `cuda:0`, `metal`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
     /// Fixes longrope's choice of frequencies (Phi 3); absent: by each sentence's length.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub longrope: Option<LongRope>,
     /// Adds Falcon's ALiBi twice, as the eager attention of transformers 4.57 and 5.23 does. The paper, the training and the
     /// default attention of transformers add it once, and so does this engine unless it is told otherwise.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub eager_alibi: bool,
     /// Options of config.json that the engine does not know and that the person knows to change no number.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -23,6 +23,7 @@ use babelscope::{
     run::{Outcome, Workbench},
     spec::{ModelSpec, RunSpec},
 };
+use babelscope_core::engine::LoadOptions;
 use clap::{Args, Parser, Subcommand};
 
 use crate::terminal::{self, report};
@@ -89,11 +90,17 @@ struct ModelArguments {
     /// cpu, cuda:0, metal
     #[arg(long)]
     device: Option<String>,
+    /// An option of config.json that is not known here and that you know to change no number
+    #[arg(long, value_name = "KEY")]
+    ignore_option: Vec<String>,
 }
 
 impl ModelArguments {
     fn spec(&self) -> ModelSpec {
-        ModelSpec { revision: self.revision.clone(), device: self.device.clone(), ..ModelSpec::new(&self.model) }
+        let (revision, device, ignore_options) =
+            (self.revision.clone(), self.device.clone(), self.ignore_option.clone());
+        let load = LoadOptions { revision, device, ignore_options, ..LoadOptions::default() };
+        ModelSpec { load, ..ModelSpec::new(&self.model) }
     }
 }
 

@@ -5,7 +5,7 @@ mod keys;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use babelscope_core::corpus::Corpus;
+use babelscope_core::{corpus::Corpus, engine::LoadOptions};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use keys::nearest;
@@ -62,12 +62,9 @@ pub struct ModelSpec {
     pub id: String,
     /// `lab`, a folder, or a Hub id.
     pub path: String,
-    /// Hub revision.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revision: Option<String>,
-    /// `cpu` (default), `cuda:0`, `metal`. Not part of the run's identity.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub device: Option<String>,
+    /// How it is loaded; the keys stand beside `path`. The device is not part of the run's identity.
+    #[serde(flatten)]
+    pub load: LoadOptions,
 }
 
 impl ModelSpec {

@@ -1,7 +1,10 @@
 //! What determines a result, and its hash: paths, threads, devices and dates do not.
 
 use anyhow::Result;
-use babelscope_core::{corpus::Corpus, engine::ModelInfo};
+use babelscope_core::{
+    corpus::Corpus,
+    engine::{LoadOptions, ModelInfo},
+};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -21,6 +24,8 @@ struct Identity<'a> {
     config_sha256: &'a str,
     tokenizer_sha256: &'a str,
     compute_dtype: &'a str,
+    #[serde(flatten)]
+    load: LoadOptions,
     corpus_sha256: &'a str,
     languages: &'a [String],
     lines: usize,
@@ -33,6 +38,7 @@ struct Identity<'a> {
 /// BLAKE3 (hex) of the canonical JSON (sorted keys, no spaces) of what determines the result of `spec`, in which layers and
 /// pivots are written out.
 pub(crate) fn identity(spec: &RunSpec, model: &ModelInfo, corpus: &Corpus) -> Result<String> {
+    let load = spec.model.first().map(|model| model.load.clone()).unwrap_or_default();
     let identity = Identity {
         compute_version: COMPUTE_VERSION,
         model: spec.model.first().map_or("", ModelSpec::label),
@@ -40,6 +46,7 @@ pub(crate) fn identity(spec: &RunSpec, model: &ModelInfo, corpus: &Corpus) -> Re
         config_sha256: &model.config_sha256,
         tokenizer_sha256: &model.tokenizer_sha256,
         compute_dtype: &model.compute_dtype,
+        load: LoadOptions { revision: None, device: None, ..load },
         corpus_sha256: &corpus.sha256,
         languages: &corpus.languages,
         lines: corpus.len(),

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use babelscope_core::{
     corpus::Corpus,
-    engine::{Engine, LoadOptions},
+    engine::Engine,
     monitor::{Monitor, Tick},
     plan::{Reduce, Window},
 };
@@ -68,16 +68,13 @@ impl Workbench {
     pub fn engine(&mut self, model: &ModelSpec, monitor: &Monitor) -> Result<Arc<Engine>> {
         if let Some((loaded, engine)) = &self.engine
             && loaded.path == model.path
-            && loaded.revision == model.revision
-            && loaded.device == model.device
+            && loaded.load == model.load
         {
             return Ok(Arc::clone(engine));
         }
         // The old model goes first: two at once may not fit.
         self.engine = None;
-        let options =
-            LoadOptions { revision: model.revision.clone(), device: model.device.clone(), ..LoadOptions::default() };
-        let engine = Arc::new(Engine::load(&model.path, &options, monitor)?);
+        let engine = Arc::new(Engine::load(&model.path, &model.load, monitor)?);
         self.engine = Some((model.clone(), Arc::clone(&engine)));
         Ok(engine)
     }
@@ -362,7 +359,7 @@ fn write_tables(draft: &Draft, run: &Run) -> Result<()> {
                 .model
                 .revision
                 .as_deref()
-                .or(model.and_then(|m| m.revision.as_deref()))
+                .or(model.and_then(|m| m.load.revision.as_deref()))
                 .unwrap_or_default(),
             site: &run.manifest.capture.site,
             pooling: &run.manifest.capture.pooling,

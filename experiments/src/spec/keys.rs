@@ -3,6 +3,7 @@
 //! The known keys are read off a spec in which everything is set, so they cannot fall behind the structs.
 
 use anyhow::Result;
+use babelscope_core::{engine::LoadOptions, model::rope::LongRope};
 use toml::{
     Spanned, Table, Value,
     de::{DeTable, DeValue},
@@ -20,8 +21,13 @@ fn complete() -> Table {
         model: vec![ModelSpec {
             id: "x".to_owned(),
             path: "x".to_owned(),
-            revision: Some("x".to_owned()),
-            device: Some("x".to_owned()),
+            load: LoadOptions {
+                revision: Some("x".to_owned()),
+                device: Some("x".to_owned()),
+                longrope: Some(LongRope::Long),
+                eager_alibi: true,
+                ignore_options: vec!["x".to_owned()],
+            },
         }],
         data: DataSpec::default(),
         extract: ExtractSpec::default(),
@@ -163,6 +169,8 @@ fn place(tree: &mut Value, path: &[&str], value: Value, assignment: &str) -> Res
 
 #[cfg(test)]
 mod tests {
+    use babelscope_core::{engine::LoadOptions, model::rope::LongRope};
+
     use super::super::{ModelSpec, ProbeSpec, RunSpec};
 
     const GOOD: &str = "schema = 1\nname = \"x\"\n[[model]]\npath = \"lab\"\n[[probe]]\nkind = \"align\"\n";
@@ -207,7 +215,7 @@ mod tests {
             spec.with("probe.0.bootstrap=700").unwrap().with("data.languages=[\"eng_Latn\", \"deu_Latn\"]").unwrap();
         assert_eq!(changed.probe, [ProbeSpec::Align { pivots: vec!["eng_Latn".into()], bootstrap: 700 }]);
         assert_eq!(changed.data.languages, ["eng_Latn", "deu_Latn"]);
-        assert_eq!(spec.with("model.0.revision=main").unwrap().model[0].revision.as_deref(), Some("main"));
+        assert_eq!(spec.with("model.0.revision=main").unwrap().model[0].load.revision.as_deref(), Some("main"));
         assert_eq!(spec.with("name=second").unwrap().name, "second");
         for (bad, says) in [
             ("data.limt=3", "`limit`"),
@@ -226,7 +234,16 @@ mod tests {
     fn a_spec_survives_its_text_form() {
         let mut spec = RunSpec::new(
             "a-b.c_1",
-            ModelSpec { revision: Some("v1".into()), device: Some("cpu".into()), ..ModelSpec::new("/a \"b\"\\c") },
+            ModelSpec {
+                load: LoadOptions {
+                    revision: Some("v1".into()),
+                    device: Some("cpu".into()),
+                    longrope: Some(LongRope::Short),
+                    eager_alibi: true,
+                    ignore_options: vec!["a".into(), "b".into()],
+                },
+                ..ModelSpec::new("/a \"b\"\\c")
+            },
             vec![
                 ProbeSpec::align("hin_Deva"),
                 ProbeSpec::lens(vec!["क्षि\n\t\"'''\u{202e}".into(), "\\u00e9 \u{0}x".into()]),
