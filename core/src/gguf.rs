@@ -30,7 +30,7 @@ pub(crate) enum Value {
     Real(f64),
     Flag(bool),
     Text(String),
-    List(Vec<Value>),
+    List(Vec<Self>),
 }
 
 /// A tensor as the file describes it.

@@ -134,8 +134,8 @@ impl<'a> Fields<'a> {
     }
 
     /// The same file, another object in it.
-    pub(super) fn within(&self, map: &'a Map<String, Value>) -> Fields<'a> {
-        Fields::new(map, self.path)
+    pub(super) fn within(&self, map: &'a Map<String, Value>) -> Self {
+        Self::new(map, self.path)
     }
 
     pub(super) fn keys(&self) -> impl Iterator<Item = &'a String> {
