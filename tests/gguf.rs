@@ -1,5 +1,7 @@
 //! GGUF files against the models that they were made of (`golden/gguf/make_gguf.py`).
 
+#![expect(clippy::unwrap_used, reason = "a test may unwrap, in its helpers too")]
+
 use std::{fs, path::Path};
 
 use babelscope_core::{

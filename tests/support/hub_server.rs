@@ -1,6 +1,8 @@
 //! A server on loopback that answers like the Hugging Face Hub: listings, `resolve` with redirects to a second host that holds
 //! large files, ranges, hashes in headers; and that misbehaves on request.
 
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test's server: its threads end with the test")]
+
 use std::{
     collections::BTreeMap,
     io::{BufRead as _, BufReader, Write as _},
