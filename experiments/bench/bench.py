@@ -2,12 +2,12 @@
 
     python bench.py --ours BINARY --data FOLDER --corpus FOLDER --out FOLDER [--mode quick|full] [--only b1,lens,generate,peak]
 
-Every measurement is a process of its own that loads the model, warms up and repeats. A round gives each side a turn; reported
-are the best and the median of all repetitions, the peak memory of the process, and how far the results lie apart. `run.sh`
-builds what is needed and calls this.
+Every side is a process of its own that loads the model and warms up; then they take turns, none while another works. Reported
+are the best and the median of a side's turns, the peak memory of its process, and how far the results lie apart. `run.sh` builds
+what is needed and calls this.
 """
 
-import argparse, json, os, statistics, subprocess, sys, time
+import argparse, json, os, statistics, subprocess, sys, tempfile, time
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +15,18 @@ import numpy as np
 import models
 
 HERE = Path(__file__).parent
-# Per mode: batches of 32 sentences for (small shapes, the 0.5B shape), rounds, repetitions, new tokens.
-MODES = {"quick": ((4, 2), 1, 2, 32), "full": ((24, 6), 3, 2, 64), "all": ((0, 0), 2, 1, 64)}
+# Per mode: batches of 32 sentences for (small shapes, the 0.5B shape), turns of each side, new tokens.
+MODES = {"quick": ((4, 2), 3, 32), "full": ((24, 6), 5, 64), "all": ((0, 0), 2, 64)}
+
+
+class Failed(Exception):
+    """A side that did not do the work."""
 
 
 class Bench:
     def __init__(self, asked):
         self.asked = asked
-        (self.small, self.large), self.rounds, self.repetitions, self.tokens = MODES[asked.mode]
+        (self.small, self.large), self.rounds, self.tokens = MODES[asked.mode]
         self.work = Path(asked.out)
         self.work.mkdir(parents=True, exist_ok=True)
         self.data = Path(asked.data)
@@ -31,24 +35,61 @@ class Bench:
             "RAYON_NUM_THREADS": str(asked.threads), "OMP_NUM_THREADS": str(asked.threads), "HF_HUB_OFFLINE": "1",
             "TOKENIZERS_PARALLELISM": "false", "TRANSFORMERS_VERBOSITY": "error"}
 
-    def run(self, command):
+    def start(self, command):
         command = self.asked.prefix.split() + [str(part) for part in command]
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True)
-        if done.returncode:
-            raise SystemExit(f"{' '.join(command)}\n{done.stderr[-3000:]}")
-        return json.loads(done.stdout.strip().splitlines()[-1])
+        log = tempfile.NamedTemporaryFile("w", suffix=".log", dir=self.work, delete=False)
+        pipe = dict(stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
+        process = subprocess.Popen(command, env=self.environment, **pipe)
+        process.log = Path(log.name)
+        return process
+
+    def line(self, process):
+        """The next line that is not talk of a library."""
+        for line in process.stdout:
+            if line.strip() == "ready" or line.startswith("{") or line[:1].isdigit():
+                return line.strip()
+        raise Failed(f"{' '.join(process.args)}\n{process.log.read_text()[-1500:]}")
+
+    def turn(self, process):
+        try:
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        except BrokenPipeError:
+            pass  # The next line says why.
+        seconds = float(self.line(process))
+        time.sleep(0.3)  # Idle threads of one side spin for a while and would be in the way of the next.
+        return seconds
+
+    def end(self, process):
+        process.stdin.close()
+        report = json.loads(self.line(process))
+        process.wait()
+        return report
 
     def peer(self, *arguments, **options):
         flags = [part for name, value in options.items() for part in (f"--{name}", value)]
         return [sys.executable, HERE / "peer.py", *arguments, *flags]
 
-    def measure(self, case, unit, amount, sides, check=None):
+    def measure(self, case, unit, amount, sides, check=None, rounds=None):
         """Turns of all `sides`; `amount` units are done in one repetition. `check` compares what they left behind."""
-        seconds, last = {side: [] for side in sides}, {}
-        for _ in range(self.rounds):
+        seconds, last, running = {side: [] for side in sides}, {}, {}
+        try:
             for side, command in sides.items():
-                last[side] = self.run(command)
-                seconds[side] += last[side]["seconds"]
+                running[side] = self.start(command)
+                self.line(running[side])
+            for _ in range(rounds or self.rounds):
+                for side, process in running.items():
+                    seconds[side].append(self.turn(process))
+            for side, process in running.items():
+                last[side] = self.end(process)
+        except Failed as failed:
+            print(f"  not measured: {failed}", flush=True)
+            self.results.append(dict(case=case, failed=str(failed)))
+            return None
+        finally:
+            for process in running.values():
+                process.kill()
+                process.log.unlink(missing_ok=True)
         ours = min(seconds["ours"])
         for side in sides:
             entry = dict(case=case, side=side, best_s=min(seconds[side]), median_s=statistics.median(seconds[side]),
@@ -64,7 +105,8 @@ class Bench:
     # B1: pooled capture of every layer.
 
     def capture(self):
-        for shape, kinds in [("llama-100m", ["causal", "base"]), ("xlmr-base", ["base"]), ("qwen2-0.5b", ["causal", "base"])]:
+        for shape, kinds in [(shape, kinds) for shape, kinds in [("llama-100m", ["causal", "base"]), ("xlmr-base", ["base"]), ("qwen2-0.5b", ["causal", "base"])]
+                             if shape in self.asked.shapes.split(",")]:
             ids = json.loads((self.data / ("xlmr" if shape.startswith("xlmr") else "bpe")).with_suffix(".ids.json").read_text())
             many = self.large if shape == "qwen2-0.5b" else self.small
             real = models.pick(models.batches(ids), many)
@@ -79,12 +121,11 @@ class Bench:
         file = self.work / "ids.json"
         file.write_text(json.dumps(batches))
         outs = {side: self.work / f"{side}.f32" for side in [*kinds, "ours", "candle-mi"]}
-        sides = {kind: self.peer("capture", folder, file, outs[kind], head=kind, dtype=dtype, repetitions=self.repetitions)
-                 for kind in kinds}
-        sides["ours"] = [self.asked.ours, "capture", folder, file, outs["ours"], self.repetitions, dtype]
+        sides = {kind: self.peer("capture", folder, file, outs[kind], head=kind, dtype=dtype) for kind in kinds}
+        sides["ours"] = [self.asked.ours, "capture", folder, file, outs["ours"], dtype]
         # candle-mi knows no padding and no encoder, and computes in f32.
         if self.asked.candle_mi and "equal" in case and dtype == "float32" and not shape.startswith("xlmr"):
-            sides["candle-mi"] = [self.asked.candle_mi, folder, file, outs["candle-mi"], self.repetitions]
+            sides["candle-mi"] = [self.asked.candle_mi, folder, file, outs["candle-mi"]]
         tokens = sum(len(row) for batch in batches for row in batch)
         width = models.SHAPES[shape][2]["hidden_size"]
 
@@ -97,7 +138,7 @@ class Bench:
         print(f"\n{case}: {sum(map(len, batches))} sentences, {tokens} tokens, {len(batches)} batches, "
               f"{len(batches) * 32 and sum(len(b) * max(map(len, b)) for b in batches)} with padding")
         last = self.measure(case, "tokens", tokens, sides, off)
-        if shape == "qwen2-0.5b":
+        if last and shape == "qwen2-0.5b":
             linear = last["ours"]["parameters"] - models.SHAPES[shape][2]["vocab_size"] * width
             for entry in self.results:
                 if entry["case"] == case and entry["side"] == "ours":
@@ -110,10 +151,9 @@ class Bench:
             folder, sets = self.data / f"qwen2-0.5b-{dtype}", self.work / "sets.json"
             states = self.data / "lens.states.safetensors"
             outs = {side: self.work / f"lens.{side}.json" for side in ["128 rows", "512 rows", "ours"]}
-            ours = [self.asked.ours, "lens", folder, states, self.data / "corpus", sets, outs["ours"], self.repetitions, dtype]
-            self.run([*ours[:-2], 1, dtype])  # Writes the sets.
-            sides = {f"{rows} rows": self.peer("lens", folder, states, sets, outs[f"{rows} rows"], rows=rows, dtype=dtype,
-                                               repetitions=self.repetitions) for rows in (128, 512)}
+            ours = [self.asked.ours, "lens", folder, states, self.data / "corpus", sets, outs["ours"], dtype]
+            sides = {f"{rows} rows": self.peer("lens", folder, states, sets, outs[f"{rows} rows"], rows=rows, dtype=dtype)
+                     for rows in ((128,) if self.asked.mode == "quick" else (128, 512))}
             case = f"B4 lens qwen2-0.5b {dtype}"
             print(f"\n{case}: 512 rows x 25 layers, top 10 and the mass of {len(models.LANGUAGES)} languages over 151,936 tokens")
 
@@ -124,7 +164,8 @@ class Bench:
                 print(f"  equal top tokens {100 * top:.2f} %, largest difference of a mass {mass:.1e}")
                 return float(mass)
 
-            self.measure(case, "rows", 512 * 25, sides | {"ours": ours}, off)
+            # Ours starts first: it writes the sets that the other side reads.
+            self.measure(case, "rows", 512 * 25, {"ours": ours} | sides, off, rounds=2)
 
     # Greedy generation with an added vector.
 
@@ -137,17 +178,18 @@ class Bench:
                 prompts.write_text(json.dumps(models.equal(ids, 32, batch)))
                 case = f"generation qwen2-0.5b {dtype}, batch {batch}"
                 print(f"\n{case}: {self.tokens} tokens after 32, a vector added after block 12")
-                sides = {"transformers": self.peer("generate", folder, prompts, tokens=self.tokens, layer=12, dtype=dtype,
-                                                   repetitions=self.repetitions),
-                         "ours": [self.asked.ours, "generate", folder, prompts, self.tokens, 12, self.repetitions, dtype]}
+                sides = {"transformers": self.peer("generate", folder, prompts, tokens=self.tokens, layer=12, dtype=dtype),
+                         "ours": [self.asked.ours, "generate", folder, prompts, self.tokens, 12, dtype]}
                 last = self.measure(case, "tokens", batch * self.tokens, sides)
+                if last is None:
+                    continue
                 mine, other = (np.array(last[side]["ids"]) for side in ("ours", "transformers"))
                 print(f"  equal tokens: {100 * (mine == other).mean():.1f} %")
 
     # The machine.
 
     def peak(self):
-        gflops = self.run(self.peer("peak"))["gflops"]
+        gflops = self.end(self.start(self.peer("peak")))["gflops"]
         self.results.append(dict(case="peak", side="torch", gflops=gflops))
         print("\ntorch, products of 2048 x 2048: " + ", ".join(f"{dtype} {rate:.0f} GFLOP/s" for dtype, rate in gflops.items()))
         for entry in self.results:
@@ -187,6 +229,7 @@ def main():
     parser.add_argument("--out", required=True)
     parser.add_argument("--mode", default="quick", choices=list(MODES))
     parser.add_argument("--only", default="b1,lens,generate,peak")
+    parser.add_argument("--shapes", default=",".join(models.SHAPES), help="of b1")
     parser.add_argument("--dtypes", default="float32,bfloat16")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--prefix", default="", help="put before every measured command, as 'chrt -f 5'")

@@ -1,6 +1,6 @@
 //! candle-mi doing the same work: every block's output of batches of equal length. The script that runs it puts this file into
-//! a package of its own. Arguments: model folder, JSON file with batches of token ids, file for one layer's states,
-//! repetitions.
+//! a package of its own. Arguments: model folder, JSON file with batches of token ids, file for one layer's states.
+//! It does the work once for each line of its input.
 
 use std::{fs, path::Path, time::Instant};
 
@@ -9,7 +9,7 @@ use candle_mi::{GenericTransformer, HookPoint, HookSpec, MIModel, config::Transf
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, folder, ids, out, repetitions] = arguments.as_slice() else { return Err("four arguments expected".into()) };
+    let [_, folder, ids, out] = arguments.as_slice() else { return Err("three arguments expected".into()) };
     let batches: Vec<Vec<Vec<u32>>> = serde_json::from_slice(&fs::read(ids)?)?;
     let start = Instant::now();
     let config: serde_json::Value = serde_json::from_slice(&fs::read(Path::new(folder).join("config.json"))?)?;
@@ -31,12 +31,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Ok(pooled)
     };
     run(&batches[0][..1])?;
-    let mut seconds = Vec::new();
     let mut states = Vec::new();
-    for _ in 0..repetitions.parse::<usize>()? {
+    println!("ready");
+    for line in std::io::stdin().lines() {
+        line?;
         let start = Instant::now();
         states = batches.iter().map(|batch| run(batch)).collect::<Result<Vec<_>, _>>()?;
-        seconds.push(start.elapsed().as_secs_f64());
+        println!("{}", start.elapsed().as_secs_f64());
     }
     let layer = model.num_layers() - 1;
     let chosen = states.iter().map(|batch| batch[layer].clone()).collect::<Vec<_>>();
@@ -45,7 +46,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let status = fs::read_to_string("/proc/self/status")?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0 kB");
     let peak: f64 = peak.trim().trim_end_matches(" kB").parse()?;
-    let report = serde_json::json!({ "seconds": seconds, "load_seconds": load_seconds, "peak_mb": peak / 1024.0 });
+    let report = serde_json::json!({ "load_seconds": load_seconds, "peak_mb": peak / 1024.0 });
     println!("{report}");
     Ok(())
 }

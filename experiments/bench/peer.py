@@ -1,6 +1,7 @@
-"""The sides that are not ours: transformers and torch doing the same work. One process a measurement; prints JSON.
+"""The sides that are not ours: transformers and torch doing the same work. A process loads, warms up, says `ready`, does the work
+once for each line of its input and tells the seconds; when the input ends it reports in JSON.
 
-    python peer.py capture FOLDER IDS.json OUT.f32 --head causal|base --dtype float32 --repetitions 2
+    python peer.py capture FOLDER IDS.json OUT.f32 --head causal|base --dtype float32
     python peer.py lens FOLDER STATES.safetensors SETS.json OUT.json --dtype float32
     python peer.py generate FOLDER PROMPTS.json --tokens 48 --layer 12
     python peer.py peak
@@ -8,7 +9,7 @@
 IDS.json is a list of batches, each a list of lists of token ids.
 """
 
-import argparse, json, os, resource, time
+import argparse, json, os, resource, sys, time
 
 import torch
 
@@ -16,6 +17,15 @@ import torch
 def report(**fields):
     fields["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps(fields))
+
+
+def turns():
+    """Yields once for each line of the input, and tells how long it was until the next."""
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        yield
+        print(time.perf_counter() - start, flush=True)
 
 
 def load(folder, dtype, kind):
@@ -47,11 +57,10 @@ def capture(a):
     kind = {"causal": "AutoModelForCausalLM", "base": "AutoModel"}[a.head]
     model, seconds_load = load(a.folder, a.dtype, kind)
     batches = json.load(open(a.ids))
-    seconds, kept = [], None
+    kept = None
     with torch.inference_mode():
         model(input_ids=torch.tensor([batches[0][0]]), output_hidden_states=True)  # Warms up.
-        for _ in range(a.repetitions):
-            start = time.perf_counter()
+        for _ in turns():
             kept = []
             for batch in batches:
                 ids, mask = padded(batch, 1)
@@ -59,17 +68,16 @@ def capture(a):
                 out = model(input_ids=ids, attention_mask=None if same else mask, output_hidden_states=True)
                 kept.append(torch.stack([pool(h, mask) for h in out.hidden_states]))
                 del out
-            seconds.append(time.perf_counter() - start)
     states = torch.cat(kept, 2).float()  # [layers + 1, 3, sentences, width]
     # The last entry is after the final norm, so the one before shows that both sides compute the same.
     states[-2].numpy().tofile(a.out)
-    report(seconds=seconds, load_seconds=seconds_load, mean_abs_state=states[:-1].abs().mean().item())
+    report(load_seconds=seconds_load, mean_abs_state=states[:-1].abs().mean().item())
 
 
 def lens(a):
     from safetensors.torch import load_file
 
-    model, _ = load(a.folder, a.dtype, "AutoModelForCausalLM")
+    model, seconds_load = load(a.folder, a.dtype, "AutoModelForCausalLM")
     dtype = getattr(torch, a.dtype)
     norm, head = model.model.norm, model.lm_head
     states = load_file(a.states)["states"].to(dtype)  # [layers, rows, width]
@@ -77,11 +85,10 @@ def lens(a):
     member = torch.zeros(head.weight.shape[0], len(sets))
     for column, ids in enumerate(sets):
         member[torch.tensor(ids, dtype=torch.long), column] = 1
-    seconds, tops, masses = [], None, None
+    tops, masses = None, None
     with torch.inference_mode():
         head(norm(states[0][:8]))
-        for _ in range(a.repetitions):
-            start = time.perf_counter()
+        for _ in turns():
             tops, masses = [], []
             for layer in states:
                 for rows in layer.split(a.rows):
@@ -91,14 +98,13 @@ def lens(a):
                     p = (logits - log_sum).exp_()
                     tops.append(torch.stack([top.indices.float(), (top.values - log_sum).exp()]))
                     masses.append(p @ member)
-            seconds.append(time.perf_counter() - start)
     tops, masses = torch.cat(tops, 1), torch.cat(masses)
     json.dump(dict(ids=tops[0].int().tolist(), masses=masses.tolist()), open(a.out, "w"))
-    report(seconds=seconds, rows=a.rows)
+    report(load_seconds=seconds_load, rows=a.rows)
 
 
 def generate(a):
-    model, _ = load(a.folder, a.dtype, "AutoModelForCausalLM")
+    model, seconds_load = load(a.folder, a.dtype, "AutoModelForCausalLM")
     prompts = torch.tensor(json.load(open(a.prompts)))
     vector = torch.arange(model.config.hidden_size, dtype=torch.float32).sin().to(model.dtype)
 
@@ -109,15 +115,13 @@ def generate(a):
     hook = model.model.layers[a.layer - 1].register_forward_hook(steer)
     options = dict(do_sample=False, max_new_tokens=a.tokens, min_new_tokens=a.tokens, use_cache=True, pad_token_id=1,
                    eos_token_id=None, attention_mask=torch.ones_like(prompts))
-    seconds, out = [], None
+    out = None
     with torch.inference_mode():
         model.generate(prompts, **options | dict(max_new_tokens=2, min_new_tokens=2))
-        for _ in range(a.repetitions):
-            start = time.perf_counter()
+        for _ in turns():
             out = model.generate(prompts, **options)
-            seconds.append(time.perf_counter() - start)
     hook.remove()
-    report(seconds=seconds, ids=out[:, prompts.shape[1]:].tolist())
+    report(load_seconds=seconds_load, ids=out[:, prompts.shape[1]:].tolist())
 
 
 def peak(a):
@@ -141,7 +145,6 @@ def main():
     parser.add_argument("inputs", nargs="*")
     parser.add_argument("--head", default="base")
     parser.add_argument("--dtype", default="float32")
-    parser.add_argument("--repetitions", type=int, default=2)
     parser.add_argument("--rows", type=int, default=128)
     parser.add_argument("--tokens", type=int, default=48)
     parser.add_argument("--layer", type=int, default=12)

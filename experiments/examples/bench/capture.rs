@@ -11,7 +11,7 @@ use babelscope_core::{
 };
 use serde_json::{Value, json};
 
-pub(crate) fn run(folder: &str, ids: &Path, out: &Path, repetitions: usize, dtype: &str) -> Result<Value> {
+pub(crate) fn run(folder: &str, ids: &Path, out: &Path, dtype: &str) -> Result<Value> {
     // Batches are for the other side; ours makes its own.
     let batches: Vec<Vec<Vec<u32>>> = serde_json::from_slice(&fs::read(ids)?)?;
     let encoded = |ids: Vec<u32>| Encoded { spans: vec![0..0; ids.len()], ids, bos: 0 };
@@ -23,7 +23,7 @@ pub(crate) fn run(folder: &str, ids: &Path, out: &Path, repetitions: usize, dtyp
         plan.captures.extend(Plan::layers(0..=layers, reduce).captures);
     }
     engine.run(&sentences[..1], &plan, &Monitor::silent())?;
-    let (seconds, kept) = super::timed(repetitions, || Ok(engine.run(&sentences, &plan, &Monitor::silent())?))?;
+    let kept = super::turns(|| Ok(engine.run(&sentences, &plan, &Monitor::silent())?))?;
     ensure!(kept.len() == 3 * (layers + 1), "{} captures came back", kept.len());
     let (mut bytes, mut sum, mut count) = (Vec::new(), 0.0, 0);
     for captured in &kept {
@@ -41,7 +41,7 @@ pub(crate) fn run(folder: &str, ids: &Path, out: &Path, repetitions: usize, dtyp
     fs::write(out, bytes)?;
     let info = engine.info();
     Ok(json!({
-        "seconds": seconds, "load_seconds": load_seconds, "mean_abs_state": sum / count as f64,
+        "load_seconds": load_seconds, "mean_abs_state": sum / count as f64,
         "parameters": info.parameters, "dtypes": [info.stored_dtype, info.compute_dtype],
     }))
 }

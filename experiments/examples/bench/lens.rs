@@ -16,7 +16,7 @@ pub(crate) struct Files<'a> {
     pub(crate) out: &'a Path,
 }
 
-pub(crate) fn run(folder: &str, corpus: &str, files: &Files<'_>, repetitions: usize, dtype: &str) -> Result<Value> {
+pub(crate) fn run(folder: &str, corpus: &str, files: &Files<'_>, dtype: &str) -> Result<Value> {
     let (engine, load_seconds) = super::load(folder, dtype)?;
     let sets = TokenSets::from_corpus(engine.tokenizer(), &Corpus::open(corpus.as_ref())?)?;
     let members: Vec<&[u32]> = sets.languages().iter().filter_map(|l| sets.members(l)).collect();
@@ -28,10 +28,10 @@ pub(crate) fn run(folder: &str, corpus: &str, files: &Files<'_>, repetitions: us
     let params = LensParams { top_k: 10, ..LensParams::default() };
     let unembed = |rows: &Tensor, logits: &mut Vec<f32>| Ok(engine.unembed_into(rows, logits)?);
     let read = |states: &[Tensor]| read_out(states, last, &unembed, &sets, &params, &Monitor::silent());
-    let (seconds, grid) = super::timed(repetitions, || Ok(read(&states)?))?;
+    let grid = super::turns(|| Ok(read(&states)?))?;
     let cells = || grid.iter().flatten();
     let ids: Vec<Vec<u32>> = cells().map(|cell| cell.top.iter().map(|top| top.0).collect()).collect();
     let masses: Vec<&[f32]> = cells().map(|cell| cell.language_mass.as_slice()).collect();
     fs::write(files.out, serde_json::to_vec(&json!({ "ids": ids, "masses": masses }))?)?;
-    Ok(json!({ "seconds": seconds, "load_seconds": load_seconds }))
+    Ok(json!({ "load_seconds": load_seconds }))
 }

@@ -1,15 +1,16 @@
-//! Babelscope's side of the benchmarks; `experiments/bench/run.sh` runs it beside the others. Each call is one measurement in a
-//! process of its own and prints one line of JSON.
+//! Babelscope's side of the benchmarks; `experiments/bench/run.sh` runs it beside the others. It loads, warms up, and then does
+//! the work once for each line that it reads, so that the sides can take turns without loading anew. Each answer is a line:
+//! `ready`, the seconds of a turn, and when the input ends a report in JSON.
 //!
 //! ```text
-//! bench capture FOLDER IDS.json OUT.f32 REPETITIONS DTYPE
-//! bench lens FOLDER STATES.safetensors CORPUS SETS.json OUT.json REPETITIONS DTYPE
+//! bench capture FOLDER IDS.json OUT.f32 DTYPE
+//! bench lens FOLDER STATES.safetensors CORPUS SETS.json OUT.json DTYPE
 //! ```
 
 mod capture;
 mod lens;
 
-use std::{fs, time::Instant};
+use std::{fs, io::Write as _, time::Instant};
 
 use anyhow::{Context as _, Result, bail};
 use babelscope_core::{
@@ -21,12 +22,10 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let mut report = match arguments.as_slice() {
-        ["capture", folder, ids, out, repetitions, dtype] => {
-            capture::run(folder, ids.as_ref(), out.as_ref(), repetitions.parse()?, dtype)?
-        }
-        ["lens", folder, states, corpus, sets, out, repetitions, dtype] => {
+        ["capture", folder, ids, out, dtype] => capture::run(folder, ids.as_ref(), out.as_ref(), dtype)?,
+        ["lens", folder, states, corpus, sets, out, dtype] => {
             let files = lens::Files { states: states.as_ref(), sets: sets.as_ref(), out: out.as_ref() };
-            lens::run(folder, corpus, &files, repetitions.parse()?, dtype)?
+            lens::run(folder, corpus, &files, dtype)?
         }
         _ => bail!("expected one of the calls in the head of experiments/examples/bench/main.rs, got {arguments:?}"),
     };
@@ -35,11 +34,14 @@ fn main() -> Result<()> {
         status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("the system tells no peak memory")?;
     let peak: f64 = peak.trim().trim_end_matches(" kB").parse()?;
     report["peak_mb"] = (peak / 1024.0).into();
-    #[expect(clippy::print_stdout, reason = "the result, read by bench.py")]
-    {
-        println!("{report}");
-    }
-    Ok(())
+    say(&report.to_string())
+}
+
+/// A line for bench.py.
+fn say(line: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    Ok(out.flush()?)
 }
 
 /// The engine, and how long it took to load.
@@ -49,14 +51,17 @@ fn load(folder: &str, _dtype: &str) -> Result<(Engine, f64)> {
     Ok((engine, start.elapsed().as_secs_f64()))
 }
 
-/// Seconds of each of `repetitions` of `work`, and what the last one made.
-fn timed<T>(repetitions: usize, mut work: impl FnMut() -> Result<T>) -> Result<(Vec<f64>, T)> {
-    let mut seconds = Vec::new();
+/// Does `work` once for each line of the input and tells its seconds; returns what the last one made.
+fn turns<T>(mut work: impl FnMut() -> Result<T>) -> Result<T> {
+    say("ready")?;
     let mut made = None;
-    for _ in 0..repetitions {
+    for line in std::io::stdin().lines() {
+        line?;
+        // What the last turn made is not this turn's memory.
+        drop(made.take());
         let start = Instant::now();
         made = Some(work()?);
-        seconds.push(start.elapsed().as_secs_f64());
+        say(&start.elapsed().as_secs_f64().to_string())?;
     }
-    Ok((seconds, made.context("at least one repetition is needed")?))
+    made.context("at least one turn is needed")
 }
