@@ -113,7 +113,7 @@ fn states(engine: &Engine) -> Vec<Vec<f32>> {
     let sentences = vec![engine.tokenizer().encode("a cat sees birds").unwrap()];
     let window = Window { include_bos: true, skip_first: 0 };
     let capture = Capture { site: "resid_post.1".parse().unwrap(), reduce: Reduce::Mean(window) };
-    let plan = Plan { captures: vec![capture], stop_after: None };
+    let plan = Plan { captures: vec![capture], ..Plan::default() };
     let captured = engine.run(&sentences, &plan, &Monitor::silent()).unwrap();
     let Values::Pooled(rows) = &captured[0].values else { panic!("a mean was asked for") };
     rows.to_vec2().unwrap()

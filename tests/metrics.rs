@@ -414,7 +414,7 @@ fn golden(family: &str) -> Engine {
 
 fn logits(engine: &Engine, text: &str) -> Tensor {
     let plan =
-        Plan { captures: vec![Capture { site: Site::new(Point::Logits, 0), reduce: Reduce::All }], stop_after: None };
+        Plan { captures: vec![Capture { site: Site::new(Point::Logits, 0), reduce: Reduce::All }], ..Plan::default() };
     let sentence = engine.tokenizer().encode(text).unwrap();
     match engine.run(&[sentence], &plan, &Monitor::silent()).unwrap().remove(0).values {
         Values::Tokens(mut tensors) => tensors.remove(0),

@@ -1,4 +1,4 @@
-//! Executes the captures of a plan while the pass runs: each wanted site is reduced where it lies, and only what the plan
+//! Executes a plan while the pass runs: each site's edits are made, then it is reduced where it lies, and only what the plan
 //! keeps is kept. Pooling adds up in f64 and keeps f32.
 
 use std::ops::Range;
@@ -8,6 +8,8 @@ use rayon::prelude::*;
 
 use crate::{
     Error, Result,
+    alarm::{Run, Watch},
+    edit::{self, Edits, Touching},
     engine::{Captured, Values},
     kernels::dispatch,
     model::{Config, config::Head},
@@ -34,8 +36,11 @@ impl Layout {
         self.starts[1..].iter().map(|end| end - 1).collect()
     }
 
+    /// The last row of each sentence as a matrix.
     pub(crate) fn one_row_each(&self) -> Self {
-        Self { starts: (0..=self.len()).collect(), past: vec![0; self.len()], first: self.first }
+        let rows = self.starts.windows(2).map(|pair| pair[1] - pair[0]);
+        let past = self.past.iter().zip(rows).map(|(past, rows)| past + rows - 1).collect();
+        Self { starts: (0..=self.len()).collect(), past, first: self.first }
     }
 
     /// Runs of whole sentences of at most `rows` rows (a longer sentence is a run of its own).
@@ -88,6 +93,10 @@ impl<'a> RowsMut<'a> {
     pub(crate) fn whole(data: &'a mut [f32], width: usize) -> Self {
         Self { data, stride: width, from: 0, width }
     }
+
+    pub(crate) fn row_mut(&mut self, row: usize) -> &mut [f32] {
+        &mut self.data[row * self.stride + self.from..][..self.width]
+    }
 }
 
 enum Sink {
@@ -97,13 +106,16 @@ enum Sink {
     Tokens(Vec<Tensor>),
 }
 
-/// Receives the sites of a pass and keeps what the plan asks for.
+/// Receives the sites of a pass, changes what the plan says and keeps what it asks for.
 pub(crate) struct Collector<'a> {
     captures: &'a [Capture],
+    edits: Option<Edits<'a>>,
     sentences: &'a [Encoded],
     /// The sentences in the order of execution.
     order: Vec<usize>,
     sinks: Vec<Sink>,
+    /// One a capture.
+    watches: Vec<Watch>,
     last: Option<(usize, Point)>,
 }
 
@@ -121,11 +133,15 @@ fn square(point: Point) -> bool {
 }
 
 impl<'a> Collector<'a> {
-    /// Checks plan and sentences against the model and each other; nothing has been computed yet.
+    /// Checks plan and sentences against the model and each other; nothing has been computed yet. Edits go by the sentences as
+    /// they are given here: rows that come behind them are generated.
     pub(crate) fn new(plan: &'a Plan, config: &Config, sentences: &'a [Encoded], order: Vec<usize>) -> Result<Self> {
         check_plan(plan, config)?;
         check_sentences(plan, config, sentences)?;
         check_size(plan, config, sentences)?;
+        edit::check(plan, config, sentences)?;
+        let edits = (!plan.edits.is_empty()).then(|| Edits::new(plan, config, sentences));
+        let watches = vec![Watch::default(); plan.captures.len()];
         let sinks = plan.captures.iter().map(|capture| match capture.reduce {
             Reduce::All => Sink::Tokens(Vec::with_capacity(sentences.len())),
             Reduce::Mean(_) | Reduce::Weighted(_) | Reduce::Last => {
@@ -135,7 +151,7 @@ impl<'a> Collector<'a> {
         });
         let sinks = sinks.collect();
         let last = plan.captures.iter().map(|capture| moment(capture.site)).max();
-        Ok(Self { captures: &plan.captures, sentences, order, sinks, last })
+        Ok(Self { captures: &plan.captures, edits, sentences, order, sinks, watches, last })
     }
 
     pub(crate) fn wants(&self, point: Point, block: usize) -> bool {
@@ -152,16 +168,26 @@ impl<'a> Collector<'a> {
         self.last.is_none_or(|last| last <= moment(site))
     }
 
-    /// Reduces the rows of a site for the sentences of `layout`.
-    pub(crate) fn offer(&mut self, point: Point, block: usize, rows: RowsMut<'_>, layout: &Layout) -> Result<()> {
-        let rows = Rows { data: rows.data, stride: rows.stride, from: rows.from, width: rows.width };
-        let Self { captures, sentences, order, sinks, .. } = self;
+    /// What cuts edges of attention at `point` of block `block`, if anything does.
+    pub(crate) fn touching(&self, point: Point, block: usize, layout: &Layout) -> Option<Touching<'a>> {
+        self.edits.as_ref()?.touching(point, block, layout, &self.order)
+    }
+
+    /// Edits the rows of a site for the sentences of `layout`, then reduces them.
+    pub(crate) fn offer(&mut self, point: Point, block: usize, mut rows: RowsMut<'_>, layout: &Layout) -> Result<()> {
+        let Self { captures, edits, sentences, order, sinks, watches, .. } = self;
         let site = Site::new(point, block);
-        for (capture, sink) in captures.iter().zip(sinks).filter(|(capture, _)| capture.site == site) {
+        if let Some(edits) = edits {
+            edits.apply(site, &mut rows, layout, order);
+        }
+        let rows = Rows { data: rows.data, stride: rows.stride, from: rows.from, width: rows.width };
+        let kept = captures.iter().zip(sinks).zip(watches).filter(|((capture, _), _)| capture.site == site);
+        for ((capture, sink), watch) in kept {
             match sink {
                 Sink::Tokens(kept) => {
-                    for pair in layout.starts.windows(2) {
+                    for (pair, sentence) in layout.starts.windows(2).zip(&order[layout.first..]) {
                         let values: Vec<f32> = (pair[0]..pair[1]).flat_map(|row| rows.row(row)).copied().collect();
+                        watch.rows(*sentence, &values, rows.width);
                         kept.push(Tensor::from_vec(values, (pair[1] - pair[0], rows.width), &Device::Cpu)?);
                     }
                 }
@@ -175,6 +201,9 @@ impl<'a> Collector<'a> {
                             || reduce(capture.reduce, &rows, own, sentence.bos, sums, out),
                         );
                     });
+                    for (row, sentence) in kept.chunks_exact(*width).zip(&order[layout.first..]) {
+                        watch.rows(*sentence, row, *width);
+                    }
                 }
             }
         }
@@ -183,14 +212,17 @@ impl<'a> Collector<'a> {
 
     /// Keeps the squares `[heads, t, t]` of a site, one sentence behind the other in `data`.
     pub(crate) fn take_squares(&mut self, site: Site, data: &[f32], heads: usize, layout: &Layout) -> Result<()> {
-        for (capture, sink) in self.captures.iter().zip(&mut self.sinks) {
+        let Self { captures, sinks, watches, order, .. } = self;
+        for ((capture, sink), watch) in captures.iter().zip(sinks).zip(watches) {
             if let (true, Sink::Tokens(kept)) = (capture.site == site, sink) {
                 let mut at = 0;
-                for (pair, past) in layout.starts.windows(2).zip(&layout.past) {
+                let sentences = layout.past.iter().zip(&order[layout.first..]);
+                for (pair, (past, sentence)) in layout.starts.windows(2).zip(sentences) {
                     let rows = pair[1] - pair[0];
                     let keys = past + rows;
                     let values = data[at..at + heads * rows * keys].to_vec();
                     at += values.len();
+                    watch.square(*sentence, &values, keys);
                     kept.push(Tensor::from_vec(values, (heads, rows, keys), &Device::Cpu)?);
                 }
             }
@@ -199,8 +231,9 @@ impl<'a> Collector<'a> {
     }
 
     /// What was kept, in the order of the plan, rows in the order of the sentences.
-    pub(crate) fn finish(self) -> Result<Vec<Captured>> {
-        let Self { captures, order, sinks, .. } = self;
+    pub(crate) fn finish(self) -> Result<Run> {
+        let Self { captures, order, sinks, watches, .. } = self;
+        let alarms = captures.iter().zip(&watches).flat_map(|(capture, watch)| watch.alarms(capture.site)).collect();
         let mut place = vec![0; order.len()];
         for (executed, given) in order.iter().enumerate() {
             place[*given] = executed;
@@ -215,12 +248,12 @@ impl<'a> Collector<'a> {
             };
             Ok(Captured { capture: *capture, values })
         });
-        restored.collect()
+        Ok(Run { captured: restored.collect::<Result<_>>()?, alarms })
     }
 }
 
 /// Columns of a site that has one row a token.
-fn width(point: Point, config: &Config) -> usize {
+pub(crate) fn width(point: Point, config: &Config) -> usize {
     match point {
         Point::Q | Point::Z => config.heads * config.head_dim,
         Point::K | Point::V => config.kv_heads * config.head_dim,

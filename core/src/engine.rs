@@ -9,6 +9,7 @@ use candle_core::{DType, Tensor};
 
 use crate::{
     Error, Result,
+    alarm::Run,
     capture::{Collector, Layout, sites},
     checkpoint::Checkpoint,
     device::Device,
@@ -199,8 +200,16 @@ impl Engine {
     /// # Errors
     /// Before any work: [`Error::Site`] or [`Error::Plan`] when the model has no such site or the plan contradicts itself,
     /// [`Error::Sentence`] for a sentence that is empty, too long, of another vocabulary, or that a window leaves nothing of.
-    /// [`Error::Cancelled`] between blocks.
+    /// [`Error::Cancelled`] between blocks. Afterwards [`Error::NotFinite`] when a captured number is NaN or infinite.
     pub fn run(&self, sentences: &[Encoded], plan: &Plan, monitor: &Monitor) -> Result<Vec<Captured>> {
+        Ok(self.run_watched(sentences, plan, monitor)?.finite()?.captured)
+    }
+
+    /// [`Engine::run`] with what is suspicious about the captured numbers, NaN and infinity included: [`Run::finite`] refuses them.
+    ///
+    /// # Errors
+    /// As [`Engine::run`], but for [`Error::NotFinite`].
+    pub fn run_watched(&self, sentences: &[Encoded], plan: &Plan, monitor: &Monitor) -> Result<Run> {
         let mut order: Vec<usize> = (0..sentences.len()).collect();
         order.sort_by_key(|index| Reverse(sentences[*index].ids.len()));
         let mut collector = Collector::new(plan, &self.decoder.config, sentences, order.clone())?;

@@ -48,6 +48,12 @@ pub enum Error {
     /// A sentence that the model cannot take. `index` counts from 0 in the order given.
     #[error("sentence {index}: {why}")]
     Sentence { index: usize, why: String },
+    /// A captured number that is NaN or infinite. `sentence` counts from 0 in the order given.
+    #[error(
+        "site {site:?}, sentence {sentence}: {why} Captures of the sites before it show where it begins: a damaged weight, an edit \
+         that is too strong, or numbers beyond f32"
+    )]
+    NotFinite { site: String, sentence: usize, why: String },
     /// A plan that this model cannot execute.
     #[error("plan: {why}")]
     Plan { why: String },

@@ -5,11 +5,13 @@
 //! - Sentences are packed, never padded: a sentence gives the same numbers alone and in any batch.
 //! - Nothing is computed that no [`plan::Capture`] asked for.
 
+pub mod alarm;
 mod capture;
 mod checkpoint;
 pub mod corpus;
 pub mod device;
 pub mod dtype;
+mod edit;
 pub mod engine;
 pub mod error;
 mod gguf;

@@ -1,7 +1,11 @@
-//! What the forward pass is told to do, as data: which sites to capture, how to reduce them, where to stop.
+//! What the forward pass is told to do, as data: which sites to capture, how to reduce them, what to change, where to stop.
 
+mod edit;
+mod names;
 mod site;
 
+pub(crate) use edit::Given;
+pub use edit::{Blocks, Edit, Op, Positions, Unit, Vector};
 pub use site::{Point, Site};
 
 use serde::{Deserialize, Serialize};
@@ -41,10 +45,12 @@ pub struct Capture {
 
 /// What a forward pass is to do. A site that no capture names costs nothing; the pass stops after the last site wanted,
 /// and the logits are computed only when a capture names them.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
     /// What to keep, in the order in which it is returned.
     pub captures: Vec<Capture>,
+    /// What to change, in this order. Captures see the changed values.
+    pub edits: Vec<Edit>,
     /// Do not go past this layer even when a capture lies deeper (such a capture is then an error).
     pub stop_after: Option<usize>,
 }
@@ -53,6 +59,6 @@ impl Plan {
     /// The residual stream of each of `layers` (0 = embeddings, l = after block l) with one reduction.
     pub fn layers(layers: impl IntoIterator<Item = usize>, reduce: Reduce) -> Self {
         let captures = layers.into_iter().map(|l| Capture { site: Site::layer(l), reduce }).collect();
-        Self { captures, stop_after: None }
+        Self { captures, ..Self::default() }
     }
 }

@@ -357,3 +357,24 @@ impl ProbeSpec {
 fn repeated<T: PartialEq>(values: &[T]) -> Option<&T> {
     values.iter().enumerate().find(|(at, value)| values.iter().take(*at).any(|v| v == *value)).map(|(_, v)| v)
 }
+
+#[cfg(test)]
+mod tests {
+    use babelscope_core::plan::{Edit, Op, Positions};
+
+    #[derive(serde::Deserialize)]
+    struct File {
+        edit: Vec<Edit>,
+    }
+
+    #[test]
+    fn the_edits_of_the_documentation_are_read() {
+        let page = include_str!("../../docs/EDITS.md");
+        let text = page.split("```toml").nth(1).unwrap().split("```").next().unwrap();
+        let edits = toml::from_str::<File>(text).unwrap().edit;
+        assert_eq!(edits.iter().map(|edit| edit.op.name()).collect::<Vec<_>>(), ["add", "cut"]);
+        let keys = Positions::List(vec![0, 1]);
+        assert_eq!(edits[1].op, Op::Cut { heads: Some(vec![3]), keys });
+        assert!(toml::from_str::<File>(&text.replace("coefficient", "coeficient")).is_err());
+    }
+}

@@ -212,7 +212,10 @@ impl Decoder {
             cache.add(number - 1, layout, qkv, q, kv);
             cache.memory(number - 1)
         });
-        let (memory, touch) = (memory.as_deref(), Touch::default());
+        let memory = memory.as_deref();
+        let cut_scores = collector.touching(Point::AttnScores, number, layout);
+        let cut_probs = collector.touching(Point::AttnProbs, number, layout);
+        let touch = Touch { scores: cut_scores.as_deref(), probs: cut_probs.as_deref() };
         if collector.wants(Point::AttnScores, number) || collector.wants(Point::AttnProbs, number) {
             let pairs = layout.starts.windows(2).zip(&layout.past);
             let cells = pairs.map(|(pair, past)| heads * (pair[1] - pair[0]) * (past + pair[1] - pair[0])).sum();

@@ -4,10 +4,12 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use super::names;
 use crate::{Error, Result};
 
 /// What is read at a block, or outside of the blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Point {
     /// Layer 0: the embedding output (after any scale, norm or position embedding). Has no block.
     Embeddings,
@@ -88,13 +90,20 @@ impl Point {
 
 /// A point, and the block it belongs to: 1 is the first block, as layer l is the output of block l.
 ///
+/// The names of TransformerLens, nnterp and interp-engine, which count blocks from 0, parse too where they mean exactly one of
+/// our sites, and print back ([`Site::transformer_lens`], [`Site::nnterp`], [`Site::interp_engine`]); others are refused with
+/// the reason. Beware: interp-engine writes `resid_post.4` for what is `resid_post.5` here. That spelling is always ours; theirs
+/// is read as `Address("resid_post", 4)`.
+///
 /// ```
 /// use babelscope_core::plan::{Point, Site};
 /// let site: Site = "resid_post.5".parse()?;
 /// assert_eq!(site, Site::layer(5));
 /// assert_eq!(site.to_string(), "resid_post.5");
-/// // TransformerLens counts blocks from 0.
-/// assert_eq!("blocks.4.hook_resid_post".parse::<Site>()?, site);
+/// for name in ["blocks.4.hook_resid_post", "layers_output[4]", "Address(\"resid_post\", 4)"] {
+///     assert_eq!(name.parse::<Site>()?, site);
+/// }
+/// assert_eq!(site.transformer_lens().as_deref(), Some("blocks.4.hook_resid_post"));
 /// assert_eq!(Site::layer(0).to_string(), "embeddings");
 /// # Ok::<(), babelscope_core::Error>(())
 /// ```
@@ -130,21 +139,14 @@ impl FromStr for Site {
 
     fn from_str(text: &str) -> Result<Self> {
         let fail = |why: &str| Error::Site { text: text.to_owned(), why: why.to_owned() };
-        if let Some(rest) = text.strip_prefix("blocks.") {
-            let (block, hook) = rest.split_once('.').ok_or_else(|| fail("expected blocks.N.hook_NAME"))?;
-            let block: usize = block.parse().map_err(|_e| fail("the block is not a number"))?;
-            let point = transformer_lens(hook).ok_or_else(|| fail("unknown TransformerLens hook"))?;
-            return Ok(Self { point, block: block + 1 });
+        if let Some(read) = names::read(text) {
+            return read.map_err(|why| fail(&why));
         }
         let (name, block) = text.split_once('.').map_or((text, None), |(n, b)| (n, Some(b)));
-        let point = match name {
-            "hook_embed" => Point::Embeddings,
-            "ln_final" => Point::FinalNorm,
-            _ => Point::NAMES.iter().find(|(_, n)| *n == name).map(|(p, _)| *p).ok_or_else(|| {
-                let names: Vec<_> = Point::NAMES.iter().map(|(_, n)| *n).collect();
-                fail(&format!("unknown point; known are {}", names.join(", ")))
-            })?,
-        };
+        let point = Point::NAMES.iter().find(|(_, n)| *n == name).map(|(p, _)| *p).ok_or_else(|| {
+            let names: Vec<_> = Point::NAMES.iter().map(|(_, n)| *n).collect();
+            fail(&format!("unknown point; known are {}", names.join(", ")))
+        })?;
         match (point.in_block(), block) {
             (true, Some(b)) => {
                 let block: usize = b.parse().map_err(|_e| fail("the block is not a number"))?;
@@ -155,30 +157,9 @@ impl FromStr for Site {
             }
             (true, None) => Err(fail("this point needs a block: NAME.BLOCK, blocks count from 1")),
             (false, None) => Ok(Self { point, block: 0 }),
-            (false, Some(_)) if name == "ln_final" => Ok(Self { point, block: 0 }),
             (false, Some(_)) => Err(fail("this point lies outside of the blocks and takes no number")),
         }
     }
-}
-
-/// Hooks whose value is ours exactly. `hook_q` and `hook_k` (before rotary embedding) and `hook_normalized` (with or without
-/// the gain, depending on the family) are left out: a near miss would be a wrong number.
-fn transformer_lens(hook: &str) -> Option<Point> {
-    Some(match hook {
-        "hook_resid_pre" => Point::ResidPre,
-        "hook_resid_mid" => Point::ResidMid,
-        "hook_resid_post" => Point::ResidPost,
-        "hook_attn_out" => Point::AttnOut,
-        "hook_mlp_out" => Point::MlpOut,
-        "attn.hook_rot_q" => Point::Q,
-        "attn.hook_rot_k" => Point::K,
-        "attn.hook_v" => Point::V,
-        "attn.hook_z" => Point::Z,
-        "attn.hook_attn_scores" => Point::AttnScores,
-        "attn.hook_pattern" => Point::AttnProbs,
-        "mlp.hook_post" => Point::MlpAct,
-        _ => return None,
-    })
 }
 
 impl Serialize for Site {

@@ -1,6 +1,7 @@
 //! Alignment of a model on a corpus: capture, then measure.
 
 use babelscope_core::{
+    alarm::Run,
     corpus::Corpus,
     engine::{Captured, Engine},
     monitor::{Monitor, Tick},
@@ -54,6 +55,7 @@ pub fn analyse(
     // One bar over the languages says more than one for each pass.
     let quiet = monitor.quiet();
     let mut tokens = 0;
+    let mut alarms = Vec::new();
     let total = corpus.languages.len();
     let mut done = 0;
     let mut capture = |language: &String| -> Result<(String, Vec<Captured>)> {
@@ -62,18 +64,23 @@ pub fn analyse(
         let lines = corpus.lines(language).unwrap_or_default();
         let encoded = engine.tokenizer().encode_all(lines)?;
         tokens += encoded.iter().map(|e| e.ids.len()).sum::<usize>();
-        let captured = engine.run(&encoded, &plan, &quiet).map_err(|e| match e {
+        let run = engine.run_watched(&encoded, &plan, &quiet).and_then(Run::finite).map_err(|e| match e {
             babelscope_core::Error::Sentence { index, why } => {
                 Error::Input { measure: "align", why: format!("line {} of {language}: {why}", index + 1) }
             }
+            babelscope_core::Error::NotFinite { site, sentence, why } => {
+                Error::Input { measure: "align", why: format!("line {} of {language} at {site}: {why}", sentence + 1) }
+            }
             other => other.into(),
         })?;
-        Ok((language.clone(), captured))
+        alarms.extend(run.alarms.iter().map(|alarm| format!("{language}: {alarm} (counted from 0)")));
+        Ok((language.clone(), run.captured))
     };
     let others: Vec<&String> = corpus.languages.iter().filter(|l| !params.pivots.contains(l)).collect();
     if params.pivots.is_empty() || others.is_empty() {
         let captured = corpus.languages.iter().map(&mut capture).collect::<Result<Vec<_>>>()?;
-        let report = align(&LanguageStates::from_captured(&captured)?, params, &quiet)?;
+        let mut report = align(&LanguageStates::from_captured(&captured)?, params, &quiet)?;
+        report.notes.extend(alarms);
         monitor.tick(Tick { what: "aligning", done: total, total, unit: "languages" })?;
         return Ok(AlignReport { tokens, ..report });
     }
@@ -90,6 +97,7 @@ pub fn analyse(
         whole.notes.extend(part.notes);
         (whole.chance_mexa, whole.chance_recall) = (part.chance_mexa, part.chance_recall);
     }
+    whole.notes.extend(alarms);
     let place = |cell: &AlignCell| {
         let pivot = params.pivots.iter().position(|p| *p == cell.pivot);
         (pivot, corpus.languages.iter().position(|l| *l == cell.language))

@@ -101,7 +101,7 @@ impl Measured {
 fn next(engine: &Engine, language: u32, cells: &[Cell], monitor: &Monitor) -> Result<Vec<Vec<f64>>> {
     let prompts: Vec<String> = cells.iter().map(|cell| Author::prompt(language, *cell)).collect();
     let logits: Site = "logits".parse()?;
-    let plan = Plan { captures: vec![Capture { site: logits, reduce: Reduce::Last }], stop_after: None };
+    let plan = Plan { captures: vec![Capture { site: logits, reduce: Reduce::Last }], ..Plan::default() };
     let captured = engine.run(&engine.tokenizer().encode_all(&prompts)?, &plan, monitor)?.pop();
     let Values::Pooled(rows) = captured.context("the engine returned no logits")?.values else {
         anyhow::bail!("the engine kept every token where the last was wanted")

@@ -287,7 +287,7 @@ fn surprise(engine: &Engine, corpus: &Corpus, monitor: &Monitor) -> Result<Truth
 
 fn nats(engine: &Engine, sentences: &[Encoded], monitor: &Monitor) -> Result<f64> {
     let logits: Site = "logits".parse()?;
-    let plan = Plan { captures: vec![Capture { site: logits, reduce: Reduce::All }], stop_after: None };
+    let plan = Plan { captures: vec![Capture { site: logits, reduce: Reduce::All }], ..Plan::default() };
     let captured = engine.run(sentences, &plan, monitor)?.pop().context("the engine returned no logits")?;
     let Values::Tokens(rows) = captured.values else { anyhow::bail!("the engine pooled what was to be kept whole") };
     let (mut sum, mut count) = (0.0, 0);
