@@ -7,6 +7,7 @@
 //! A sum's order depends on nothing but the number of inputs: a row gives the same bits alone and in any batch.
 
 mod cut;
+mod pages;
 mod product;
 mod tiles;
 mod unit;

@@ -1,17 +1,20 @@
 //! Numbers cut into bf16 parts, in the order in which the tile units read them.
 
+use std::arch::x86_64::{
+    __m512, _mm512_castsi512_ps, _mm512_castsi512_si256, _mm512_cvtepu16_epi32, _mm512_cvtne2ps_pbh, _mm512_cvtph_ps,
+    _mm512_cvtps_ph, _mm512_extracti64x4_epi64, _mm512_load_si512, _mm512_loadu_ps, _mm512_slli_epi32,
+    _mm512_store_si512, _mm512_sub_ps,
+};
+
 use rayon::prelude::*;
 
-use super::{BLOCK, Line, PART, STEP};
-use crate::{
-    dtype::Dtype,
-    kernels::simd::{dispatch, to_bf16, to_f16},
-};
+use super::{BLOCK, Line, PART, STEP, available, pages::Pages};
+use crate::dtype::Dtype;
 
 /// Rows of activations in parts: blocks of 32 rows, in them steps of 32 columns, in them the parts, in them 32 lines of one row each.
 #[derive(Default)]
 pub(crate) struct Cut {
-    lines: Vec<Line>,
+    lines: Pages,
     dtype: Dtype,
     rows: usize,
     width: usize,
@@ -30,27 +33,25 @@ impl Cut {
     /// Cuts `x` `[rows, width]`, rounded to `dtype`.
     pub(crate) fn fill(&mut self, x: &[f32], width: usize, dtype: Dtype) {
         self.shape(x.len() / width, width, dtype);
-        let block = self.block_len();
-        self.lines.par_chunks_mut(block).zip(x.par_chunks(width * BLOCK)).for_each(|(lines, x)| {
-            dispatch(
-                #[inline(always)]
-                || {
-                    for row in 0..BLOCK {
-                        // The block at the end may have fewer rows; what an earlier product left in the others is overwritten.
-                        cut_row(lines, row, x.get(row * width..(row + 1) * width).unwrap_or_default(), dtype);
-                    }
-                },
-            );
+        let (block, len) = (self.block_len(), self.len());
+        self.lines.as_mut()[..len].par_chunks_mut(block).zip(x.par_chunks(width * BLOCK)).for_each(|(lines, x)| {
+            for row in 0..BLOCK {
+                // The block at the end may have fewer rows; what an earlier product left in the others is overwritten.
+                cut_row(lines, row, x.get(row * width..(row + 1) * width).unwrap_or_default(), dtype);
+            }
         });
     }
 
     /// Makes room for `[rows, width]`; what the lines hold is left over from before.
-    fn shape(&mut self, rows: usize, width: usize, dtype: Dtype) {
+    pub(super) fn shape(&mut self, rows: usize, width: usize, dtype: Dtype) {
         (self.rows, self.width, self.dtype) = (rows, width, dtype);
-        let len = rows.div_ceil(BLOCK) * self.block_len();
-        if self.lines.len() < len {
-            self.lines.resize(len, Line([0; STEP]));
+        if self.lines.as_ref().len() < self.len() {
+            self.lines = Pages::zeroed(self.len());
         }
+    }
+
+    fn len(&self) -> usize {
+        self.rows.div_ceil(BLOCK) * self.block_len()
     }
 
     fn block_len(&self) -> usize {
@@ -72,66 +73,122 @@ impl Cut {
     /// Some consecutive steps of a block of rows.
     pub(super) fn steps(&self, block: usize, first: usize, count: usize) -> &[Line] {
         let step = self.parts() * PART;
-        &self.lines[block * self.block_len() + first * step..][..count * step]
+        &self.lines.as_ref()[block * self.block_len() + first * step..][..count * step]
     }
 }
 
 /// Row `row` of a block of rows; columns behind `values` are zero.
-#[inline(always)]
 fn cut_row(lines: &mut [Line], row: usize, values: &[f32], dtype: Dtype) {
-    match dtype {
-        Dtype::F32 => cut_row_in::<3>(lines, row, values, |x| x),
-        Dtype::F16 => cut_row_in::<2>(lines, row, values, to_f16),
-        Dtype::Bf16 => cut_row_in::<1>(lines, row, values, |x| x),
-    }
-}
-
-#[inline(always)]
-fn cut_row_in<const PARTS: usize>(lines: &mut [Line], row: usize, values: &[f32], round: impl Fn(f32) -> f32) {
+    let step = parts(dtype) * PART;
     let (whole, end) = values.as_chunks::<STEP>();
     let mut last = [0f32; STEP];
     last[..end.len()].copy_from_slice(end);
-    let mut steps = whole.iter().chain(std::iter::once(&last));
-    for lines in lines.chunks_exact_mut(PARTS * PART) {
-        let values = steps.next().unwrap_or(&[0.0; STEP]).map(&round);
-        for (part, line) in split::<PARTS>(values).into_iter().enumerate() {
-            lines[part * PART + row] = line;
+    let rest = std::iter::once(&last).chain(std::iter::repeat(&[0.0; STEP]));
+    for (lines, values) in lines.chunks_exact_mut(step).zip(whole.iter().chain(rest)) {
+        cut_line(values, dtype, lines, row);
+    }
+}
+
+/// The parts of 32 numbers, rounded to `dtype`: part p in line `PART * p + at`.
+#[inline]
+pub(super) fn cut_line(values: &[f32; STEP], dtype: Dtype, lines: &mut [Line], at: usize) {
+    assert!(available() && lines.len() > (parts(dtype) - 1) * PART + at);
+    #[expect(unsafe_code, reason = "instructions of the processors that have tile units")]
+    // SAFETY: `available` makes sure of the instructions, and the last line that is written is there.
+    unsafe {
+        match dtype {
+            Dtype::F32 => split::<3>(load(values), lines, at),
+            Dtype::F16 => split::<2>(to_f16(load(values)), lines, at),
+            Dtype::Bf16 => split::<1>(load(values), lines, at),
         }
     }
 }
 
-/// The parts of 32 numbers, the largest first.
-#[inline(always)]
-pub(super) fn split<const PARTS: usize>(mut rest: [f32; STEP]) -> [Line; PARTS] {
-    let mut parts = [Line([0; STEP]); PARTS];
-    for part in &mut parts {
-        for (bf16, rest) in part.0.iter_mut().zip(&mut rest) {
-            let value = to_bf16(*rest);
-            *bf16 = (value.to_bits() >> 16) as u16;
-            *rest -= value;
+/// The two parts of 32 f16, as [`cut_line`].
+#[inline]
+pub(super) fn cut_halves(halves: &Line, lines: &mut [Line], at: usize) {
+    assert!(available() && lines.len() > PART + at);
+    #[expect(unsafe_code, reason = "instructions of the processors that have tile units")]
+    // SAFETY: `available` makes sure of the instructions, and the last line that is written is there.
+    unsafe {
+        split::<2>(widen(halves), lines, at);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+fn widen(halves: &Line) -> [__m512; 2] {
+    #[expect(unsafe_code, reason = "loads take pointers")]
+    // SAFETY: a line is one register.
+    let bits = unsafe { _mm512_load_si512(halves.0.as_ptr().cast()) };
+    [_mm512_cvtph_ps(_mm512_castsi512_si256(bits)), _mm512_cvtph_ps(_mm512_extracti64x4_epi64::<1>(bits))]
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+fn load(values: &[f32; STEP]) -> [__m512; 2] {
+    #[expect(unsafe_code, reason = "loads take pointers")]
+    // SAFETY: 32 numbers are two registers.
+    unsafe {
+        [_mm512_loadu_ps(values.as_ptr()), _mm512_loadu_ps(values.as_ptr().add(STEP / 2))]
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+fn to_f16(values: [__m512; 2]) -> [__m512; 2] {
+    const NEAREST: i32 = 0;
+    values.map(
+        #[inline(always)]
+        |x| _mm512_cvtph_ps(_mm512_cvtps_ph::<NEAREST>(x)),
+    )
+}
+
+/// # Safety
+/// `lines` must reach to line `(PARTS - 1) * PART + at`.
+#[inline]
+#[expect(unsafe_code, reason = "stores take pointers, and a bf16 vector has no safe cast")]
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+unsafe fn split<const PARTS: usize>(values: [__m512; 2], lines: &mut [Line], at: usize) {
+    let [mut low, mut high] = values;
+    for part in 0..PARTS {
+        // SAFETY: both are 64 bytes, of which every bit pattern is valid; the caller promises the line.
+        let bits = unsafe { std::mem::transmute(_mm512_cvtne2ps_pbh(high, low)) };
+        // SAFETY: as above; lines are aligned.
+        unsafe { _mm512_store_si512(lines.as_mut_ptr().add(part * PART + at).cast(), bits) };
+        if part + 1 < PARTS {
+            let value = |half| _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(half)));
+            low = _mm512_sub_ps(low, value(_mm512_castsi512_si256(bits)));
+            high = _mm512_sub_ps(high, value(_mm512_extracti64x4_epi64::<1>(bits)));
         }
     }
-    parts
 }
 
 #[cfg(test)]
 mod tests {
+    use half::{bf16, f16};
     use proptest::prelude::*;
 
     use super::*;
 
     proptest! {
         #[test]
-        fn the_parts_add_up_to_the_number(x in prop::collection::vec(-1e30f32..1e30, STEP), scale in -100i32..1) {
+        fn the_parts_are_rounded_and_add_up(x in prop::collection::vec(-1e30f32..1e30, STEP), scale in -100i32..1) {
+            prop_assume!(available());
             let values: [f32; STEP] = std::array::from_fn(|i| x[i] * 2f32.powi(scale));
-            let sum = |parts: &[Line], i: usize| -> f64 {
-                parts.iter().map(|part| half::bf16::from_bits(part.0[i]).to_f64()).sum()
-            };
-            let (three, two) = (split::<3>(values), split::<2>(values.map(to_f16)));
-            for (i, x) in values.into_iter().enumerate() {
-                prop_assert_eq!(sum(&three, i), f64::from(x));
-                if to_f16(x).is_finite() {
-                    prop_assert_eq!(sum(&two, i), f64::from(to_f16(x)));
+            for dtype in [Dtype::F32, Dtype::Bf16, Dtype::F16] {
+                let mut lines = [Line([0; STEP]); 3 * PART];
+                cut_line(&values, dtype, &mut lines, 5);
+                for (i, x) in values.into_iter().enumerate() {
+                    let part = |p: usize| bf16::from_bits(lines[p * PART + 5].0[i]);
+                    prop_assert_eq!(part(0), if dtype == Dtype::F16 { bf16::from_f32(f16::from_f32(x).to_f32()) } else { bf16::from_f32(x) });
+                    let sum: f64 = (0..parts(dtype)).map(|p| part(p).to_f64()).sum();
+                    match dtype {
+                        // The units take numbers below 2^-126 for zero.
+                        Dtype::F32 => prop_assert!((sum - f64::from(x)).abs() < 2f64.powi(-126)),
+                        Dtype::F16 if f16::from_f32(x).is_finite() => prop_assert_eq!(sum, f16::from_f32(x).to_f64()),
+                        _ => {}
+                    }
                 }
             }
         }

@@ -1,17 +1,18 @@
 //! Weights in the order in which the tile units read them, at the size in which they are stored: two bytes for bf16 and f16,
 //! four for f32. Only bf16 can be multiplied as it is; the others are cut into parts again and again, a panel at a time.
 
-use memmap2::MmapMut;
+use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+
 use rayon::prelude::*;
 
 use super::{
     BLOCK, Line, PART, STEP,
-    cut::{parts, split},
+    cut::{cut_halves, cut_line, parts},
+    pages::Pages,
 };
 use crate::{
     dtype::Dtype,
-    kernels::simd::dispatch,
-    model::stored::{Rows, Stored, f16_value},
+    model::stored::{Rows, Stored},
 };
 
 /// Blocks of 32 outputs, in them steps of 32 inputs, in them two tiles of 16 outputs, whose 16 lines hold a pair of inputs of
@@ -64,38 +65,39 @@ impl Tiles {
         self.outputs
     }
 
+    /// Whether the lines can be multiplied as they are.
+    pub(super) fn is_cut(&self) -> bool {
+        self.dtype == Dtype::Bf16
+    }
+
     pub(super) fn parts(&self) -> usize {
         parts(self.dtype)
+    }
+
+    /// Where steps lie, for fetching them early; nowhere in particular behind the end.
+    pub(super) fn place(&self, block: usize, first: usize) -> *const Line {
+        let (block, first) = if first < self.inputs.div_ceil(STEP) { (block, first) } else { (block + 1, 0) };
+        self.lines.as_ref().as_ptr().wrapping_add(block * self.block_len() + first * self.step_len())
     }
 
     /// The parts of some consecutive steps of a block: the lines themselves, or cut into `panel`.
     pub(super) fn steps<'a>(&'a self, block: usize, first: usize, count: usize, panel: &'a mut [Line]) -> &'a [Line] {
         let step = self.step_len();
         let stored = &self.lines.as_ref()[block * self.block_len() + first * step..][..count * step];
+        let lines = panel.chunks_exact_mut(self.parts() * PART);
         match self.dtype {
             Dtype::Bf16 => return stored,
-            Dtype::F16 => dispatch(
-                #[inline(always)]
-                || {
-                    for (lines, stored) in panel.chunks_exact_mut(2 * PART).zip(stored.chunks_exact(PART)) {
-                        for (at, line) in stored.iter().enumerate() {
-                            let [first, second] = split::<2>(line.0.map(f16_value));
-                            (lines[at], lines[PART + at]) = (first, second);
-                        }
-                    }
-                },
-            ),
-            Dtype::F32 => dispatch(
-                #[inline(always)]
-                || {
-                    for (lines, stored) in panel.chunks_exact_mut(3 * PART).zip(wide(stored).chunks_exact(PART)) {
-                        for (at, line) in stored.iter().enumerate() {
-                            let [first, second, third] = split::<3>(*line);
-                            (lines[at], lines[PART + at], lines[2 * PART + at]) = (first, second, third);
-                        }
-                    }
-                },
-            ),
+            Dtype::F16 => lines.zip(stored.chunks_exact(PART)).for_each(|(lines, stored)| {
+                for (at, line) in stored.iter().enumerate() {
+                    cut_halves(line, lines, at);
+                }
+            }),
+            Dtype::F32 => lines.zip(wide(stored).chunks_exact(PART)).for_each(|(lines, stored)| {
+                for (at, line) in stored.iter().enumerate() {
+                    fetch(line);
+                    cut_line(line, Dtype::F32, lines, at);
+                }
+            }),
         }
         panel
     }
@@ -132,6 +134,18 @@ fn lay(lines: &mut [Line], row: usize, stored: &Stored, range: std::ops::Range<u
     }
 }
 
+/// Asks for what is cut two steps after `line`: cutting leaves the memory idle otherwise.
+#[inline(always)]
+fn fetch(line: &[f32; STEP]) {
+    let ahead = std::ptr::from_ref(line).wrapping_add(2 * PART).cast::<i8>();
+    #[expect(unsafe_code, reason = "a prefetch takes a pointer")]
+    // SAFETY: a prefetch never faults.
+    unsafe {
+        _mm_prefetch::<_MM_HINT_T0>(ahead);
+        _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(64));
+    }
+}
+
 fn wide(lines: &[Line]) -> &[[f32; STEP]] {
     #[expect(unsafe_code, reason = "the same memory as f32")]
     // SAFETY: every bit pattern is an f32, and lines are aligned beyond it.
@@ -146,42 +160,4 @@ fn wide_mut(lines: &mut [Line]) -> &mut [[f32; STEP]] {
     let (before, wide, after) = unsafe { lines.align_to_mut() };
     debug_assert!(before.is_empty() && after.is_empty());
     wide
-}
-
-/// Memory straight from the system: zero without being written, and in huge pages where the system gives them, which a
-/// walk through gigabytes of weights is 10 % faster for.
-struct Pages {
-    map: MmapMut,
-    len: usize,
-}
-
-impl Pages {
-    fn zeroed(len: usize) -> Self {
-        let bytes = (len * size_of::<Line>()).max(1);
-        let Ok(map) = MmapMut::map_anon(bytes) else {
-            // As `Vec` does when the system has no memory left.
-            std::alloc::handle_alloc_error(std::alloc::Layout::new::<Line>())
-        };
-        // Advice that is not taken costs speed, nothing else.
-        map.advise(memmap2::Advice::HugePage).ok();
-        Self { map, len }
-    }
-}
-
-impl AsRef<[Line]> for Pages {
-    fn as_ref(&self) -> &[Line] {
-        #[expect(unsafe_code, reason = "the same memory as lines")]
-        // SAFETY: every bit pattern is a line; pages are aligned beyond it.
-        let (_, lines, _) = unsafe { self.map.align_to() };
-        &lines[..self.len]
-    }
-}
-
-impl AsMut<[Line]> for Pages {
-    fn as_mut(&mut self) -> &mut [Line] {
-        #[expect(unsafe_code, reason = "the same memory as lines")]
-        // SAFETY: every bit pattern is a line and bytes; pages are aligned beyond it.
-        let (_, lines, _) = unsafe { self.map.align_to_mut() };
-        &mut lines[..self.len]
-    }
 }
