@@ -6,7 +6,7 @@
 use std::{
     borrow::Cow,
     collections::BTreeSet,
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -65,7 +65,10 @@ impl Checkpoint {
     fn open(folder: &Path, revision: Option<String>) -> Result<Self> {
         let config = read(folder, "config.json", "the model's shape")?;
         let tokenizer = read(folder, "tokenizer.json", "the tokenizer")?;
-        let shards = names(folder)?.into_iter().map(|name| map(&folder.join(name))).collect::<Result<_>>()?;
+        let shards = names(folder)?
+            .into_iter()
+            .map(|name| Shard::map(&folder.join(name)).map(Arc::new))
+            .collect::<Result<_>>()?;
         Ok(Self { folder: folder.to_owned(), config: config.into(), tokenizer: tokenizer.into(), shards, revision })
     }
 
@@ -88,7 +91,7 @@ impl Checkpoint {
 
     /// A GGUF file; the tokenizer.json beside it is its tokenizer, else the one that it holds itself.
     fn gguf(path: &Path) -> Result<Self> {
-        let shard = map(path)?;
+        let shard = Arc::new(Shard::map(path)?);
         let bytes = shard.bytes.as_ref();
         let refuse = |why: String| Error::Weights { why, path: path.to_owned() };
         let head = Gguf::read(bytes).map_err(refuse)?;
@@ -188,14 +191,4 @@ pub(crate) fn lacks(folder: &Path) -> Option<String> {
 #[derive(serde::Deserialize)]
 struct Index {
     weight_map: std::collections::BTreeMap<String, String>,
-}
-
-fn map(path: &Path) -> Result<Arc<Shard>> {
-    let fail = |source| Error::Read { what: "the weights", path: path.to_owned(), source };
-    let file = File::open(path).map_err(fail)?;
-    #[expect(unsafe_code, reason = "a memory map of a file")]
-    // SAFETY: undefined only when the file is cut while it is mapped; the map lives for the time of loading, and reading a
-    // checkpoint that is being overwritten is wrong in any way of reading.
-    let bytes = unsafe { memmap2::Mmap::map(&file) }.map_err(fail)?;
-    Ok(Arc::new(Shard { path: path.to_owned(), bytes: Bytes::Mapped(bytes) }))
 }

@@ -13,8 +13,10 @@ use crate::{
     capture::{Collector, Layout, sites},
     checkpoint::Checkpoint,
     device::Device,
+    dtype::Dtype,
     hash::sha256,
     hub::Hub,
+    kernels::linear::kernel,
     model::{Batch, Config, Decoder, Scratch, Weights, rope::LongRope},
     monitor::{Monitor, Tick},
     plan::{Capture, Plan, Site},
@@ -46,8 +48,12 @@ pub struct ModelInfo {
     pub tied: bool,
     /// Dtype of the weights on disk, and of the computation: `f32`.
     pub stored_dtype: String,
-    /// Dtype in which is computed.
+    /// Dtype in which is computed: what [`crate::dtype`] says of it.
     pub compute_dtype: String,
+    /// Which matrix product ran. Two kinds of product differ by rounding, so the same run on another machine may differ in its
+    /// last bits.
+    #[serde(default)]
+    pub kernel: String,
     /// Device: `cpu`, `cuda:0`.
     pub device: String,
     /// SHA-256 over the weight files (hex), see checkpoint.rs.
@@ -69,6 +75,9 @@ pub struct LoadOptions {
     /// `cpu` (default), `cuda:0`, `metal`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
+    /// Number format of the operands of matrix products; absent is f32. See [`crate::dtype`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dtype: Option<Dtype>,
     /// Fixes longrope's choice of frequencies (Phi 3); absent: by each sentence's length.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub longrope: Option<LongRope>,
@@ -149,9 +158,10 @@ impl Engine {
         let tokenizer = Tokenizer::from_bytes(&checkpoint.tokenizer, &checkpoint.folder.join("tokenizer.json"))?;
         tokenizer.check_rows(config.vocabulary)?;
         monitor.tick(Tick { what: "loading weights", done: 0, total: 1, unit: "model" })?;
+        let compute = options.dtype.unwrap_or_default();
         let mut weights = Weights::open(&checkpoint.shards, &checkpoint.folder)?;
         let (weights_sha256, decoder) =
-            rayon::join(|| checkpoint.weights_sha256(), || Decoder::load(config, &mut weights));
+            rayon::join(|| checkpoint.weights_sha256(), || Decoder::load(config, &mut weights, compute));
         let decoder = decoder?;
         let Config { layers, width, heads, kv_heads, vocabulary, context, family, .. } = decoder.config;
         let tied = decoder.config.tied();
@@ -167,7 +177,8 @@ impl Engine {
             parameters: weights.parameters(),
             tied,
             stored_dtype: weights.dtypes(),
-            compute_dtype: "f32".to_owned(),
+            compute_dtype: compute.to_string(),
+            kernel: kernel(compute).to_owned(),
             device: device.to_string(),
             weights_sha256,
             tokenizer_sha256: tokenizer.sha256().to_owned(),
@@ -261,7 +272,9 @@ impl Engine {
             return Err(Error::Plan { why });
         }
         logits.resize(rows * vocabulary, 0.0);
-        self.decoder.unembed(&states, logits);
+        let mut scratch = self.scratch().pop().unwrap_or_default();
+        self.decoder.unembed(&states, logits, &mut scratch);
+        self.scratch().push(scratch);
         Ok(())
     }
 

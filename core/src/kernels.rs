@@ -4,6 +4,7 @@ pub(crate) mod activation;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod amx;
 pub(crate) mod attention;
+pub(crate) mod buffer;
 pub(crate) mod linear;
 pub(crate) mod norm;
 pub(crate) mod rope;

@@ -264,6 +264,7 @@ fn manifest(corpus: &Corpus, align: &AlignReport, lens: &[LensReport]) -> Manife
             tied: true,
             stored_dtype: "f32".to_owned(),
             compute_dtype: "f32".to_owned(),
+            kernel: String::new(),
             device: "cpu".to_owned(),
             weights_sha256: "0".repeat(64),
             tokenizer_sha256: "0".repeat(64),

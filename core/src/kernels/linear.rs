@@ -11,10 +11,7 @@ use super::ROWS;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 use super::amx;
 use super::simd::{dispatch, to_bf16, to_f16};
-use crate::{
-    dtype::Dtype,
-    model::stored::{Rows, Stored},
-};
+use crate::{dtype::Dtype, model::stored::Rows};
 
 /// Weights `[outputs, inputs]` and a bias.
 pub(crate) struct Linear {
@@ -58,7 +55,6 @@ fn tiles() -> bool {
 }
 
 /// Which product runs for a compute dtype on this machine: numbers of two kinds of product differ by rounding.
-#[expect(dead_code, reason = "the loader takes it next")]
 pub(crate) fn kernel(compute: Dtype) -> &'static str {
     match (tiles(), compute) {
         (true, Dtype::F32) => "amx, f32 in bf16 parts",
@@ -71,12 +67,6 @@ pub(crate) fn kernel(compute: Dtype) -> &'static str {
 }
 
 impl Linear {
-    /// `weight` row-major, computed in f32.
-    pub(crate) fn new(weight: Vec<f32>, bias: Option<Vec<f32>>, inputs: usize, outputs: usize) -> Self {
-        debug_assert_eq!(weight.len(), inputs * outputs);
-        Self::from_stored(Rows::new(vec![Stored::from(weight)], inputs), bias, Dtype::F32)
-    }
-
     /// The rows of `weight` are the outputs; they are rounded to `compute` where it is narrower than what is stored.
     pub(crate) fn from_stored(weight: Rows, bias: Option<Vec<f32>>, compute: Dtype) -> Self {
         Self::with(weight, bias, compute, tiles())
@@ -192,14 +182,6 @@ fn add_to_rows(y: &mut [f32], bias: &[f32]) {
             }
         }
     });
-}
-
-/// `y = x W^T`.
-///
-/// # Shapes
-/// `x` `[rows, inputs]`, `weight` `[outputs, inputs]`, `y` `[rows, outputs]`, all row-major.
-pub(crate) fn product(x: &[f32], weight: &[f32], inputs: usize, outputs: usize, y: &mut [f32]) {
-    columns(x, weight, inputs, y, outputs, 0);
 }
 
 /// Columns `column ..` of `y = x W^T`.

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use super::linear::{Linear, Workspace};
 use crate::{
+    Result,
     dtype::Dtype,
     model::stored::{Rows, Stored},
 };
@@ -16,11 +17,20 @@ pub(crate) struct Table {
     product: OnceLock<Linear>,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the loader takes it next"))]
 impl Table {
-    /// `numbers` `[any, width]`, row-major; `compute` is for the product, a row that is looked up is as it is stored.
-    pub(crate) fn new(numbers: Stored, width: usize, compute: Dtype) -> Self {
-        Self { rows: Rows::new(vec![numbers], width), compute, product: OnceLock::new() }
+    /// `compute` is for the product; a row that is looked up is as it is stored.
+    pub(crate) fn new(rows: Rows, compute: Dtype) -> Self {
+        Self { rows, compute, product: OnceLock::new() }
+    }
+
+    /// Numbers of a row.
+    pub(crate) fn width(&self) -> usize {
+        self.rows.width()
+    }
+
+    /// Fails when the file that the rows lie in was written to since.
+    pub(crate) fn intact(&self) -> Result<()> {
+        self.rows.parts().iter().try_for_each(Stored::intact)
     }
 
     /// Row `index` as f32.
@@ -50,7 +60,7 @@ mod tests {
             // These numbers fit into every format.
             let stored = Stored::from(numbers.clone());
             let stored = if dtype == Dtype::F32 { stored } else { stored.rounded(dtype) };
-            let table = Table::new(stored, 7, Dtype::F32);
+            let table = Table::new(Rows::new(vec![stored], 7), Dtype::F32);
             let mut y = vec![f32::NAN; 50];
             for index in [0, 31, 49] {
                 let mut row = [f32::NAN; 7];

@@ -18,9 +18,11 @@ use crate::{
     kernels::{
         activation::activate,
         attention::{Attention, Squares, Touch},
+        buffer::Buffer,
         linear::{Linear, Workspace},
         norm::{Norm, add},
         rope::{Rotation, Turn},
+        table::Table,
     },
     monitor::Monitor,
     plan::{Point, Site},
@@ -30,7 +32,7 @@ use crate::{
 pub(crate) struct Decoder {
     pub(crate) config: Config,
     /// `[vocabulary, embedding_width]`
-    pub(super) embedding: Vec<f32>,
+    pub(super) embedding: Table,
     pub(super) project_in: Option<Linear>,
     /// `[width]`
     pub(super) token_type: Option<Vec<f32>>,
@@ -72,21 +74,21 @@ pub(crate) struct Batch {
 /// Buffers of a pass, kept between passes: fresh pages from the system cost a quarter of the time.
 #[derive(Default)]
 pub(crate) struct Scratch {
-    stream: Vec<f32>,
-    normed: Vec<f32>,
-    qkv: Vec<f32>,
-    z: Vec<f32>,
+    stream: Buffer,
+    normed: Buffer,
+    qkv: Buffer,
+    z: Buffer,
     /// Attention's output.
-    delta: Vec<f32>,
+    delta: Buffer,
     /// The feed-forward part's output.
-    fed: Vec<f32>,
-    up: Vec<f32>,
-    act: Vec<f32>,
-    router: Vec<f32>,
+    fed: Buffer,
+    up: Buffer,
+    act: Buffer,
+    router: Buffer,
     angles: Vec<Angles>,
-    scores: Vec<f32>,
-    probs: Vec<f32>,
-    logits: Vec<f32>,
+    scores: Buffer,
+    probs: Buffer,
+    logits: Buffer,
     workspace: Workspace,
 }
 
@@ -101,11 +103,8 @@ struct Angles {
 }
 
 /// The first `len` elements, grown as needed; what they hold is left over from before.
-fn sized(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
-    if buffer.len() < len {
-        buffer.resize(len, 0.0);
-    }
-    &mut buffer[..len]
+fn sized(buffer: &mut Buffer, len: usize) -> &mut [f32] {
+    buffer.sized(len)
 }
 
 /// Rows that are unembedded at once: `[rows, vocabulary]` is the largest buffer of all.
@@ -123,6 +122,7 @@ impl Decoder {
     ) -> Result<()> {
         let layout = &batch.layout;
         let width = self.config.width;
+        self.embedding.intact()?;
         self.angles(batch, &mut scratch.angles);
         self.embed(batch, scratch);
         let stream = sized(&mut scratch.stream, batch.ids.len() * width);
@@ -143,7 +143,7 @@ impl Decoder {
         if collector.done(Site::layer(self.blocks.len())) {
             return Ok(());
         }
-        let Scratch { stream, normed, logits, .. } = scratch;
+        let Scratch { stream, normed, logits, workspace, .. } = scratch;
         let stream = sized(stream, batch.ids.len() * width);
         let normed = sized(normed, stream.len());
         match &self.final_norm {
@@ -159,9 +159,9 @@ impl Decoder {
         if collector.only_last(Point::Logits) {
             let rows = layout.last_rows();
             let last: Vec<f32> = rows.iter().flat_map(|row| &normed[row * width..][..width]).copied().collect();
-            return self.offer_logits(&last, &layout.one_row_each(), logits, collector);
+            return self.offer_logits(&last, &layout.one_row_each(), logits, workspace, collector);
         }
-        self.offer_logits(normed, layout, logits, collector)
+        self.offer_logits(normed, layout, logits, workspace, collector)
     }
 
     /// Runs one block; false when the collector has all it wants.
@@ -294,14 +294,15 @@ impl Decoder {
         &self,
         normed: &[f32],
         layout: &Layout,
-        logits: &mut Vec<f32>,
+        logits: &mut Buffer,
+        workspace: &mut Workspace,
         collector: &mut Collector<'_>,
     ) -> Result<()> {
         let Config { width, vocabulary, .. } = self.config;
         for part in layout.parts(LOGIT_ROWS) {
             let rows = layout.starts[part.start]..layout.starts[part.end];
             let logits = sized(logits, rows.len() * vocabulary);
-            self.head.forward(&normed[rows.start * width..rows.end * width], width, &self.embedding, logits);
+            self.head.forward(&normed[rows.start * width..rows.end * width], width, &self.embedding, logits, workspace);
             collector.offer(Point::Logits, 0, RowsMut::whole(logits, vocabulary), &layout.slice(part))?;
         }
         Ok(())
@@ -313,10 +314,11 @@ impl Decoder {
     }
 
     /// Final norm and unembedding of `states` `[rows, width]` to `logits` `[rows, vocabulary]`, in models with a head.
-    pub(crate) fn unembed(&self, states: &[f32], logits: &mut [f32]) {
-        let mut normed = vec![0.0; states.len()];
-        normed_input(self.final_norm.as_ref(), states, &mut normed);
-        self.head.forward(&normed, self.config.width, &self.embedding, logits);
+    pub(crate) fn unembed(&self, states: &[f32], logits: &mut [f32], scratch: &mut Scratch) {
+        let Scratch { normed, workspace, .. } = scratch;
+        let normed = sized(normed, states.len());
+        normed_input(self.final_norm.as_ref(), states, normed);
+        self.head.forward(normed, self.config.width, &self.embedding, logits, workspace);
     }
 
     /// Layer 0 into the stream: rows of the embedding, scaled, projected, with type and position added, normed, each where
@@ -330,7 +332,7 @@ impl Decoder {
             None => &mut *stream,
         };
         for (row, id) in rows.chunks_exact_mut(narrow).zip(&batch.ids) {
-            row.copy_from_slice(&self.embedding[*id as usize * narrow..][..narrow]);
+            self.embedding.row(*id as usize, row);
             if scale != 1.0 {
                 row.iter_mut().for_each(|x| *x *= scale);
             }

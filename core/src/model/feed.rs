@@ -5,9 +5,13 @@ use super::{
     load::linear,
     parts::{Feed, Mlp},
 };
-use crate::kernels::{
-    activation::activate,
-    linear::{Linear, Workspace},
+use crate::{
+    Result,
+    dtype::Dtype,
+    kernels::{
+        activation::activate,
+        linear::{Linear, Workspace},
+    },
 };
 
 pub(crate) enum FeedForward {
@@ -16,14 +20,19 @@ pub(crate) enum FeedForward {
 }
 
 impl FeedForward {
-    pub(super) fn new(feed: Feed) -> Self {
-        match feed {
-            Feed::Dense(Mlp { up, down }) => Self::Dense { up: linear(up), down: linear(down) },
+    /// The router chooses in f32, whatever the experts compute in: a choice has no rounding error, it is another expert.
+    pub(super) fn new(feed: Feed, compute: Dtype) -> Result<Self> {
+        let both = |Mlp { up, down }: Mlp| Ok((linear(up, compute)?, linear(down, compute)?));
+        Ok(match feed {
+            Feed::Dense(mlp) => {
+                let (up, down) = both(mlp)?;
+                Self::Dense { up, down }
+            }
             Feed::Experts { router, experts } => Self::Experts {
-                router: linear(router),
-                experts: experts.into_iter().map(|Mlp { up, down }| (linear(up), linear(down))).collect(),
+                router: linear(router, Dtype::F32)?,
+                experts: experts.into_iter().map(both).collect::<Result<_>>()?,
             },
-        }
+        })
     }
 }
 

@@ -3,12 +3,18 @@
 use super::{
     Config,
     config::{Activation, Head as Kind},
-    parts::HeadParts,
+    load::{linear, table},
+    parts::{HeadParts, Matrix},
 };
-use crate::kernels::{
-    activation::activate,
-    linear::{Linear, Workspace, product},
-    norm::Norm,
+use crate::{
+    Error, Result,
+    dtype::Dtype,
+    kernels::{
+        activation::activate,
+        linear::{Linear, Workspace},
+        norm::Norm,
+        table::Table,
+    },
 };
 
 pub(crate) struct Head {
@@ -17,7 +23,7 @@ pub(crate) struct Head {
     project: Option<Linear>,
     dense: Option<(Linear, Norm)>,
     /// `[vocabulary, embedding_width]`; `None` when it is the embedding.
-    own: Option<Vec<f32>>,
+    own: Option<Table>,
     bias: Option<Vec<f32>>,
     activation: Activation,
     scale: f32,
@@ -26,19 +32,19 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    pub(super) fn new(config: &Config, project: Option<Linear>, parts: HeadParts) -> Self {
+    pub(super) fn new(config: &Config, project: Option<Matrix>, parts: HeadParts, compute: Dtype) -> Result<Self> {
         let HeadParts { dense, own, bias } = parts;
-        Self {
+        Ok(Self {
             kind: config.head,
-            project,
-            dense: dense.map(|(dense, norm)| (super::load::linear(dense), norm)),
-            own: own.map(|matrix| matrix.weight),
+            project: project.map(|matrix| linear(matrix, compute)).transpose()?,
+            dense: dense.map(|(dense, norm)| Ok::<_, Error>((linear(dense, compute)?, norm))).transpose()?,
+            own: own.map(|matrix| table(matrix, compute)).transpose()?,
             bias,
             activation: config.activation,
             scale: config.logit_scale,
             cap: config.logit_cap,
             vocabulary: config.vocabulary,
-        }
+        })
     }
 
     /// Whether there is a vocabulary to speak of.
@@ -49,28 +55,34 @@ impl Head {
     /// # Shapes
     /// `states` `[rows, width]` behind the final norm, `embedding` `[vocabulary, embedding_width]`, `logits`
     /// `[rows, vocabulary]`.
-    pub(super) fn forward(&self, states: &[f32], width: usize, embedding: &[f32], logits: &mut [f32]) {
+    pub(super) fn forward(
+        &self,
+        states: &[f32],
+        width: usize,
+        embedding: &Table,
+        logits: &mut [f32],
+        workspace: &mut Workspace,
+    ) {
         let rows = states.len() / width;
-        let mut workspace = Workspace::default();
         let (mut held, projected);
         let mut states = states;
         if let Some((dense, norm)) = &self.dense {
             let mut up = vec![0.0; states.len()];
-            dense.forward(states, &mut up, &mut workspace);
+            dense.forward(states, &mut up, workspace);
             held = vec![0.0; states.len()];
             activate(self.activation, false, &up, width, &mut held);
             norm.in_place(&mut held);
             states = &held;
         }
-        let matrix = self.own.as_deref().unwrap_or(embedding);
-        let inputs = matrix.len() / self.vocabulary;
+        let matrix = self.own.as_ref().unwrap_or(embedding);
+        let inputs = matrix.width();
         if let Some(project) = &self.project {
             let mut narrow = vec![0.0; rows * inputs];
-            project.forward(states, &mut narrow, &mut workspace);
+            project.forward(states, &mut narrow, workspace);
             projected = narrow;
             states = &projected;
         }
-        product(states, matrix, inputs, self.vocabulary, logits);
+        matrix.forward(states, logits, workspace);
         for logits in logits.chunks_exact_mut(self.vocabulary) {
             if let Some(bias) = &self.bias {
                 logits.iter_mut().zip(bias).for_each(|(logit, bias)| *logit += bias);

@@ -12,14 +12,17 @@ use super::{
 };
 use crate::{
     Result,
+    dtype::Dtype,
     kernels::{
         attention::{Attention, Bias},
         linear::Linear,
+        table::Table,
     },
 };
 
 impl Decoder {
-    pub(crate) fn load(mut config: Config, weights: &mut Weights<'_>) -> Result<Self> {
+    /// Products with weights are computed in `compute`.
+    pub(crate) fn load(mut config: Config, weights: &mut Weights<'_>, compute: Dtype) -> Result<Self> {
         let family = config.family;
         let stem = family.stem(&mut config, weights)?;
         let bias = bias(&config, &stem);
@@ -40,40 +43,46 @@ impl Decoder {
                 Positions::Rope { of_block, .. } => Some(of_block[index]),
                 _ => None,
             };
-            blocks.push(block(parts, attention, rope));
+            blocks.push(block(parts, attention, rope, compute)?);
         }
         let Stem {
             embedding, project_in, token_type, positions, embedding_norm, final_norm, project_out, head, ..
         } = stem;
-        let head = Head::new(&config, project_out.map(linear), head);
-        let project_in = project_in.map(linear);
-        let embedding = embedding.weight;
+        let head = Head::new(&config, project_out, head, compute)?;
+        let project_in = project_in.map(|matrix| linear(matrix, compute)).transpose()?;
+        let embedding = table(embedding, compute)?;
         Ok(Self { config, embedding, project_in, token_type, positions, embedding_norm, blocks, final_norm, head })
     }
 }
 
-pub(super) fn linear(matrix: Matrix) -> Linear {
-    Linear::new(matrix.weight, matrix.bias, matrix.inputs, matrix.outputs)
+pub(super) fn linear(matrix: Matrix, compute: Dtype) -> Result<Linear> {
+    matrix.weight.fits(compute)?;
+    Ok(Linear::from_stored(matrix.weight, matrix.bias, compute))
 }
 
-fn block(parts: Parts, attention: Attention, rope: Option<usize>) -> Block {
+pub(super) fn table(matrix: Matrix, compute: Dtype) -> Result<Table> {
+    matrix.weight.fits(compute)?;
+    Ok(Table::new(matrix.weight, compute))
+}
+
+fn block(parts: Parts, attention: Attention, rope: Option<usize>, compute: Dtype) -> Result<Block> {
     let Parts { attn_norm, qkv, q_norm, k_norm, out, attn_post, attn_after, mlp_norm, feed, mlp_post, mlp_after } =
         parts;
-    Block {
+    Ok(Block {
         attn_norm,
-        qkv: linear(qkv),
+        qkv: linear(qkv, compute)?,
         q_norm,
         k_norm,
         rope,
         attention,
-        out: linear(out),
+        out: linear(out, compute)?,
         attn_post,
         attn_after,
         mlp_norm,
-        feed: FeedForward::new(feed),
+        feed: FeedForward::new(feed, compute)?,
         mlp_post,
         mlp_after,
-    }
+    })
 }
 
 /// What every block adds to its scores.

@@ -1,13 +1,13 @@
 //! A checkpoint's tensors in the order in which a forward pass needs them, before any engine has made them its own: what a
 //! family's file yields, and what the engines on the CPU, on candle and on libtorch are built from.
 
-use super::Weights;
+use super::{Weights, stored::Rows};
 use crate::{Result, kernels::norm::Norm};
 
 /// A linear layer.
 pub(crate) struct Matrix {
-    /// `[outputs, inputs]`, row-major.
-    pub(crate) weight: Vec<f32>,
+    /// `[outputs, inputs]`, as stored.
+    pub(crate) weight: Rows,
     /// `[outputs]`
     pub(crate) bias: Option<Vec<f32>>,
     pub(crate) inputs: usize,
@@ -96,16 +96,15 @@ impl Matrix {
         biased: bool,
     ) -> Result<Self> {
         let outputs = parts.iter().map(|(_, outputs)| outputs).sum::<usize>();
-        let mut weight = Vec::new();
-        // The sizes come from a config that no file has confirmed yet: too much for this machine is for the file to say.
-        weight.try_reserve_exact(outputs * inputs).ok();
+        let mut tensors = Vec::with_capacity(parts.len());
         let mut bias = biased.then(Vec::new);
         for (name, outputs) in parts {
-            weights.take_onto(&format!("{name}.weight"), &[*outputs, inputs], &mut weight)?;
+            tensors.push(weights.take_stored(&format!("{name}.weight"), &[*outputs, inputs])?);
             if let Some(bias) = &mut bias {
-                weights.take_onto(&format!("{name}.bias"), &[*outputs], bias)?;
+                bias.extend(weights.take(&format!("{name}.bias"), &[*outputs])?);
             }
         }
+        let weight = Rows::new(tensors, inputs);
         Ok(Self { weight, bias, inputs, outputs })
     }
 
@@ -121,8 +120,8 @@ impl Matrix {
 
     /// A layer that is stored `[inputs, outputs]`.
     pub(crate) fn transposed(weights: &mut Weights<'_>, name: &str, inputs: usize, outputs: usize) -> Result<Self> {
-        let stored = weights.take(&format!("{name}.weight"), &[inputs, outputs])?;
-        let weight = (0..outputs * inputs).map(|i| stored[i % inputs * outputs + i / inputs]).collect();
+        let stored = weights.take_stored(&format!("{name}.weight"), &[inputs, outputs])?;
+        let weight = Rows::new(vec![stored.transposed(inputs, outputs)], inputs);
         let bias = Some(weights.take(&format!("{name}.bias"), &[outputs])?);
         Ok(Self { weight, bias, inputs, outputs })
     }
@@ -130,8 +129,7 @@ impl Matrix {
     /// The same layer with its rows in the order `from`, which names every row once.
     pub(crate) fn reordered(self, from: &[usize]) -> Self {
         assert_eq!(from.len(), self.outputs);
-        let row = |from: &usize| &self.weight[from * self.inputs..][..self.inputs];
-        let weight = from.iter().flat_map(row).copied().collect();
+        let weight = self.weight.reordered(from);
         let bias = self.bias.as_ref().map(|bias| from.iter().map(|from| bias[*from]).collect());
         Self { weight, bias, ..self }
     }

@@ -6,7 +6,7 @@ use half::{bf16, f16};
 use rayon::prelude::*;
 
 use super::weights::Shard;
-use crate::{dtype::Dtype, kernels::dot_with};
+use crate::{Error, Result, dtype::Dtype, kernels::dot_with};
 
 /// A tensor's numbers, row-major.
 pub(crate) struct Stored {
@@ -189,31 +189,51 @@ impl Stored {
         }
     }
 
-    /// Element `order(i)` at place i, owned, in the same format.
-    pub(crate) fn reordered(&self, len: usize, order: impl Fn(usize) -> usize + Sync) -> Self {
-        let place = if self.dtype == Dtype::F32 {
-            let pick = |i| {
-                let mut x = [0.0];
-                self.widen(order(i), &mut x);
-                x[0]
-            };
-            Place::F32((0..len).into_par_iter().map(pick).collect())
-        } else {
-            let pick = |i| {
-                let mut x = [0];
-                self.halves(order(i), self.dtype, &mut x);
-                x[0]
-            };
-            Place::Half((0..len).into_par_iter().map(pick).collect())
-        };
+    /// `[rows, columns]` as `[columns, rows]`, owned.
+    pub(crate) fn transposed(&self, rows: usize, columns: usize) -> Self {
+        let turned =
+            self.rebuilt(rows, columns, |column, gather| (0..rows).for_each(|row| gather(row * columns + column)));
         self.forget(0..self.len());
+        turned
+    }
+
+    /// `count` rows of `width` numbers in the same format: row i holds those at the places that `places(i, _)` names.
+    fn rebuilt(&self, width: usize, count: usize, places: impl Fn(usize, &mut dyn FnMut(usize)) + Sync) -> Self {
+        let place = if self.dtype == Dtype::F32 {
+            let mut out = vec![0f32; count * width];
+            out.par_chunks_mut(width).enumerate().for_each(|(index, row)| {
+                let mut row = row.iter_mut();
+                places(index, &mut |at| row.next().into_iter().for_each(|x| self.widen(at, std::slice::from_mut(x))));
+            });
+            Place::F32(out)
+        } else {
+            let mut out = vec![0u16; count * width];
+            out.par_chunks_mut(width).enumerate().for_each(|(index, row)| {
+                let mut row = row.iter_mut();
+                places(index, &mut |at| {
+                    row.next().into_iter().for_each(|x| self.halves(at, self.dtype, std::slice::from_mut(x)));
+                });
+            });
+            Place::Half(out)
+        };
         Self { dtype: self.dtype, place }
     }
 
-    #[cfg_attr(not(test), expect(dead_code, reason = "the loader takes it next"))]
-    /// `[rows, columns]` as `[columns, rows]`.
-    pub(crate) fn transposed(&self, rows: usize, columns: usize) -> Self {
-        self.reordered(rows * columns, |i| i % rows * columns + i / rows)
+    /// The largest magnitude.
+    fn largest(&self) -> f32 {
+        let chunks = (0..self.len().div_ceil(CHUNK)).into_par_iter().map(|index| {
+            let range = index * CHUNK..self.len().min((index + 1) * CHUNK);
+            with_numbers!(self, range, |numbers, value| numbers.iter().fold(0f32, |top, x| top.max(value(*x).abs())))
+        });
+        chunks.reduce(|| 0.0, f32::max)
+    }
+
+    /// Fails when the file of the numbers was written to after it was mapped.
+    pub(crate) fn intact(&self) -> Result<()> {
+        match &self.place {
+            Place::File { shard, .. } => shard.intact(),
+            Place::F32(_) | Place::Half(_) => Ok(()),
+        }
     }
 }
 
@@ -249,6 +269,13 @@ impl Rows {
         self.parts.iter().map(Stored::len).sum::<usize>() / self.width
     }
 
+    /// All numbers as f32, row-major.
+    pub(crate) fn to_vec(&self) -> Vec<f32> {
+        let mut out = Vec::with_capacity(self.len() * self.width);
+        self.parts.iter().for_each(|part| out.extend(part.to_vec()));
+        out
+    }
+
     pub(crate) fn parts(&self) -> &[Stored] {
         &self.parts
     }
@@ -273,6 +300,34 @@ impl Rows {
             Dtype::F16
         } else {
             Dtype::F32
+        }
+    }
+
+    /// The same rows in the order `from`.
+    pub(crate) fn reordered(&self, from: &[usize]) -> Self {
+        let width = self.width;
+        let one = if let [one] = &*self.parts { one } else { &Stored::from(self.to_vec()) };
+        let row = |index: usize, gather: &mut dyn FnMut(usize)| {
+            (from[index] * width..(from[index] + 1) * width).for_each(gather);
+        };
+        let parts = vec![one.rebuilt(width, from.len(), row)];
+        self.forget(0..self.len());
+        Self::new(parts, self.width)
+    }
+
+    /// Fails when a number is too large for `dtype`.
+    pub(crate) fn fits(&self, dtype: Dtype) -> Result<()> {
+        // Halfway to what would be the next f16: from here on it is infinite.
+        const LIMIT: f32 = 65520.0;
+        if dtype != Dtype::F16 {
+            return Ok(());
+        }
+        match self.parts.iter().map(Stored::largest).find(|top| *top >= LIMIT) {
+            None => Ok(()),
+            Some(top) => {
+                let why = format!("a weight of size {top} is too large (f16 ends at 65504); compute in bf16 or f32");
+                Err(Error::Dtype { text: dtype.to_string(), why })
+            }
         }
     }
 
@@ -353,8 +408,7 @@ mod tests {
                 prop_assert_eq!(&halves, &want);
                 prop_assert!(stored.not_finite().is_none());
                 prop_assert!(stored.as_f32().is_none_or(|got| got == values));
-                let turned = stored.reordered(values.len(), |i| values.len() - 1 - i).to_vec();
-                prop_assert!(turned.iter().eq(values.iter().rev()));
+                prop_assert_eq!(stored.largest(), values.iter().fold(0f32, |top, x| top.max(x.abs())));
                 let want: f64 = values.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
                 prop_assert!((f64::from(stored.dot(0, &values)) - want).abs() <= 1e-5 * want);
             }
@@ -375,6 +429,14 @@ mod tests {
     }
 
     #[test]
+    fn a_number_beyond_f16_is_refused() {
+        let rows = |x: f32| Rows::new(vec![Stored::from(vec![1.0, x])], 2);
+        assert!(rows(65519.0).fits(Dtype::F16).is_ok() && rows(1e9).fits(Dtype::Bf16).is_ok());
+        let error = rows(-70000.0).fits(Dtype::F16).unwrap_err().to_string();
+        assert!(error.contains("70000") && error.contains("65504"), "{error}");
+    }
+
+    #[test]
     fn rows_of_several_tensors_lie_one_behind_the_other() {
         let part = |from: u8, rows: u8| Stored::from((from..from + rows * 3).map(f32::from).collect::<Vec<_>>());
         let rows = Rows::new(vec![part(0, 2), part(6, 1), part(9, 3)], 3);
@@ -385,6 +447,8 @@ mod tests {
             stored.widen(from, &mut row);
             assert_eq!(row, [0.0, 1.0, 2.0].map(|x| x + 3.0 * index as f32));
         }
+        let turned = rows.reordered(&[5, 0, 2]);
+        assert_eq!(turned.to_vec(), [15.0, 16.0, 17.0, 0.0, 1.0, 2.0, 6.0, 7.0, 8.0]);
         assert_eq!(part(0, 2).transposed(2, 3).to_vec(), [0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
         assert_eq!(rows.narrowest(), Dtype::Bf16);
         assert_eq!(Rows::new(vec![part(0, 1), Stored::from(vec![0.1; 3])], 3).narrowest(), Dtype::F32);

@@ -2,10 +2,13 @@
 //! implies; what is left over afterwards is an error, as a weight that nobody uses means a model that is not this one.
 
 use std::{
+    collections::BTreeMap,
     collections::{BTreeMap, BTreeSet},
+    fs::File,
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
+    time::SystemTime,
 };
 
 use safetensors::SafeTensors;
@@ -23,15 +26,48 @@ pub(crate) struct Shard {
     pub(crate) bytes: Bytes,
 }
 
+impl Shard {
+    /// Maps the file at `path`.
+    pub(crate) fn map(path: &Path) -> Result<Self> {
+        let fail = |source| Error::Read { what: "the weights", path: path.to_owned(), source };
+        let file = File::open(path).map_err(fail)?;
+        #[expect(unsafe_code, reason = "a memory map of a file")]
+        // SAFETY: undefined only when the file is cut or written to while it is mapped; a file that is replaced, as the Hub's
+        // cache and most programs do it, stays as it was, and `intact` finds the others before a pass reads them.
+        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(fail)?;
+        let state = state(&file);
+        Ok(Self { path: path.to_owned(), bytes: Bytes::Mapped { map, file, state } })
+    }
+
+    /// Fails when the file was written to after it was mapped.
+    pub(crate) fn intact(&self) -> Result<()> {
+        match &self.bytes {
+            Bytes::Mapped { file, state: then, .. } if state(file) != *then => {
+                let why = "the file was written to after the model was loaded; load the model again".to_owned();
+                Err(Error::Weights { why, path: self.path.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Length and time of the last change.
+type State = Option<(u64, SystemTime)>;
+
+fn state(file: &File) -> State {
+    let about = file.metadata().ok()?;
+    Some((about.len(), about.modified().ok()?))
+}
+
 pub(crate) enum Bytes {
-    Mapped(memmap2::Mmap),
+    Mapped { map: memmap2::Mmap, file: File, state: State },
     Embedded(&'static [u8]),
 }
 
 impl Bytes {
     /// Lets the system drop the pages of `range` from our memory; they are read from the file again when they are needed.
     pub(crate) fn forget(&self, range: Range<usize>) {
-        if let Self::Mapped(map) = self {
+        if let Self::Mapped { map, .. } = self {
             #[expect(unsafe_code, reason = "advice to the system on mapped pages")]
             // SAFETY: the map is read-only and of a file, so dropped pages come back with the same content.
             unsafe {
@@ -45,7 +81,7 @@ impl Bytes {
 impl AsRef<[u8]> for Bytes {
     fn as_ref(&self) -> &[u8] {
         match self {
-            Self::Mapped(map) => map,
+            Self::Mapped { map, .. } => map,
             Self::Embedded(bytes) => bytes,
         }
     }
@@ -131,12 +167,6 @@ impl<'a> Weights<'a> {
         let numbers = stored.to_vec();
         stored.forget(0..stored.len());
         Ok(numbers)
-    }
-
-    /// The tensor's values put behind those of `out`.
-    pub(crate) fn take_onto(&mut self, name: &str, shape: &[usize], out: &mut Vec<f32>) -> Result<()> {
-        out.extend(self.take(name, shape)?);
-        Ok(())
     }
 
     /// The tensor where it lies in its file, and out of the store. Its numbers are finite.
