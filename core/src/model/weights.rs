@@ -2,7 +2,6 @@
 //! implies; what is left over afterwards is an error, as a weight that nobody uses means a model that is not this one.
 
 use std::{
-    collections::BTreeMap,
     collections::{BTreeMap, BTreeSet},
     fs::File,
     ops::Range,

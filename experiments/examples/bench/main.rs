@@ -14,6 +14,7 @@ use std::{fs, io::Write as _, time::Instant};
 
 use anyhow::{Context as _, Result, bail};
 use babelscope_core::{
+    dtype::Dtype,
     engine::{Engine, LoadOptions},
     monitor::Monitor,
 };
@@ -44,10 +45,16 @@ fn say(line: &str) -> Result<()> {
     Ok(out.flush()?)
 }
 
-/// The engine, and how long it took to load.
-fn load(folder: &str, _dtype: &str) -> Result<(Engine, f64)> {
+/// The engine, and how long it took to load. `dtype` is the peer's: what it loads the weights in is what ours computes in.
+fn load(folder: &str, dtype: &str) -> Result<(Engine, f64)> {
+    let dtype = match dtype {
+        "bfloat16" => Dtype::Bf16,
+        "float16" => Dtype::F16,
+        _ => Dtype::F32,
+    };
+    let options = LoadOptions { dtype: Some(dtype), ..LoadOptions::default() };
     let start = Instant::now();
-    let engine = Engine::load(folder, &LoadOptions::default(), &Monitor::silent())?;
+    let engine = Engine::load(folder, &options, &Monitor::silent())?;
     Ok((engine, start.elapsed().as_secs_f64()))
 }
 
