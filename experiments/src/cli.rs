@@ -23,7 +23,7 @@ use babelscope::{
     run::{Outcome, Workbench},
     spec::{ModelSpec, RunSpec},
 };
-use babelscope_core::engine::LoadOptions;
+use babelscope_core::{dtype::Dtype, engine::LoadOptions};
 use clap::{Args, Parser, Subcommand};
 
 use crate::terminal::{self, report};
@@ -90,6 +90,9 @@ struct ModelArguments {
     /// cpu, cuda:0, metal
     #[arg(long)]
     device: Option<String>,
+    /// Number format of the operands of matrix products: f32 (default), bf16, f16
+    #[arg(long)]
+    dtype: Option<Dtype>,
     /// An option of config.json that is not known here and that you know to change no number
     #[arg(long, value_name = "KEY")]
     ignore_option: Vec<String>,
@@ -99,7 +102,7 @@ impl ModelArguments {
     fn spec(&self) -> ModelSpec {
         let (revision, device, ignore_options) =
             (self.revision.clone(), self.device.clone(), self.ignore_option.clone());
-        let load = LoadOptions { revision, device, ignore_options, ..LoadOptions::default() };
+        let load = LoadOptions { revision, device, dtype: self.dtype, ignore_options, ..LoadOptions::default() };
         ModelSpec { load, ..ModelSpec::new(&self.model) }
     }
 }

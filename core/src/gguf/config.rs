@@ -151,7 +151,8 @@ impl Keys<'_> {
         let largest = layers == if second { 46 } else { 62 };
         set("query_pre_attn_scalar", json!(if largest { width / heads.max(1) } else { head_dim }));
         let every = if second { 2 } else { 6 };
-        let kind = |block: usize| if (block + 1).is_multiple_of(every) { "full_attention" } else { "sliding_attention" };
+        let kind =
+            |block: usize| if (block + 1).is_multiple_of(every) { "full_attention" } else { "sliding_attention" };
         set("layer_types", json!((0..layers).map(kind).collect::<Vec<_>>()));
         if let Some(window) = self.whole("attention.sliding_window") {
             set("sliding_window", json!(window));

@@ -46,7 +46,7 @@ pub(crate) fn identity(spec: &RunSpec, model: &ModelInfo, corpus: &Corpus) -> Re
         config_sha256: &model.config_sha256,
         tokenizer_sha256: &model.tokenizer_sha256,
         compute_dtype: &model.compute_dtype,
-        load: LoadOptions { revision: None, device: None, ..load },
+        load: LoadOptions { revision: None, device: None, dtype: None, ..load },
         corpus_sha256: &corpus.sha256,
         languages: &corpus.languages,
         lines: corpus.len(),

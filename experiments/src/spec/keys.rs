@@ -3,7 +3,7 @@
 //! The known keys are read off a spec in which everything is set, so they cannot fall behind the structs.
 
 use anyhow::Result;
-use babelscope_core::{engine::LoadOptions, model::rope::LongRope};
+use babelscope_core::{dtype::Dtype, engine::LoadOptions, model::rope::LongRope};
 use toml::{
     Spanned, Table, Value,
     de::{DeTable, DeValue},
@@ -24,6 +24,7 @@ fn complete() -> Table {
             load: LoadOptions {
                 revision: Some("x".to_owned()),
                 device: Some("x".to_owned()),
+                dtype: Some(Dtype::F32),
                 longrope: Some(LongRope::Long),
                 eager_alibi: true,
                 ignore_options: vec!["x".to_owned()],
@@ -169,7 +170,7 @@ fn place(tree: &mut Value, path: &[&str], value: Value, assignment: &str) -> Res
 
 #[cfg(test)]
 mod tests {
-    use babelscope_core::{engine::LoadOptions, model::rope::LongRope};
+    use babelscope_core::{dtype::Dtype, engine::LoadOptions, model::rope::LongRope};
 
     use super::super::{ModelSpec, ProbeSpec, RunSpec};
 
