@@ -239,6 +239,7 @@ mod tests {
                 load: LoadOptions {
                     revision: Some("v1".into()),
                     device: Some("cpu".into()),
+                    dtype: Some(Dtype::Bf16),
                     longrope: Some(LongRope::Short),
                     eager_alibi: true,
                     ignore_options: vec!["a".into(), "b".into()],
