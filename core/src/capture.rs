@@ -158,6 +158,11 @@ impl<'a> Collector<'a> {
         self.captures.iter().any(|capture| capture.site == Site::new(point, block))
     }
 
+    /// Whether nobody reads or changes a site, so that its numbers need not be there.
+    pub(crate) fn idle(&self, point: Point, block: usize) -> bool {
+        self.edits.is_none() && !self.wants(point, block)
+    }
+
     /// Whether every capture of the point keeps the last token only.
     pub(crate) fn only_last(&self, point: Point) -> bool {
         self.captures.iter().all(|capture| capture.site.point != point || capture.reduce == Reduce::Last)

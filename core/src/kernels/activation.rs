@@ -21,6 +21,26 @@ pub(crate) fn activate(activation: Activation, gated: bool, up: &[f32], width: u
     }
 }
 
+/// `x = f(x)`, or `x = f(x) * up`: what [`activate`] does, on numbers that one task has at hand.
+pub(crate) fn in_place(activation: Activation, x: &mut [f32], up: Option<&[f32]>) {
+    match activation {
+        Activation::Silu => pointwise(x, up, silu),
+        Activation::GeluTanh => pointwise(x, up, gelu_tanh),
+        Activation::Gelu => pointwise(x, up, gelu),
+        Activation::Relu => pointwise(x, up, relu),
+    }
+}
+
+fn pointwise(x: &mut [f32], up: Option<&[f32]>, f: impl Fn(f32) -> f32) {
+    dispatch(
+        #[inline(always)]
+        || match up {
+            Some(up) => x.iter_mut().zip(up).for_each(|(x, up)| *x = f(*x) * up),
+            None => x.iter_mut().for_each(|x| *x = f(*x)),
+        },
+    );
+}
+
 #[inline(always)]
 fn silu(x: f32) -> f32 {
     x * sigmoid(x)

@@ -7,6 +7,7 @@
 //! A sum's order depends on nothing but the number of inputs: a row gives the same bits alone and in any batch.
 
 mod cut;
+mod out;
 mod pages;
 mod product;
 mod tiles;
@@ -27,3 +28,8 @@ const STEP: usize = 32;
 const BLOCK: usize = 32;
 /// Lines of one part of one step of a block: two tiles of 16.
 const PART: usize = 32;
+
+/// Whether so many columns fill their blocks.
+pub(crate) fn whole_blocks(columns: usize) -> bool {
+    columns.is_multiple_of(BLOCK)
+}

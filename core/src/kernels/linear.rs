@@ -11,7 +11,10 @@ use super::ROWS;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 use super::amx;
 use super::simd::{dispatch, to_bf16, to_f16};
-use crate::{dtype::Dtype, model::stored::Rows};
+use crate::{
+    dtype::Dtype,
+    model::{config::Activation, stored::Rows},
+};
 
 /// Weights `[outputs, inputs]` and a bias.
 pub(crate) struct Linear {
@@ -33,6 +36,9 @@ enum Weight {
 pub(crate) struct Workspace {
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
     cut: amx::Cut,
+    /// Activations between two products.
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    hidden: amx::Cut,
     /// `x` rounded to the dtype of the product.
     rounded: Vec<f32>,
     /// Rows of weights as f32.
@@ -107,6 +113,35 @@ impl Linear {
             }
         }
     }
+}
+
+/// `y = down(f(up x))`, or `down(f(gate x) * up x)` with the gate's rows first in `up`, without ever writing what stands between the
+/// two as f32: on tile units it is cut for `down` while it is still at hand. The bits are those of the three steps one after the
+/// other. False, and nothing done, where there is no such way.
+#[cfg_attr(
+    not(all(target_arch = "x86_64", target_os = "linux")),
+    expect(unused_variables, reason = "only tile units have this way")
+)]
+pub(crate) fn feed(
+    up: &Linear,
+    down: &Linear,
+    activation: Activation,
+    gated: bool,
+    x: &[f32],
+    y: &mut [f32],
+    workspace: &mut Workspace,
+) -> bool {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    if let (Weight::Tiles(first), Weight::Tiles(second)) = (&up.weight, &down.weight)
+        && (!gated || amx::whole_blocks(down.inputs))
+    {
+        let Workspace { cut, hidden, .. } = workspace;
+        cut.fill(x, up.inputs, up.compute);
+        first.activated(cut, up.bias.as_deref(), activation, gated, hidden);
+        second.product(hidden, down.bias.as_deref(), y);
+        return true;
+    }
+    false
 }
 
 /// `x` rounded to `compute`, in `rounded` where that changes something.

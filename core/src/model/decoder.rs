@@ -19,7 +19,7 @@ use crate::{
         activation::activate,
         attention::{Attention, Squares, Touch},
         buffer::Buffer,
-        linear::{Linear, Workspace},
+        linear::{Linear, Workspace, feed},
         norm::{Norm, add},
         rope::{Rotation, Turn},
         table::Table,
@@ -254,13 +254,17 @@ impl Decoder {
         }
         match &block.feed {
             FeedForward::Dense { up: up_layer, down } => {
-                let inside = self.config.intermediate;
-                let up = sized(up, tokens * if self.config.gated { 2 * inside } else { inside });
-                let act = sized(act, tokens * inside);
-                up_layer.forward(normed, up, workspace);
-                activate(self.config.activation, self.config.gated, up, inside, act);
-                collector.offer(Point::MlpAct, number, RowsMut::whole(act, inside), layout)?;
-                down.forward(act, fed, workspace);
+                let Config { intermediate: inside, activation, gated, .. } = self.config;
+                let short = collector.idle(Point::MlpAct, number)
+                    && feed(up_layer, down, activation, gated, normed, fed, workspace);
+                if !short {
+                    let up = sized(up, tokens * if gated { 2 * inside } else { inside });
+                    let act = sized(act, tokens * inside);
+                    up_layer.forward(normed, up, workspace);
+                    activate(activation, gated, up, inside, act);
+                    collector.offer(Point::MlpAct, number, RowsMut::whole(act, inside), layout)?;
+                    down.forward(act, fed, workspace);
+                }
             }
             FeedForward::Experts { router: router_layer, experts } => {
                 let (logits, weights) = sized(router, 2 * tokens * experts.len()).split_at_mut(tokens * experts.len());

@@ -32,22 +32,25 @@ pub(super) fn parts(dtype: Dtype) -> usize {
 impl Cut {
     /// Cuts `x` `[rows, width]`, rounded to `dtype`.
     pub(crate) fn fill(&mut self, x: &[f32], width: usize, dtype: Dtype) {
-        self.shape(x.len() / width, width, dtype);
-        let (block, len) = (self.block_len(), self.len());
-        self.lines.as_mut()[..len].par_chunks_mut(block).zip(x.par_chunks(width * BLOCK)).for_each(|(lines, x)| {
-            for row in 0..BLOCK {
-                // The block at the end may have fewer rows; what an earlier product left in the others is overwritten.
-                cut_row(lines, row, x.get(row * width..(row + 1) * width).unwrap_or_default(), dtype);
-            }
-        });
+        let block = width.div_ceil(STEP) * parts(dtype) * PART;
+        self.shape(x.len() / width, width, dtype).par_chunks_mut(block).zip(x.par_chunks(width * BLOCK)).for_each(
+            |(lines, x)| {
+                for row in 0..BLOCK {
+                    // The block at the end may have fewer rows; what an earlier product left in the others is overwritten.
+                    cut_row(lines, row, x.get(row * width..(row + 1) * width).unwrap_or_default(), dtype);
+                }
+            },
+        );
     }
 
-    /// Makes room for `[rows, width]`; what the lines hold is left over from before.
-    pub(super) fn shape(&mut self, rows: usize, width: usize, dtype: Dtype) {
+    /// Room for `[rows, width]`; what the lines hold is left over from before.
+    pub(super) fn shape(&mut self, rows: usize, width: usize, dtype: Dtype) -> &mut [Line] {
         (self.rows, self.width, self.dtype) = (rows, width, dtype);
-        if self.lines.as_ref().len() < self.len() {
-            self.lines = Pages::zeroed(self.len());
+        let len = self.len();
+        if self.lines.as_ref().len() < len {
+            self.lines = Pages::zeroed(len);
         }
+        &mut self.lines.as_mut()[..len]
     }
 
     fn len(&self) -> usize {
@@ -60,6 +63,10 @@ impl Cut {
 
     pub(super) fn parts(&self) -> usize {
         parts(self.dtype)
+    }
+
+    pub(super) fn dtype(&self) -> Dtype {
+        self.dtype
     }
 
     pub(super) fn rows(&self) -> usize {

@@ -128,4 +128,37 @@ proptest! {
             }
         }
     }
+
+    /// The short way through the feed-forward part gives the bits of the long one.
+    #[test]
+    fn two_products_at_once_equal_one_after_the_other(
+        rows in 1usize..90, blocks in 1usize..12, gated: bool, biased: bool, stored in 0usize..3, compute in 0usize..3,
+        which in 0usize..4, seed: u32,
+    ) {
+        let (stored, compute) = (DTYPES[stored], DTYPES[compute]);
+        let activation = [Activation::Silu, Activation::Gelu, Activation::GeluTanh, Activation::Relu][which];
+        // Without a gate, the blocks need not be whole.
+        let (inputs, inside) = (70, if gated { 32 * blocks } else { 32 * blocks - 5 });
+        let outputs = if gated { 2 * inside } else { inside };
+        let x: Vec<f32> = (0..rows * inputs).map(|i| value(i, seed) / 1e3).collect();
+        let linear = |inputs: usize, outputs: usize, seed: u32| {
+            let weight = rounded(&(0..outputs * inputs).map(|i| value(i, seed)).collect::<Vec<_>>(), stored);
+            let weight = Stored::from(weight);
+            let weight = if stored == Dtype::F32 { weight } else { weight.rounded(stored) };
+            let bias = biased.then(|| (0..outputs).map(|i| value(i + 99, seed)).collect());
+            Linear::from_stored(Rows::new(vec![weight], inputs), bias, compute)
+        };
+        let (up, down) = (linear(inputs, outputs, seed), linear(inside, 37, seed ^ 5));
+        let mut workspace = Workspace::default();
+        let (mut h, mut act) = (vec![f32::NAN; rows * outputs], vec![f32::NAN; rows * inside]);
+        let (mut long, mut short) = (vec![f32::NAN; rows * 37], vec![f32::NAN; rows * 37]);
+        up.forward(&x, &mut h, &mut workspace);
+        crate::kernels::activation::activate(activation, gated, &h, inside, &mut act);
+        down.forward(&act, &mut long, &mut workspace);
+        let way = feed(&up, &down, activation, gated, &x, &mut short, &mut workspace);
+        prop_assert_eq!(way, tiles());
+        if way {
+            prop_assert_eq!(long, short);
+        }
+    }
 }
