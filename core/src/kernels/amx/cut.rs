@@ -86,39 +86,64 @@ impl Cut {
 
 /// Row `row` of a block of rows; columns behind `values` are zero.
 fn cut_row(lines: &mut [Line], row: usize, values: &[f32], dtype: Dtype) {
-    let step = parts(dtype) * PART;
-    let (whole, end) = values.as_chunks::<STEP>();
-    let mut last = [0f32; STEP];
-    last[..end.len()].copy_from_slice(end);
-    let rest = std::iter::once(&last).chain(std::iter::repeat(&[0.0; STEP]));
-    for (lines, values) in lines.chunks_exact_mut(step).zip(whole.iter().chain(rest)) {
-        cut_line(values, dtype, lines, row);
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+    fn steps(lines: &mut [Line], row: usize, values: &[f32], dtype: Dtype) {
+        let (whole, end) = values.as_chunks::<STEP>();
+        let mut last = [0f32; STEP];
+        last[..end.len()].copy_from_slice(end);
+        let rest = std::iter::once(&last).chain(std::iter::repeat(&[0.0; STEP]));
+        for (lines, values) in lines.chunks_exact_mut(parts(dtype) * PART).zip(whole.iter().chain(rest)) {
+            cut_line(values, dtype, lines, row);
+        }
+    }
+    assert!(available() && row < PART);
+    #[expect(unsafe_code, reason = "instructions of the processors that have tile units")]
+    // SAFETY: `available` makes sure of the instructions.
+    unsafe {
+        steps(lines, row, values, dtype);
+    }
+}
+
+/// Up to 32 rows of one step.
+pub(super) fn cut_step(rows: &[[f32; STEP]], dtype: Dtype, lines: &mut [Line]) {
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+    fn each(rows: &[[f32; STEP]], dtype: Dtype, lines: &mut [Line]) {
+        for (at, row) in rows.iter().enumerate() {
+            cut_line(row, dtype, lines, at);
+        }
+    }
+    assert!(available() && rows.len() <= PART);
+    #[expect(unsafe_code, reason = "instructions of the processors that have tile units")]
+    // SAFETY: `available` makes sure of the instructions.
+    unsafe {
+        each(rows, dtype, lines);
+    }
+}
+
+/// The two parts of up to 32 lines of f16.
+pub(super) fn cut_halves(halves: &[Line], lines: &mut [Line]) {
+    #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+    fn each(halves: &[Line], lines: &mut [Line]) {
+        for (at, halves) in halves.iter().enumerate() {
+            split::<2>(widen(halves), lines, at);
+        }
+    }
+    assert!(available() && halves.len() <= PART);
+    #[expect(unsafe_code, reason = "instructions of the processors that have tile units")]
+    // SAFETY: `available` makes sure of the instructions.
+    unsafe {
+        each(halves, lines);
     }
 }
 
 /// The parts of 32 numbers, rounded to `dtype`: part p in line `PART * p + at`.
 #[inline]
-pub(super) fn cut_line(values: &[f32; STEP], dtype: Dtype, lines: &mut [Line], at: usize) {
-    assert!(available() && lines.len() > (parts(dtype) - 1) * PART + at);
-    #[expect(unsafe_code, reason = "instructions of the processors that have tile units")]
-    // SAFETY: `available` makes sure of the instructions, and the last line that is written is there.
-    unsafe {
-        match dtype {
-            Dtype::F32 => split::<3>(load(values), lines, at),
-            Dtype::F16 => split::<2>(to_f16(load(values)), lines, at),
-            Dtype::Bf16 => split::<1>(load(values), lines, at),
-        }
-    }
-}
-
-/// The two parts of 32 f16, as [`cut_line`].
-#[inline]
-pub(super) fn cut_halves(halves: &Line, lines: &mut [Line], at: usize) {
-    assert!(available() && lines.len() > PART + at);
-    #[expect(unsafe_code, reason = "instructions of the processors that have tile units")]
-    // SAFETY: `available` makes sure of the instructions, and the last line that is written is there.
-    unsafe {
-        split::<2>(widen(halves), lines, at);
+#[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
+fn cut_line(values: &[f32; STEP], dtype: Dtype, lines: &mut [Line], at: usize) {
+    match dtype {
+        Dtype::F32 => split::<3>(load(values), lines, at),
+        Dtype::F16 => split::<2>(to_f16(load(values)), lines, at),
+        Dtype::Bf16 => split::<1>(load(values), lines, at),
     }
 }
 
@@ -151,18 +176,20 @@ fn to_f16(values: [__m512; 2]) -> [__m512; 2] {
     )
 }
 
-/// # Safety
-/// `lines` must reach to line `(PARTS - 1) * PART + at`.
 #[inline]
-#[expect(unsafe_code, reason = "stores take pointers, and a bf16 vector has no safe cast")]
 #[target_feature(enable = "avx512f,avx512bw,avx512bf16")]
-unsafe fn split<const PARTS: usize>(values: [__m512; 2], lines: &mut [Line], at: usize) {
+fn split<const PARTS: usize>(values: [__m512; 2], lines: &mut [Line], at: usize) {
     let [mut low, mut high] = values;
     for part in 0..PARTS {
-        // SAFETY: both are 64 bytes, of which every bit pattern is valid; the caller promises the line.
+        #[expect(unsafe_code, reason = "a bf16 vector has no safe cast")]
+        // SAFETY: both are 64 bytes, of which every bit pattern is valid.
         let bits = unsafe { std::mem::transmute(_mm512_cvtne2ps_pbh(high, low)) };
-        // SAFETY: as above; lines are aligned.
-        unsafe { _mm512_store_si512(lines.as_mut_ptr().add(part * PART + at).cast(), bits) };
+        let line: &mut Line = &mut lines[part * PART + at];
+        #[expect(unsafe_code, reason = "stores take pointers")]
+        // SAFETY: a line is one register, and aligned.
+        unsafe {
+            _mm512_store_si512(line.0.as_mut_ptr().cast(), bits);
+        }
         if part + 1 < PARTS {
             let value = |half| _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(half)));
             low = _mm512_sub_ps(low, value(_mm512_castsi512_si256(bits)));
@@ -185,7 +212,9 @@ mod tests {
             let values: [f32; STEP] = std::array::from_fn(|i| x[i] * 2f32.powi(scale));
             for dtype in [Dtype::F32, Dtype::Bf16, Dtype::F16] {
                 let mut lines = [Line([0; STEP]); 3 * PART];
-                cut_line(&values, dtype, &mut lines, 5);
+                let mut rows = [[0.0; STEP]; 6];
+                rows[5] = values;
+                cut_step(&rows, dtype, &mut lines);
                 for (i, x) in values.into_iter().enumerate() {
                     let part = |p: usize| bf16::from_bits(lines[p * PART + 5].0[i]);
                     prop_assert_eq!(part(0), if dtype == Dtype::F16 { bf16::from_f32(f16::from_f32(x).to_f32()) } else { bf16::from_f32(x) });

@@ -4,7 +4,7 @@ use std::{arch::asm, marker::PhantomData};
 
 use super::{
     BLOCK, Cut, Line, PART,
-    cut::{cut_line, parts},
+    cut::{cut_step, parts},
     unit::Sums,
 };
 use crate::{
@@ -180,10 +180,7 @@ impl<'a> Hidden<'a> {
                 &up.0.as_flattened()[..rows * BLOCK]
             });
             activation::in_place(self.activation, &mut gate.0.as_flattened_mut()[..rows * BLOCK], up);
-            let lines = self.step(row_block, unit);
-            for (row, values) in gate.0[..rows].iter().enumerate() {
-                cut_line(values, self.dtype, lines, row);
-            }
+            cut_step(&gate.0[..rows], self.dtype, self.step(row_block, unit));
         }
     }
 

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::{
     BLOCK, Line, PART, STEP,
-    cut::{cut_halves, cut_line, parts},
+    cut::{cut_halves, cut_step, parts},
     pages::Pages,
 };
 use crate::{
@@ -87,16 +87,10 @@ impl Tiles {
         let lines = panel.chunks_exact_mut(self.parts() * PART);
         match self.dtype {
             Dtype::Bf16 => return stored,
-            Dtype::F16 => lines.zip(stored.chunks_exact(PART)).for_each(|(lines, stored)| {
-                for (at, line) in stored.iter().enumerate() {
-                    cut_halves(line, lines, at);
-                }
-            }),
+            Dtype::F16 => lines.zip(stored.chunks_exact(PART)).for_each(|(lines, stored)| cut_halves(stored, lines)),
             Dtype::F32 => lines.zip(wide(stored).chunks_exact(PART)).for_each(|(lines, stored)| {
-                for (at, line) in stored.iter().enumerate() {
-                    fetch(line);
-                    cut_line(line, Dtype::F32, lines, at);
-                }
+                stored.iter().for_each(fetch);
+                cut_step(stored, Dtype::F32, lines);
             }),
         }
         panel
