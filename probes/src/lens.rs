@@ -41,7 +41,7 @@ pub struct LensParams {
     pub layers: Vec<usize>,
     /// How many tokens are kept in each cell, at least 1.
     pub top_k: usize,
-    /// Bytes of one block of logits; two blocks of this size stand in memory at once. At least one row is read.
+    /// Bytes of one block of logits; three blocks of this size stand in memory at once. At least one row is read.
     pub logit_bytes: usize,
 }
 

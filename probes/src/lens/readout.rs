@@ -110,7 +110,7 @@ pub fn read_out(
     if tokens == 0 {
         return Ok(grid);
     }
-    let (mut logits, mut last_logits) = (Vec::new(), Vec::new());
+    let (mut logits, mut last_logits, mut weights) = (Vec::new(), Vec::new(), Vec::new());
     let rows_of = |state: &Tensor, from: usize, rows: usize| state.narrow(0, from, rows).map_err(tensor);
     // One row tells how wide a row of logits is.
     unembed(&rows_of(last, 0, 1)?, &mut last_logits)?;
@@ -126,7 +126,10 @@ pub fn read_out(
         let rows = block.min(tokens - top);
         unembed(&rows_of(last, top, rows)?, &mut last_logits)?;
         check_length(&last_logits, rows, vocabulary)?;
-        let finals: Vec<Final<'_>> = last_logits.par_chunks_exact(vocabulary).map(Final::new).collect();
+        weights.resize(last_logits.len(), 0.0);
+        let rows_and_weights = last_logits.par_chunks_exact(vocabulary).zip(weights.par_chunks_exact_mut(vocabulary));
+        let finals: Vec<Final<'_>> =
+            rows_and_weights.map(|(row, weights)| Final::new(row, weights, &classes)).collect();
         for (at, state) in states.iter().enumerate() {
             let done = top * states.len() + at * rows;
             monitor.tick(Tick { what: "reading layers", done, total: tokens * states.len(), unit: "cells" })?;

@@ -1,9 +1,9 @@
 //! One row of logits to numbers, in two walks while it lies in the cache: the maxima of its tiles, then every sum at once.
 //!
-//! With `m = max x`, `e_v = exp(x_v - m)` and the final layer's `f_v`, `g_v = exp(f_v - max f)`:
-//! `S = sum e`, `T = sum e (x - m)`, `G = sum g`, `D = sum g (f - x)`, and of each class of tokens the sum of `e`. Then
-//! entropy `ln S - T / S`, log-sum-exp `m + ln S`, and `KL(final || this) = D / G - lse(f) + lse(x)`, which is exactly 0 for
-//! equal rows. Sums are f32 over at most [`STRETCH`] entries, f64 above.
+//! With `m = max x`, `e_v = exp(x_v - m)`, and of the final layer's row `f` its `g_v = exp(f_v - max f)`:
+//! `S = sum e`, `T = sum e (x - m)`, `C = sum g (x - m)`, `G = sum g`, and of each class of tokens the sum of `e`. Then entropy
+//! `ln S - T / S`, and `KL(final || this) = (C_f / G - ln G) - (C / G - ln S)` with the final layer's own `C_f`, which is exactly
+//! 0 for equal rows. Sums are f32 over at most [`STRETCH`] entries, f64 above.
 
 use babelscope_core::vector::{dispatch, exp};
 
@@ -41,12 +41,15 @@ impl Classes {
     }
 }
 
-/// The final layer's row, and what is known of it before another row is read.
+/// What is known of the final layer's row before another row is read.
 pub(super) struct Final<'a> {
-    pub(super) logits: &'a [f32],
+    /// `g`
+    weights: &'a [f32],
     /// The most probable token, of equal ones the smallest id.
-    pub(super) top: u32,
-    max: f32,
+    top: u32,
+    /// `C_f / G - ln G`, the mean log-probability.
+    mean: f64,
+    total: f64,
 }
 
 /// What the walk finds.
@@ -63,29 +66,32 @@ pub(super) struct Row {
 }
 
 impl<'a> Final<'a> {
-    /// `logits` must not be empty.
-    pub(super) fn new(logits: &'a [f32]) -> Self {
-        let maxima = maxima(logits);
-        let (top, max) = largest(logits, &maxima, 1).first().copied().unwrap_or((0, f32::NAN));
-        Self { logits, top, max }
+    /// `logits` must not be empty; `weights` is a buffer of the same length.
+    pub(super) fn new(logits: &[f32], weights: &'a mut [f32], classes: &Classes) -> Self {
+        let (top, max) = largest(logits, &maxima(logits), 1).first().copied().unwrap_or((0, f32::NAN));
+        dispatch(
+            #[inline(always)]
+            || {
+                for (weight, f) in weights.iter_mut().zip(logits) {
+                    *weight = exp(f - max);
+                }
+            },
+        );
+        let Sums { e: total, cross, .. } = classes.sums(logits, weights, (max, max)).0;
+        Self { weights, top, mean: cross / total - total.ln(), total }
     }
 }
 
 /// Reads a row of logits; `None` when they, or the final layer's, are not finite.
 pub(super) fn walk(logits: &[f32], last: &Final<'_>, classes: &Classes, top_k: usize) -> Option<Row> {
-    assert!(logits.len() == last.logits.len() && logits.len() == classes.of.len());
+    assert!(logits.len() == last.weights.len() && logits.len() == classes.of.len());
     let maxima = maxima(logits);
     let top = largest(logits, &maxima, top_k);
     let max = top.first()?.1;
     let own = logits[last.top as usize];
-    let mut class_sums = vec![[0f64; SPREAD]; classes.columns.len()];
-    let sums = dispatch(
-        #[inline(always)]
-        || sums(logits, last, &classes.of, (max, own), &mut class_sums),
-    );
-    let Sums { e, e_x, g, g_d, above } = sums;
+    let (Sums { e, e_x, cross, above }, class_sums) = classes.sums(logits, last.weights, (max, own));
     let entropy = e.ln() - e_x / e;
-    let kl = g_d / g - (f64::from(last.max) + g.ln()) + (f64::from(max) + e.ln());
+    let kl = last.mean - (cross / last.total - e.ln());
     if !entropy.is_finite() || !kl.is_finite() {
         return None;
     }
@@ -93,7 +99,7 @@ pub(super) fn walk(logits: &[f32], last: &Final<'_>, classes: &Classes, top_k: u
     let mut masses = vec![0f64; classes.width];
     for (columns, sums) in classes.columns.iter().zip(&class_sums) {
         for column in columns {
-            masses[usize::from(*column)] += sums.iter().sum::<f64>() / e;
+            masses[usize::from(*column)] += sums / e;
         }
     }
     Some(Row {
@@ -159,63 +165,69 @@ fn largest(logits: &[f32], maxima: &[f32], k: usize) -> Vec<(u32, f32)> {
 struct Sums {
     e: f64,
     e_x: f64,
-    g: f64,
-    g_d: f64,
+    cross: f64,
     /// Logits that are at least the one of the final layer's top token.
     above: u32,
 }
 
-/// `(max, own)` are the row's largest logit and that of the final layer's top token.
+impl Classes {
+    /// The sums over a row, and those of `e` over each class. `(max, own)` are the row's largest logit and that of the final
+    /// layer's top token.
+    fn sums(&self, logits: &[f32], g: &[f32], (max, own): (f32, f32)) -> (Sums, Vec<f64>) {
+        let mut of_classes = vec![0f64; self.columns.len()];
+        let mut spread = vec![[0f32; SPREAD]; self.columns.len()];
+        let mut all = Sums { e: 0.0, e_x: 0.0, cross: 0.0, above: 0 };
+        dispatch(
+            #[inline(always)]
+            || {
+                let mut e = [0f32; STRETCH];
+                for ((x, g), classes) in logits.chunks(STRETCH).zip(g.chunks(STRETCH)).zip(self.of.chunks(STRETCH)) {
+                    let e = &mut e[..x.len()];
+                    stretch(x, g, e, (max, own), &mut all);
+                    for (e, classes) in e.chunks(SPREAD).zip(classes.chunks(SPREAD)) {
+                        for (at, (e, class)) in e.iter().zip(classes).enumerate() {
+                            spread[usize::from(*class)][at] += e;
+                        }
+                    }
+                    for (sum, spread) in of_classes.iter_mut().zip(&mut spread) {
+                        *sum += spread.iter().map(|x| f64::from(*x)).sum::<f64>();
+                        *spread = [0.0; SPREAD];
+                    }
+                }
+            },
+        );
+        (all, of_classes)
+    }
+}
+
+/// Fills `e` and adds up one stretch.
 #[inline(always)]
-fn sums(
-    logits: &[f32],
-    last: &Final<'_>,
-    classes: &[u16],
-    (max, own): (f32, f32),
-    class_sums: &mut [[f64; SPREAD]],
-) -> Sums {
-    let mut all = Sums { e: 0.0, e_x: 0.0, g: 0.0, g_d: 0.0, above: 0 };
-    let mut weights = [0f32; STRETCH];
-    let stretches = logits.chunks(STRETCH).zip(last.logits.chunks(STRETCH)).zip(classes.chunks(STRETCH));
-    for ((x, f), classes) in stretches {
-        let weights = &mut weights[..x.len()];
-        let (mut e, mut e_x, mut g, mut g_d) = ([0f32; LANES], [0f32; LANES], [0f32; LANES], [0f32; LANES]);
-        let mut above = [0u32; LANES];
-        let ((xs, x_rest), (fs, f_rest)) = (x.as_chunks::<LANES>(), f.as_chunks::<LANES>());
-        let (ws, w_rest) = weights.as_chunks_mut::<LANES>();
-        for ((x, f), w) in xs.iter().zip(fs).zip(ws) {
-            for lane in 0..LANES {
-                w[lane] = exp(x[lane] - max);
-                e[lane] += w[lane];
-                e_x[lane] += w[lane] * (x[lane] - max);
-                let weight = exp(f[lane] - last.max);
-                g[lane] += weight;
-                g_d[lane] += weight * (f[lane] - x[lane]);
-                above[lane] += u32::from(x[lane] >= own);
-            }
-        }
-        for ((x, f), w) in x_rest.iter().zip(f_rest).zip(w_rest) {
-            *w = exp(x - max);
-            e[0] += *w;
-            e_x[0] += *w * (x - max);
-            let weight = exp(f - last.max);
-            g[0] += weight;
-            g_d[0] += weight * (f - x);
-            above[0] += u32::from(*x >= own);
-        }
-        let total = |lanes: [f32; LANES]| lanes.iter().map(|x| f64::from(*x)).sum::<f64>();
-        all.e += total(e);
-        all.e_x += total(e_x);
-        all.g += total(g);
-        all.g_d += total(g_d);
-        all.above += above.iter().sum::<u32>();
-        for (w, classes) in weights.chunks(SPREAD).zip(classes.chunks(SPREAD)) {
-            for (at, (w, class)) in w.iter().zip(classes).enumerate() {
-                class_sums[usize::from(*class)][at] += f64::from(*w);
-            }
+fn stretch(x: &[f32], g: &[f32], e: &mut [f32], (max, own): (f32, f32), all: &mut Sums) {
+    let (mut sum, mut e_x, mut cross) = ([0f32; LANES], [0f32; LANES], [0f32; LANES]);
+    let mut above = [0u32; LANES];
+    let ((xs, x_rest), (gs, g_rest)) = (x.as_chunks::<LANES>(), g.as_chunks::<LANES>());
+    let (es, e_rest) = e.as_chunks_mut::<LANES>();
+    for ((x, g), e) in xs.iter().zip(gs).zip(es) {
+        for lane in 0..LANES {
+            e[lane] = exp(x[lane] - max);
+            sum[lane] += e[lane];
+            e_x[lane] += e[lane] * (x[lane] - max);
+            cross[lane] += g[lane] * (x[lane] - max);
+            above[lane] += u32::from(x[lane] >= own);
         }
     }
-    all
+    for ((x, g), e) in x_rest.iter().zip(g_rest).zip(e_rest) {
+        *e = exp(x - max);
+        sum[0] += *e;
+        e_x[0] += *e * (x - max);
+        cross[0] += g * (x - max);
+        above[0] += u32::from(*x >= own);
+    }
+    let total = |lanes: [f32; LANES]| lanes.iter().map(|x| f64::from(*x)).sum::<f64>();
+    all.e += total(sum);
+    all.e_x += total(e_x);
+    all.cross += total(cross);
+    all.above += above.iter().sum::<u32>();
 }
 
 #[cfg(test)]
@@ -252,7 +264,8 @@ mod tests {
             let set = |i: usize| (0..columns as u16).filter(|c| (i as u64 * 31 + seed) >> c & 1 == 1).collect();
             let sets: Vec<Vec<u16>> = (0..len).map(set).collect();
             let classes = Classes::new(&sets, columns).unwrap();
-            let row = walk(&x, &Final::new(&f), &classes, k).unwrap();
+            let mut weights = vec![0.0; len];
+            let row = walk(&x, &Final::new(&f, &mut weights, &classes), &classes, k).unwrap();
             let (p, q) = (softmax(&x), softmax(&f));
             for column in 0..columns {
                 let want: f64 = (0..len).filter(|i| sets[*i].contains(&(column as u16))).map(|i| p[i]).sum();
