@@ -5,7 +5,7 @@
 #
 # quick takes about ten minutes on two cores, full about an hour; all reads the whole corpus (hours). Needs Python with torch, transformers,
 # safetensors, tokenizers and numpy (PYTHON names it). Models of random weights and the text's token ids go to DATA (5 GB,
-# made once), candle-mi's program is built below CANDLE_MI, outside of this workspace; CANDLE_MI=none leaves it out.
+# made once), candle-mi's program is built below CANDLE_MI, outside of this workspace (or CANDLE_MI is that program; none leaves it out).
 # PREFIX is put before every measured command: PREFIX="chrt -f 5" keeps other load away.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -21,7 +21,9 @@ cargo build --release --workspace --example bench
 ours=${CARGO_TARGET_DIR:-target}/release/examples/bench
 
 peers=()
-if [ "$candle_mi" != none ]; then
+if [ -f "$candle_mi" ]; then
+  peers=(--candle-mi "$candle_mi")
+elif [ "$candle_mi" != none ]; then
   mkdir -p "$candle_mi/src"
   cp experiments/bench/candle_mi.rs "$candle_mi/src/main.rs"
   cat > "$candle_mi/Cargo.toml" <<'END'
