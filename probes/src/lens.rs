@@ -47,7 +47,7 @@ pub struct LensParams {
 
 impl Default for LensParams {
     fn default() -> Self {
-        Self { layers: Vec::new(), top_k: 5, logit_bytes: 80 << 20 }
+        Self { layers: Vec::new(), top_k: 5, logit_bytes: 160 << 20 }
     }
 }
 
