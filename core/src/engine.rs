@@ -126,7 +126,7 @@ pub struct Engine {
 }
 
 /// Tokens that go through the model at once: enough to keep the matrix product busy, few enough to stay near the cache.
-const BATCH_TOKENS: usize = 1024;
+pub(crate) const BATCH_TOKENS: usize = 1024;
 
 impl Engine {
     /// Loads `model`: `lab` (embedded), a folder with config.json, tokenizer.json and safetensors, a `.gguf` file (quantised

@@ -17,6 +17,7 @@ pub mod error;
 mod gguf;
 pub mod hash;
 pub mod hub;
+pub mod inspect;
 mod kernels;
 pub mod lang;
 pub mod model;

@@ -4,6 +4,7 @@ mod align;
 mod demo;
 mod doctor;
 mod get;
+mod inspect;
 mod lab;
 mod lens;
 mod ls;
@@ -66,6 +67,8 @@ enum Command {
     Lens(lens::Arguments),
     /// The laboratory: make its corpus, train its models, check its truths
     Lab(lab::Arguments),
+    /// What a model is and what it needs, before any of its weights is read
+    Inspect(inspect::Arguments),
     /// Read a spec, and say what is wrong with it
     Validate(validate::Arguments),
     /// Fetch a model from the Hugging Face Hub into the cache of this machine, and verify it
@@ -167,6 +170,7 @@ fn dispatch(cli: Cli) -> Result<()> {
         Some(Command::Align(arguments)) => align::main(&arguments, runs),
         Some(Command::Lens(arguments)) => lens::main(&arguments, runs),
         Some(Command::Lab(arguments)) => lab::main(&arguments),
+        Some(Command::Inspect(arguments)) => inspect::main(&arguments),
         Some(Command::Validate(arguments)) => validate::main(&arguments),
         Some(Command::Get(arguments)) => get::main(&arguments),
         Some(Command::Doctor(arguments)) => doctor::main(&arguments, &runs),

@@ -4,6 +4,7 @@ pub mod doctor;
 pub mod fault;
 pub mod figures;
 pub mod fonts;
+pub mod inspect;
 pub mod lab;
 pub mod manifest;
 pub mod run;

@@ -72,6 +72,28 @@ pub(crate) fn kernel(compute: Dtype) -> &'static str {
     }
 }
 
+impl Workspace {
+    /// Bytes into which a product puts a row of its operand.
+    pub(crate) fn row_bytes(inputs: usize, compute: Dtype) -> usize {
+        match (tiles(), compute) {
+            // The tile units read bf16 parts of each number.
+            (true, Dtype::F32) => 6 * inputs.next_multiple_of(32),
+            (true, Dtype::F16) => 4 * inputs.next_multiple_of(32),
+            (true, Dtype::Bf16) => 2 * inputs.next_multiple_of(32),
+            // Elsewhere the row is read where it lies, or rounded.
+            (false, Dtype::F32) => 0,
+            (false, _) => 4 * inputs,
+        }
+    }
+
+    /// Bytes of a token's row between the two products of a feed-forward part.
+    pub(crate) fn hidden_bytes(inside: usize, gated: bool, compute: Dtype) -> usize {
+        // On tile units `feed` leaves only what the second product reads.
+        let rows = if gated { 3 } else { 2 };
+        if tiles() { Self::row_bytes(inside, compute) } else { rows * inside * size_of::<f32>() }
+    }
+}
+
 impl Linear {
     /// The rows of `weight` are the outputs; they are rounded to `compute` where it is narrower than what is stored.
     pub(crate) fn from_stored(weight: Rows, bias: Option<Vec<f32>>, compute: Dtype) -> Self {

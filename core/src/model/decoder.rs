@@ -108,7 +108,7 @@ fn sized(buffer: &mut Buffer, len: usize) -> &mut [f32] {
 }
 
 /// Rows that are unembedded at once: `[rows, vocabulary]` is the largest buffer of all.
-const LOGIT_ROWS: usize = 128;
+pub(crate) const LOGIT_ROWS: usize = 128;
 
 impl Decoder {
     /// Runs the batch until the collector has all it wants. With a cache, the rows are each sequence's next tokens.

@@ -149,6 +149,21 @@ impl<'a> Weights<'a> {
         self.names.contains(name)
     }
 
+    /// Name, shape, format on disk, and the bytes of a number in memory, of each tensor that was not taken.
+    pub(crate) fn headers(&self) -> impl Iterator<Item = (&str, &[usize], String, usize)> {
+        self.entries.iter().map(|(name, entry)| {
+            let (format, size) = match entry.format {
+                Format::Plain(safetensors::Dtype::BF16) => (Dtype::Bf16.to_string(), Dtype::Bf16.size()),
+                Format::Plain(safetensors::Dtype::F16) => (Dtype::F16.to_string(), Dtype::F16.size()),
+                Format::Plain(safetensors::Dtype::F32) => (Dtype::F32.to_string(), Dtype::F32.size()),
+                Format::Plain(other) => (format!("{other:?}"), Dtype::F32.size()),
+                // Quantised numbers become f32 on loading.
+                Format::Gguf(format, _) => (format!("gguf:{format}"), Dtype::F32.size()),
+            };
+            (name.as_str(), entry.shape.as_slice(), format, size)
+        })
+    }
+
     /// Number of parameters taken so far.
     pub(crate) fn parameters(&self) -> usize {
         self.parameters
