@@ -392,6 +392,7 @@ fn shards_are_those_of_the_index() {
     let desk = Desk::new();
     let folder = tempfile::tempdir().unwrap();
     let tensors = candle_core::safetensors::load(golden("model.safetensors"), &Device::Cpu).unwrap();
+    let tensors: BTreeMap<_, _> = tensors.into_iter().collect();
     let mut shards = [std::collections::HashMap::new(), std::collections::HashMap::new()];
     let mut index = BTreeMap::new();
     for (name, tensor) in tensors {

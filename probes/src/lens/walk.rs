@@ -250,7 +250,7 @@ mod tests {
             let mut x = seed ^ (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
             x = (x ^ (x >> 31)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
             let x = (x ^ (x >> 29)) % 100_000;
-            if x % 7 == 0 { (x % 5) as f32 } else { x as f32 / 2_500.0 - 25.0 }
+            if x.is_multiple_of(7) { (x % 5) as f32 } else { x as f32 / 2_500.0 - 25.0 }
         };
         (0..len).map(value).collect()
     }

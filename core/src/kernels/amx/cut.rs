@@ -1,8 +1,8 @@
 //! Numbers cut into bf16 parts, in the order in which the tile units read them.
 
 use std::arch::x86_64::{
-    __m512, _mm512_castsi512_ps, _mm512_castsi512_si256, _mm512_cvtepu16_epi32, _mm512_cvtne2ps_pbh, _mm512_cvtph_ps,
-    _mm512_cvtps_ph, _mm512_extracti64x4_epi64, _mm512_load_si512, _mm512_loadu_ps, _mm512_slli_epi32,
+    __m512, __m512bh, __m512i, _mm512_castsi512_ps, _mm512_castsi512_si256, _mm512_cvtepu16_epi32, _mm512_cvtne2ps_pbh,
+    _mm512_cvtph_ps, _mm512_cvtps_ph, _mm512_extracti64x4_epi64, _mm512_load_si512, _mm512_loadu_ps, _mm512_slli_epi32,
     _mm512_store_si512, _mm512_sub_ps,
 };
 
@@ -183,7 +183,7 @@ fn split<const PARTS: usize>(values: [__m512; 2], lines: &mut [Line], at: usize)
     for part in 0..PARTS {
         #[expect(unsafe_code, reason = "a bf16 vector has no safe cast")]
         // SAFETY: both are 64 bytes, of which every bit pattern is valid.
-        let bits = unsafe { std::mem::transmute(_mm512_cvtne2ps_pbh(high, low)) };
+        let bits = unsafe { std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(high, low)) };
         let line: &mut Line = &mut lines[part * PART + at];
         #[expect(unsafe_code, reason = "stores take pointers")]
         // SAFETY: a line is one register, and aligned.
