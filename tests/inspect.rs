@@ -170,7 +170,8 @@ fn peaks(model: &str) -> Option<(f64, f64)> {
 #[test]
 fn peak_memory_is_within_a_fifth() {
     let folder = tempfile::tempdir().unwrap();
-    let (config, tensors) = llama(512, 8, 8, 1408, 3043);
+    // A third of it is tables with a row for each token, of which a pass reads some.
+    let (config, tensors) = llama(512, 6, 8, 1408, 16_000);
     let mut file = model(folder.path(), &config, &tensors, "F32", 4);
     let count: usize = tensors.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
     assert!(count * 4 > 100_000_000);
@@ -182,7 +183,7 @@ fn peak_memory_is_within_a_fifth() {
     for model in ["lab", folder.path().to_str().unwrap()] {
         let Some((estimate, real)) = peaks(model) else { continue };
         let off = estimate / real;
-        assert!((0.8..1.25).contains(&off), "{model}: {estimate} estimated, {real} measured");
+        assert!((0.8..1.2).contains(&off), "{model}: {estimate} estimated, {real} measured");
     }
 }
 

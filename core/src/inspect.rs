@@ -74,6 +74,8 @@ pub struct Inspection {
     pub compute: Dtype,
     /// Bytes that the loaded weights occupy.
     pub weight_bytes: usize,
+    /// Of these, bytes of the embedding and the unembedding, which stay in their file: a pass without logits reads some rows only.
+    pub in_file_bytes: usize,
     #[serde(skip)]
     config: Config,
     #[serde(skip)]
@@ -132,6 +134,7 @@ impl Inspection {
             sites: sites(&config),
             compute,
             weight_bytes: used.bytes,
+            in_file_bytes: used.in_file,
             config,
             tokenizer,
         })

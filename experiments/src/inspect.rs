@@ -1,6 +1,6 @@
 //! What a model needs on this machine, before any of its weights is read: memory, room on disk, time.
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use anyhow::Result;
 use babelscope_core::{
@@ -14,6 +14,8 @@ use crate::manifest::memory_bytes;
 
 /// How long the products are timed.
 const CALIBRATION: Duration = Duration::from_millis(1500);
+/// The system reads a mapped file by pages of this size.
+const PAGE: usize = 4096;
 /// What a run touches of the program beside the model: code, fonts, figures, tables.
 const PROGRAM: usize = 24 << 20;
 /// What pooling a corpus keeps in memory beside its vectors, for each sentence: texts, ids and their places.
@@ -73,13 +75,16 @@ impl Report {
         // Before the calibration, whose matrices are gone when the model is loaded.
         let base = memory_bytes().unwrap_or(0) as usize;
         let read = corpus.map(|(path, limit)| Corpus::open(path)?.select(&[], limit)).transpose()?;
-        let lengths = read.as_ref().map(|corpus| lengths(&model, corpus)).transpose()?;
+        let counted = read.as_ref().map(|corpus| count(&model, corpus)).transpose()?;
+        let words = counted.as_ref().map_or(0, |(_, words)| *words);
         let speed = model.calibrate(CALIBRATION);
-        let corpus = read.zip(lengths).map(|(corpus, lengths)| CorpusCost::of(&model, &speed, &corpus, &lengths));
+        let corpus = read.zip(counted).map(|(corpus, (lengths, _))| CorpusCost::of(&model, &speed, &corpus, &lengths));
         let longest = corpus.as_ref().map_or(0, |corpus| corpus.longest.min(model.context));
         let batch_bytes = model.batch_bytes(longest, false);
         let kept = corpus.as_ref().map_or(0, |c| c.pooled_bytes + c.languages * c.lines * SENTENCE);
-        let peak_bytes = base + PROGRAM + model.weight_bytes + batch_bytes + kept;
+        let row = (model.in_file_bytes / model.vocabulary).next_multiple_of(PAGE);
+        let weights = model.weight_bytes - model.in_file_bytes + model.in_file_bytes.min(words * row);
+        let peak_bytes = base + PROGRAM + weights + batch_bytes + kept;
         let machine_bytes = machine_bytes();
         Ok(Self {
             batch_with_logits_bytes: model.batch_bytes(longest, true),
@@ -111,12 +116,17 @@ impl CorpusCost {
     }
 }
 
-fn lengths(model: &Inspection, corpus: &Corpus) -> Result<Vec<usize>> {
+/// The tokens of each sentence, and how many different ones there are in all.
+fn count(model: &Inspection, corpus: &Corpus) -> Result<(Vec<usize>, usize)> {
     let mut lengths = Vec::with_capacity(corpus.languages.len() * corpus.len());
+    let mut words = BTreeSet::new();
     for lines in &corpus.sentences {
-        lengths.extend(model.tokenizer().encode_all(lines)?.iter().map(|encoded| encoded.ids.len()));
+        for encoded in model.tokenizer().encode_all(lines)? {
+            lengths.push(encoded.ids.len());
+            words.extend(encoded.ids);
+        }
     }
-    Ok(lengths)
+    Ok((lengths, words.len()))
 }
 
 /// `None` where the system does not say.
