@@ -478,3 +478,52 @@ fn the_doctor_says_what_is_wrong_and_what_to_do() {
     assert_eq!(hub["state"], "problem");
     wrong.refuses(78, &["something will fail: Hub"]);
 }
+
+#[test]
+fn a_text_is_continued_and_a_question_answered() {
+    let desk = Desk::new();
+    let told = |more: &[&str]| {
+        desk.run(&[&["generate", "lab", "--prompt", "The cat sees", "--max-new-tokens", "8"], more].concat())
+    };
+    let greedy = told(&[]).fine();
+    assert!(
+        greedy.err.contains("8 tokens in ") && greedy.err.contains("cut off at --max-new-tokens"),
+        "{}",
+        greedy.err
+    );
+    let said: serde_json::Value = serde_json::from_str(&told(&["--json"]).fine().out).unwrap();
+    assert_eq!(format!("{}\n", said["text"].as_str().unwrap()), greedy.out);
+    assert_eq!(said["ids"].as_array().unwrap().len(), 8);
+    assert_eq!(said["logprobs"].as_array().unwrap().len(), 8);
+    assert_eq!((&said["stop"], &said["model"]["reference"]), (&"length".into(), &"lab".into()));
+    let drawn = |seed| told(&["--temperature", "1.5", "--seed", seed]).fine().out;
+    assert_eq!(drawn("4"), drawn("4"));
+    assert_ne!(drawn("4"), drawn("5"));
+
+    let width = said["model"]["width"].as_u64().unwrap() as usize;
+    let header = format!("{{\"v\":{{\"dtype\":\"F32\",\"shape\":[{width}],\"data_offsets\":[0,{}]}}}}", 4 * width);
+    let numbers = (0..width).flat_map(|i| (i as f32).sin().to_le_bytes());
+    let length = (header.len() as u64).to_le_bytes();
+    desk.write("v.safetensors", length.into_iter().chain(header.bytes()).chain(numbers).collect::<Vec<u8>>());
+    assert_eq!(told(&["--add", "v.safetensors@2*0"]).fine().out, greedy.out);
+    assert_ne!(told(&["--add", "v.safetensors@2*9.5"]).fine().out, greedy.out);
+    told(&["--add", "v.safetensors@99*1"]).refuses(65, &["99"]);
+    told(&["--add", "v.safetensors"]).refuses(78, &["expected FILE.safetensors@LAYER*COEFFICIENT"]);
+    told(&["--add", "none.safetensors@1*1"]).refuses(66, &["cannot read the vector"]);
+
+    desk.write("prompts.txt", "The cat\n\nEl gato\n");
+    let both = desk.run(&["generate", "lab", "--file", "prompts.txt", "--max-new-tokens", "3"]).fine();
+    assert!(both.out.starts_with("The cat ") && both.out.contains("\nEl gato "), "{}", both.out);
+
+    told(&["--chat"]).refuses(65, &["chat template: this model has none", "chat_template.jinja"]);
+    told(&["--top-p", "0.9"]).refuses(65, &["temperature 0 draws nothing"]);
+    desk.run(&["generate", "lab"]).refuses(65, &["give --prompt TEXT or --file FILE"]);
+    desk.model("chatty");
+    let template = "{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}{{ strftime_now('%Y') }}:";
+    desk.write("chatty/chat_template.jinja", template);
+    let ask =
+        ["generate", "chatty", "--chat", "--system", "Kurz.", "--prompt", "कहाँ?", "--date", "2026-11-20", "--json"];
+    let said: serde_json::Value = serde_json::from_str(&desk.run(&ask).fine().out).unwrap();
+    assert_eq!(said["rendered"], "[system] Kurz.\n[user] कहाँ?\n2026:");
+    assert_eq!(said["date"], "2026-11-20T00:00:00");
+}

@@ -1,11 +1,14 @@
 //! Executes a plan while the pass runs: each site's edits are made, then it is reduced where it lies, and only what the plan
 //! keeps is kept. Pooling adds up in f64 and keeps f32.
 
+mod grown;
+
 use std::ops::Range;
 
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
+use self::grown::Grown;
 use crate::{
     Error, Result,
     alarm::{Run, Watch},
@@ -104,6 +107,8 @@ enum Sink {
     Pooled { width: usize, rows: Vec<f32> },
     /// One a sentence, in the order of execution.
     Tokens(Vec<Tensor>),
+    /// Of sequences that are generated.
+    Grown(Grown),
 }
 
 /// Receives the sites of a pass, changes what the plan says and keeps what it asks for.
@@ -138,7 +143,7 @@ impl<'a> Collector<'a> {
     pub(crate) fn new(plan: &'a Plan, config: &Config, sentences: &'a [Encoded], order: Vec<usize>) -> Result<Self> {
         check_plan(plan, config)?;
         check_sentences(plan, config, sentences)?;
-        check_size(plan, config, sentences)?;
+        check_size(plan, config, sentences.iter().map(|sentence| sentence.ids.len()))?;
         edit::check(plan, config, sentences)?;
         let edits = (!plan.edits.is_empty()).then(|| Edits::new(plan, config, sentences));
         let watches = vec![Watch::default(); plan.captures.len()];
@@ -189,6 +194,11 @@ impl<'a> Collector<'a> {
         let kept = captures.iter().zip(sinks).zip(watches).filter(|((capture, _), _)| capture.site == site);
         for ((capture, sink), watch) in kept {
             match sink {
+                Sink::Grown(grown) => {
+                    for (index, sequence) in order[layout.first..].iter().enumerate().take(layout.len()) {
+                        grown.add(*sequence, &rows, layout, index, sentences[*sequence].bos, watch);
+                    }
+                }
                 Sink::Tokens(kept) => {
                     for (pair, sentence) in layout.starts.windows(2).zip(&order[layout.first..]) {
                         let values: Vec<f32> = (pair[0]..pair[1]).flat_map(|row| rows.row(row)).copied().collect();
@@ -218,17 +228,22 @@ impl<'a> Collector<'a> {
     /// Keeps the squares `[heads, t, t]` of a site, one sentence behind the other in `data`.
     pub(crate) fn take_squares(&mut self, site: Site, data: &[f32], heads: usize, layout: &Layout) -> Result<()> {
         let Self { captures, sinks, watches, order, .. } = self;
-        for ((capture, sink), watch) in captures.iter().zip(sinks).zip(watches) {
-            if let (true, Sink::Tokens(kept)) = (capture.site == site, sink) {
-                let mut at = 0;
-                let sentences = layout.past.iter().zip(&order[layout.first..]);
-                for (pair, (past, sentence)) in layout.starts.windows(2).zip(sentences) {
-                    let rows = pair[1] - pair[0];
-                    let keys = past + rows;
-                    let values = data[at..at + heads * rows * keys].to_vec();
-                    at += values.len();
-                    watch.square(*sentence, &values, keys);
-                    kept.push(Tensor::from_vec(values, (heads, rows, keys), &Device::Cpu)?);
+        let kept = captures.iter().zip(sinks).zip(watches).filter(|((capture, _), _)| capture.site == site);
+        for ((_, sink), watch) in kept {
+            let mut at = 0;
+            let sentences = layout.past.iter().zip(&order[layout.first..]);
+            for (pair, (past, sentence)) in layout.starts.windows(2).zip(sentences) {
+                let rows = pair[1] - pair[0];
+                let keys = past + rows;
+                let values = &data[at..at + heads * rows * keys];
+                at += values.len();
+                watch.square(*sentence, values, keys);
+                match sink {
+                    Sink::Tokens(kept) => {
+                        kept.push(Tensor::from_vec(values.to_vec(), (heads, rows, keys), &Device::Cpu)?);
+                    }
+                    Sink::Grown(grown) => grown.add_square(*sentence, rows, keys, values),
+                    Sink::Pooled { .. } => {}
                 }
             }
         }
@@ -249,6 +264,10 @@ impl<'a> Collector<'a> {
                 Sink::Pooled { width, rows } => {
                     let rows = place.iter().flat_map(|executed| &rows[executed * width..][..width]).copied().collect();
                     Values::Pooled(Tensor::from_vec(rows, (place.len(), width), &Device::Cpu)?)
+                }
+                Sink::Grown(_) => {
+                    let why = "sequences that grow were finished as if they did not".to_owned();
+                    return Err(Error::Plan { why });
                 }
             };
             Ok(Captured { capture: *capture, values })
@@ -273,6 +292,11 @@ pub(crate) fn width(point: Point, config: &Config) -> usize {
 fn seen(window: Window, bos: usize, tokens: usize) -> impl Iterator<Item = usize> {
     let head = if window.include_bos { bos } else { 0 };
     (0..head).chain(bos.saturating_add(window.skip_first)..tokens)
+}
+
+/// Whether a window leaves this token.
+fn counted(window: Window, bos: usize, token: usize) -> bool {
+    if token < bos { window.include_bos } else { token - bos >= window.skip_first }
 }
 
 #[inline(always)]
@@ -365,13 +389,13 @@ pub(crate) fn missing(site: Site, config: &Config) -> Option<String> {
 /// Bytes that captures of every token may take together; a corpus of logits would fill any memory.
 const TOKEN_BYTES: usize = 8 << 30;
 
-fn check_size(plan: &Plan, config: &Config, sentences: &[Encoded]) -> Result<()> {
+fn check_size(plan: &Plan, config: &Config, lengths: impl Iterator<Item = usize> + Clone) -> Result<()> {
     let cells = |capture: &Capture, tokens: usize| match capture.reduce {
         Reduce::All if square(capture.site.point) => config.heads * tokens * tokens,
         Reduce::All => tokens * width(capture.site.point, config),
         Reduce::Mean(_) | Reduce::Weighted(_) | Reduce::Last => 0,
     };
-    let all = plan.captures.iter().flat_map(|capture| sentences.iter().map(move |s| cells(capture, s.ids.len())));
+    let all = plan.captures.iter().flat_map(|capture| lengths.clone().map(move |tokens| cells(capture, tokens)));
     let bytes = all.fold(0usize, |sum, cells| sum.saturating_add(cells.saturating_mul(size_of::<f32>())));
     if bytes <= TOKEN_BYTES {
         return Ok(());

@@ -24,6 +24,7 @@ use crate::{
         weights::{Bytes, Shard},
     },
     monitor::Monitor,
+    notes::Notes,
 };
 
 /// The reference of the embedded model.
@@ -39,6 +40,7 @@ pub(crate) struct Checkpoint {
     pub(crate) config: Cow<'static, [u8]>,
     pub(crate) tokenizer: Cow<'static, [u8]>,
     pub(crate) shards: Vec<Arc<Shard>>,
+    pub(crate) notes: Notes,
     /// The commit of a Hub snapshot.
     pub(crate) revision: Option<String>,
 }
@@ -69,7 +71,9 @@ impl Checkpoint {
             .into_iter()
             .map(|name| Shard::map(&folder.join(name)).map(Arc::new))
             .collect::<Result<_>>()?;
-        Ok(Self { folder: folder.to_owned(), config: config.into(), tokenizer: tokenizer.into(), shards, revision })
+        let notes = Notes::open(folder, &config)?;
+        let (config, tokenizer) = (config.into(), tokenizer.into());
+        Ok(Self { folder: folder.to_owned(), config, tokenizer, shards, notes, revision })
     }
 
     /// A GGUF file of this machine, or of a repository.
@@ -106,15 +110,19 @@ impl Checkpoint {
             gguf::tokenizer(&head).map_err(|why| Error::Tokenizer { why, path: path.to_owned() })?
         };
         let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-        Ok(Self { folder, config: config.into(), tokenizer: tokenizer.into(), shards: vec![shard], revision: None })
+        let notes = Notes::of_gguf(path, &head);
+        let (config, tokenizer) = (config.into(), tokenizer.into());
+        Ok(Self { folder, config, tokenizer, shards: vec![shard], notes, revision: None })
     }
 
     /// The laboratory's model (`babelscope lab train`, see core/lab/CARD.md). A folder of that name is `./lab`.
     fn embedded() -> Self {
         let weights = include_bytes!("../lab/model.safetensors");
+        let config = include_bytes!("../lab/config.json");
         Self {
             folder: LAB.into(),
-            config: Cow::Borrowed(include_bytes!("../lab/config.json")),
+            notes: Notes::of_config(Path::new(LAB), config),
+            config: Cow::Borrowed(config),
             tokenizer: Cow::Borrowed(include_bytes!("../lab/tokenizer.json")),
             shards: vec![Arc::new(Shard { path: "lab/model.safetensors".into(), bytes: Bytes::Embedded(weights) })],
             revision: None,

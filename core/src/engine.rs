@@ -19,6 +19,7 @@ use crate::{
     kernels::linear::kernel,
     model::{Batch, Config, Decoder, Scratch, Weights, rope::LongRope},
     monitor::{Monitor, Tick},
+    notes::Notes,
     plan::{Capture, Plan, Site},
     tokens::{Encoded, Tokenizer},
 };
@@ -119,8 +120,9 @@ impl Captured {
 /// A loaded model with its tokenizer, ready to run. `Send + Sync`: the window keeps it in its worker thread.
 pub struct Engine {
     info: ModelInfo,
-    tokenizer: Tokenizer,
-    decoder: Decoder,
+    pub(crate) tokenizer: Tokenizer,
+    pub(crate) decoder: Decoder,
+    pub(crate) notes: Notes,
     /// Buffers of passes that are over, for the next.
     scratch: Mutex<Vec<Scratch>>,
 }
@@ -187,7 +189,7 @@ impl Engine {
         };
         weights.finish(family)?;
         monitor.tick(Tick { what: "loading weights", done: 1, total: 1, unit: "model" })?;
-        Ok(Self { info, tokenizer, decoder, scratch: Mutex::default() })
+        Ok(Self { info, tokenizer, decoder, notes: checkpoint.notes, scratch: Mutex::default() })
     }
 
     /// What is loaded.
@@ -278,7 +280,7 @@ impl Engine {
         Ok(())
     }
 
-    fn scratch(&self) -> MutexGuard<'_, Vec<Scratch>> {
+    pub(crate) fn scratch(&self) -> MutexGuard<'_, Vec<Scratch>> {
         // A panic elsewhere cannot spoil buffers whose content is never read before it is written.
         self.scratch.lock().unwrap_or_else(PoisonError::into_inner)
     }

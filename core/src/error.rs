@@ -54,6 +54,9 @@ pub enum Error {
          that is too strong, or numbers beyond f32"
     )]
     NotFinite { site: String, sentence: usize, why: String },
+    /// A chat template that is not there, does not parse, or refuses a conversation.
+    #[error("chat template: {why}\n{}", path.display())]
+    Chat { why: String, path: PathBuf },
     /// A plan that this model cannot execute.
     #[error("plan: {why}")]
     Plan { why: String },

@@ -7,6 +7,7 @@
 
 pub mod alarm;
 mod capture;
+pub mod chat;
 mod checkpoint;
 pub mod corpus;
 pub mod device;
@@ -14,6 +15,7 @@ pub mod dtype;
 mod edit;
 pub mod engine;
 pub mod error;
+pub mod generate;
 mod gguf;
 pub mod hash;
 pub mod hub;
@@ -22,6 +24,7 @@ mod kernels;
 pub mod lang;
 pub mod model;
 pub mod monitor;
+mod notes;
 pub mod plan;
 pub mod tokens;
 

@@ -140,6 +140,23 @@ impl Tokenizer {
         Ok(Encoded { spans: spans.collect(), ids: encoding.get_ids().to_vec(), bos: self.front.len() })
     }
 
+    /// Ids of a text that already holds its special tokens, as a chat template writes them: none is added. `bos` is the text of
+    /// the model's BOS token; [`Encoded::bos`] is 1 where the text begins with it or with what [`Tokenizer::encode`] would add.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn encode_written(&self, text: &str, bos: Option<&str>) -> Result<Encoded> {
+        let encoding = self.inner.encode(text, false).map_err(|e| self.cannot_encode(text, &e))?;
+        let spans = encoding.get_offsets().iter().map(|(start, end)| {
+            let start = text.floor_char_boundary(*start);
+            start..text.ceil_char_boundary(*end).max(start)
+        });
+        let ids = encoding.get_ids().to_vec();
+        let own = bos.and_then(|token| self.inner.token_to_id(token));
+        let begins = ids.first().is_some_and(|first| Some(*first) == own || Some(*first) == self.bos());
+        Ok(Encoded { spans: spans.collect(), ids, bos: usize::from(begins) })
+    }
+
     /// [`Tokenizer::encode`] for many texts on all cores, in their order.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 mod align;
 mod demo;
 mod doctor;
+mod generate;
 mod get;
 mod inspect;
 mod lab;
@@ -48,6 +49,7 @@ Examples:
   babelscope align --model ~/models/Qwen3-0.6B --corpus flores/ --pivot eng_Latn
   babelscope align --model lab --corpus lab --pivot all --layers 0,4,8 --print-spec > spec.toml
   babelscope lens --model lab --text \"The cat sees two red birds.\"
+  babelscope generate lab --prompt \"The cat\" --max-new-tokens 20
   babelscope get Qwen/Qwen3-0.6B
   babelscope run spec.toml --set data.limit=100
   babelscope show runs/demo-1a2b3c4d
@@ -65,6 +67,8 @@ enum Command {
     Align(align::Arguments),
     /// What would each layer say next, and in which language?
     Lens(lens::Arguments),
+    /// Continue texts, or answer in the model's own chat template
+    Generate(generate::Arguments),
     /// The laboratory: make its corpus, train its models, check its truths
     Lab(lab::Arguments),
     /// What a model is and what it needs, before any of its weights is read
@@ -169,6 +173,7 @@ fn dispatch(cli: Cli) -> Result<()> {
         Some(Command::Run(arguments)) => run::main(&arguments, runs),
         Some(Command::Align(arguments)) => align::main(&arguments, runs),
         Some(Command::Lens(arguments)) => lens::main(&arguments, runs),
+        Some(Command::Generate(arguments)) => generate::main(&arguments),
         Some(Command::Lab(arguments)) => lab::main(&arguments),
         Some(Command::Inspect(arguments)) => inspect::main(&arguments),
         Some(Command::Validate(arguments)) => validate::main(&arguments),

@@ -13,6 +13,12 @@ pub(crate) fn print(text: &str) {
     writeln!(stdout().lock(), "{text}").ok();
 }
 
+/// Writes a piece of a result that is still coming.
+pub(crate) fn write(text: &str) {
+    let mut to = stdout().lock();
+    to.write_all(text.as_bytes()).and_then(|()| to.flush()).ok();
+}
+
 /// Writes a remark.
 pub(crate) fn note(text: &str) {
     writeln!(stderr().lock(), "{text}").ok();

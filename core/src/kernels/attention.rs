@@ -1,7 +1,7 @@
 //! Attention over a packed batch: every token sees its own sentence only, back to the window's edge or all of it, and what a
 //! cache holds of it from before.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use half::bf16;
 use rayon::prelude::*;
@@ -88,9 +88,10 @@ impl<'a> View<'a> {
     }
 }
 
-/// Some consecutive queries of one sentence.
+/// Some consecutive queries of one sentence, or some heads of one query.
 struct Task<'a> {
     sentence: usize,
+    heads: Range<usize>,
     /// Row of the first query.
     row: usize,
     /// First query, counted in the sentence.
@@ -132,6 +133,8 @@ impl Attention {
         let width = self.heads * self.head_dim;
         let kv = self.kv_heads * self.head_dim;
         let mut tasks = Vec::new();
+        // Where each sentence has one query, the threads share its heads.
+        let share = self.heads.div_ceil(rayon::current_num_threads().div_ceil(past.len().max(1)));
         let mut z = z;
         let mut squares = squares;
         for (sentence, pair) in starts.windows(2).enumerate() {
@@ -150,6 +153,15 @@ impl Attention {
             };
             // A sentence whose squares are wanted is one task, as the queries of a head lie side by side in its square.
             let step = if squares.is_some() { rows.max(1) } else { QUERIES };
+            if rows == 1 && squares.is_none() {
+                let (mine, rest) = z.split_at_mut(width);
+                z = rest;
+                tasks.extend(mine.chunks_mut(share * self.head_dim).enumerate().map(|(index, z)| {
+                    let heads = index * share..index * share + z.len() / self.head_dim;
+                    Task { sentence, heads, row: start, first: total - 1, total, keys, values, z, squares: None }
+                }));
+                continue;
+            }
             for first in (0..rows).step_by(step) {
                 let (mine, rest) = z.split_at_mut(step.min(rows - first) * width);
                 z = rest;
@@ -162,7 +174,8 @@ impl Attention {
                 }
                 let first = past[sentence] + first;
                 let row = start + first - past[sentence];
-                tasks.push(Task { sentence, row, first, total, keys, values, z: mine, squares: own });
+                let heads = 0..self.heads;
+                tasks.push(Task { sentence, heads, row, first, total, keys, values, z: mine, squares: own });
             }
         }
         tasks.into_par_iter().for_each_init(Vec::new, |line, task| {
@@ -176,12 +189,12 @@ impl Attention {
     #[inline(always)]
     fn task(&self, qkv: &[f32], mut task: Task<'_>, line: &mut Vec<f32>, touch: Touch<'_>) {
         let (row, dim, group) = (self.row(), self.head_dim, self.heads / self.kv_heads);
-        let width = self.heads * dim;
+        let width = task.heads.len() * dim;
         let queries = task.z.len() / width;
         let total = task.total;
         line.clear();
         line.resize(total, 0.0);
-        for head in 0..self.heads {
+        for head in task.heads.clone() {
             let shared = head / group * dim;
             for i in 0..queries {
                 let query = task.first + i;
@@ -219,7 +232,7 @@ impl Attention {
                     probs.fill(0.0);
                     probs[from..until].copy_from_slice(line);
                 }
-                let z = &mut task.z[i * width + head * dim..][..dim];
+                let z = &mut task.z[i * width + (head - task.heads.start) * dim..][..dim];
                 z.fill(0.0);
                 for (j, p) in line.iter().enumerate() {
                     let v = task.values.row(from + j, shared, dim);

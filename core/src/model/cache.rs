@@ -1,5 +1,6 @@
 //! Keys and values of the tokens that a model has seen, so that the next token costs one row.
 
+use super::Config;
 use crate::{capture::Layout, kernels::attention::Memory};
 
 /// What each block remembers of each sequence.
@@ -11,13 +12,39 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    pub(crate) fn new(blocks: usize, sequences: usize) -> Self {
-        Self { blocks: vec![vec![Default::default(); sequences]; blocks], tokens: vec![0; sequences] }
+    /// Room for a sequence of each of `lengths` tokens.
+    pub(crate) fn new(config: &Config, lengths: &[usize]) -> Self {
+        let room = |tokens: &usize| Vec::with_capacity(tokens * config.kv_heads * config.head_dim);
+        let block = |_| lengths.iter().map(|tokens| (room(tokens), room(tokens))).collect();
+        Self { blocks: (0..config.layers).map(block).collect(), tokens: vec![0; lengths.len()] }
+    }
+
+    /// Bytes that a token takes.
+    pub(crate) fn bytes_a_token(config: &Config) -> usize {
+        2 * config.layers * config.kv_heads * config.head_dim * size_of::<f32>()
     }
 
     /// Tokens of each sequence.
     pub(crate) fn tokens(&self) -> &[usize] {
         &self.tokens
+    }
+
+    /// Puts the sequences of `other` behind these.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        for (block, other) in self.blocks.iter_mut().zip(other.blocks) {
+            block.extend(other);
+        }
+        self.tokens.extend(other.tokens);
+    }
+
+    /// Forgets the sequences for which `keep` is false.
+    pub(crate) fn retain(&mut self, keep: &[bool]) {
+        for block in &mut self.blocks {
+            let mut kept = keep.iter();
+            block.retain(|_| kept.next() == Some(&true));
+        }
+        let mut kept = keep.iter();
+        self.tokens.retain(|_| kept.next() == Some(&true));
     }
 
     /// Adds the keys and values of a packed batch, one sentence a sequence.

@@ -92,11 +92,12 @@ pub(crate) struct Scratch {
     workspace: Workspace,
 }
 
-/// A rotary table for this batch, and the row of each token in it.
+/// A rotary table, kept while its positions suffice, and the row of each token of this batch in it.
 #[derive(Default)]
 struct Angles {
     cos: Vec<f32>,
     sin: Vec<f32>,
+    positions: usize,
     rows: Vec<u32>,
     pairs: usize,
     interleaved: bool,
@@ -194,7 +195,7 @@ impl Decoder {
         collector.offer(Point::AttnIn, number, RowsMut::whole(normed, width), layout)?;
         block.qkv.forward(normed, qkv, workspace);
         let turn = block.rope.map(|table| {
-            let Angles { cos, sin, rows, pairs, interleaved } = &angles[table];
+            let Angles { cos, sin, rows, pairs, interleaved, .. } = &angles[table];
             Turn { cos, sin, rows, pairs: *pairs, interleaved: *interleaved }
         });
         let (q_norm, k_norm) = (block.q_norm.as_ref(), block.k_norm.as_ref());
@@ -362,11 +363,14 @@ impl Decoder {
         angles.resize_with(tables.len(), Angles::default);
         let positions = batch.positions.iter().max().map_or(0, |last| *last as usize + 1);
         for (rope, angles) in tables.iter().zip(angles) {
-            rope.tables(positions, &mut angles.cos, &mut angles.sin);
+            if angles.positions < positions {
+                angles.positions = positions.next_power_of_two();
+                rope.tables(angles.positions, &mut angles.cos, &mut angles.sin);
+            }
             (angles.pairs, angles.interleaved) = (rope.pairs(), rope.interleaved);
             angles.rows.clear();
             for (pair, length) in batch.layout.starts.windows(2).zip(&batch.lengths) {
-                let offset = rope.offset(*length, positions) as u32;
+                let offset = rope.offset(*length, angles.positions) as u32;
                 angles.rows.extend(batch.positions[pair[0]..pair[1]].iter().map(|position| position + offset));
             }
         }
