@@ -5,9 +5,11 @@
 //! ```text
 //! bench capture FOLDER IDS.json OUT.f32 DTYPE
 //! bench lens FOLDER STATES.safetensors CORPUS SETS.json OUT.json DTYPE
+//! bench generate FOLDER PROMPTS.json TOKENS LAYER DTYPE
 //! ```
 
 mod capture;
+mod generate;
 mod lens;
 
 use std::{fs, io::Write as _, time::Instant};
@@ -27,6 +29,9 @@ fn main() -> Result<()> {
         ["lens", folder, states, corpus, sets, out, dtype] => {
             let files = lens::Files { states: states.as_ref(), sets: sets.as_ref(), out: out.as_ref() };
             lens::run(folder, corpus, &files, dtype)?
+        }
+        ["generate", folder, prompts, tokens, layer, dtype] => {
+            generate::run(folder, prompts.as_ref(), tokens.parse()?, layer.parse()?, dtype)?
         }
         _ => bail!("expected one of the calls in the head of experiments/examples/bench/main.rs, got {arguments:?}"),
     };
