@@ -91,6 +91,19 @@ struct ModelArguments {
     /// `lab` (embedded), a folder with config.json, tokenizer.json and safetensors, a .gguf file, or a Hub id, fetched when the cache lacks it
     #[arg(long, value_name = "MODEL")]
     model: String,
+    #[command(flatten)]
+    load: LoadArguments,
+}
+
+impl ModelArguments {
+    fn spec(&self) -> ModelSpec {
+        ModelSpec { load: self.load.options(), ..ModelSpec::new(&self.model) }
+    }
+}
+
+/// How a model is loaded.
+#[derive(Args)]
+struct LoadArguments {
     /// Revision of a Hub id
     #[arg(long)]
     revision: Option<String>,
@@ -105,12 +118,11 @@ struct ModelArguments {
     ignore_option: Vec<String>,
 }
 
-impl ModelArguments {
-    fn spec(&self) -> ModelSpec {
+impl LoadArguments {
+    fn options(&self) -> LoadOptions {
         let (revision, device, ignore_options) =
             (self.revision.clone(), self.device.clone(), self.ignore_option.clone());
-        let load = LoadOptions { revision, device, dtype: self.dtype, ignore_options, ..LoadOptions::default() };
-        ModelSpec { load, ..ModelSpec::new(&self.model) }
+        LoadOptions { revision, device, dtype: self.dtype, ignore_options, ..LoadOptions::default() }
     }
 }
 

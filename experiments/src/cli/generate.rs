@@ -12,7 +12,7 @@ use anyhow::Result;
 use babelscope::fault::Fault;
 use babelscope_core::{
     chat::{ChatOptions, Message},
-    engine::{Engine, LoadOptions},
+    engine::Engine,
     generate::{Generate, Generated, Step, Stop},
     plan::{Edit, Op, Plan, Site, Unit},
     tokens::Encoded,
@@ -20,21 +20,15 @@ use babelscope_core::{
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::LoadArguments;
 use crate::terminal::{self, Progress};
 
 #[derive(Args)]
 pub(super) struct Arguments {
     /// `lab` (embedded), a folder, a .gguf file, or a Hub id
     model: String,
-    /// Revision of a Hub id
-    #[arg(long)]
-    revision: Option<String>,
-    /// cpu, cuda:0, metal
-    #[arg(long)]
-    device: Option<String>,
-    /// An option of config.json that is not known here and that you know to change no number
-    #[arg(long, value_name = "KEY")]
-    ignore_option: Vec<String>,
+    #[command(flatten)]
+    load: LoadArguments,
     /// The text to go on from; may be given more than once
     #[arg(long, value_name = "TEXT")]
     prompt: Vec<String>,
@@ -94,13 +88,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<()> {
     let given = given(arguments)?;
     let progress = Progress::new();
     let monitor = progress.monitor()?;
-    let load = LoadOptions {
-        revision: arguments.revision.clone(),
-        device: arguments.device.clone(),
-        ignore_options: arguments.ignore_option.clone(),
-        ..LoadOptions::default()
-    };
-    let engine = Engine::load(&arguments.model, &load, &monitor);
+    let engine = Engine::load(&arguments.model, &arguments.load.options(), &monitor);
     progress.finish();
     let engine = engine?;
     let prompts = given.into_iter().map(|text| prompt(&engine, arguments, text)).collect::<Result<Vec<_>>>()?;
