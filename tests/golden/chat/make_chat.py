@@ -181,8 +181,9 @@ def main(out):
                 except Exception as e:  # the template's own refusal, whatever transformers wraps it in
                     case["error"] = str(e)
                 cases.append(case)
-    whole = {"now": NOW.isoformat(), "templates": TEMPLATES, "cases": cases}
-    Path(out).write_text(json.dumps(whole, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    line = lambda value: json.dumps(value, ensure_ascii=False)
+    text = (f'{{"now": {line(NOW.isoformat())},\n"templates": {line(TEMPLATES)},\n"cases": [\n' + ",\n".join(map(line, cases)) + "\n]}\n")
+    Path(out).write_text(text, encoding="utf-8")
 
 
 main(sys.argv[1])
