@@ -2,6 +2,7 @@
 //! keeps is kept. Pooling adds up in f64 and keeps f32.
 
 mod grown;
+mod pooled;
 
 use std::ops::Range;
 

@@ -122,6 +122,11 @@ impl<'a> Edits<'a> {
         Self { ready: plan.edits.iter().map(ready).collect(), sentences }
     }
 
+    /// Whether the rows of a site are changed.
+    pub(crate) fn change(&self, site: Site) -> bool {
+        self.ready.iter().any(|ready| ready.edit.is_at(site) && !matches!(ready.change, Change::Nothing))
+    }
+
     /// Changes the rows of a site for the sentences of `layout`; `order` holds the sentences in the order of execution.
     pub(crate) fn apply(&self, site: Site, rows: &mut RowsMut<'_>, layout: &Layout, order: &[usize]) {
         for Ready { edit, change } in self.ready.iter().filter(|ready| ready.edit.is_at(site)) {

@@ -17,12 +17,15 @@ use crate::{
     hash::sha256,
     hub::Hub,
     kernels::linear::kernel,
-    model::{Batch, Config, Decoder, Scratch, Weights, rope::LongRope},
+    model::{Batch, Config, Decoder, Scratch, Weights, config::Head, rope::LongRope},
     monitor::{Monitor, Tick},
     notes::Notes,
     plan::{Capture, Plan, Site},
+    tensor::{Pass, Place},
     tokens::{Encoded, Tokenizer},
 };
+
+pub use crate::tensor::EngineKind;
 
 /// What the program knows of a loaded model; goes into every manifest and onto the screen.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -55,6 +58,9 @@ pub struct ModelInfo {
     /// last bits.
     #[serde(default)]
     pub kernel: String,
+    /// What computes.
+    #[serde(default)]
+    pub engine: EngineKind,
     /// Device: `cpu`, `cuda:0`.
     pub device: String,
     /// SHA-256 over the weight files (hex), see checkpoint.rs.
@@ -76,6 +82,9 @@ pub struct LoadOptions {
     /// `cpu` (default), `cuda:0`, `metal`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
+    /// What computes; absent is `native` on the CPU and `candle` elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<EngineKind>,
     /// Number format of the operands of matrix products; absent is f32. See [`crate::dtype`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dtype: Option<Dtype>,
@@ -121,10 +130,32 @@ impl Captured {
 pub struct Engine {
     info: ModelInfo,
     pub(crate) tokenizer: Tokenizer,
-    pub(crate) decoder: Decoder,
+    computer: Computer,
     pub(crate) notes: Notes,
     /// Buffers of passes that are over, for the next.
     scratch: Mutex<Vec<Scratch>>,
+}
+
+/// What runs the passes.
+enum Computer {
+    Native(Box<Decoder>),
+    Library(Box<dyn Pass>),
+}
+
+impl Computer {
+    fn config(&self) -> &Config {
+        match self {
+            Self::Native(decoder) => &decoder.config,
+            Self::Library(pass) => pass.config(),
+        }
+    }
+
+    fn has_head(&self) -> bool {
+        match self {
+            Self::Native(decoder) => decoder.has_head(),
+            Self::Library(pass) => pass.config().head != Head::None,
+        }
+    }
 }
 
 /// Tokens that go through the model at once: enough to keep the matrix product busy, few enough to stay near the cache.
@@ -148,6 +179,14 @@ impl Engine {
     /// Those of [`Engine::load`].
     pub fn load_from(hub: &Hub, model: &str, options: &LoadOptions, monitor: &Monitor) -> Result<Self> {
         let device = Device::parse(options.device.as_deref())?;
+        let usual = if device == Device::Cpu { EngineKind::Native } else { EngineKind::Candle };
+        let kind = options.engine.unwrap_or(usual);
+        // A machine that lacks the device says so before anything is fetched.
+        let place = match (kind, device) {
+            (EngineKind::Native, Device::Cpu) => None,
+            _ => Some(Place::open(kind, device)?),
+        };
+        let compute = options.dtype.unwrap_or_default();
         let checkpoint = Checkpoint::find(model, options, hub, monitor)?;
         let path = checkpoint.folder.join("config.json");
         let mut config = Config::parse(&checkpoint.config, &path, &options.ignore_options)?;
@@ -160,13 +199,21 @@ impl Engine {
         let tokenizer = Tokenizer::from_bytes(&checkpoint.tokenizer, &checkpoint.folder.join("tokenizer.json"))?;
         tokenizer.check_rows(config.vocabulary)?;
         monitor.tick(Tick { what: "loading weights", done: 0, total: 1, unit: "model" })?;
-        let compute = options.dtype.unwrap_or_default();
         let mut weights = Weights::open(&checkpoint.shards, &checkpoint.folder)?;
-        let (weights_sha256, decoder) =
-            rayon::join(|| checkpoint.weights_sha256(), || Decoder::load(config, &mut weights, compute));
-        let decoder = decoder?;
-        let Config { layers, width, heads, kv_heads, vocabulary, context, family, .. } = decoder.config;
-        let tied = decoder.config.tied();
+        let (weights_sha256, computer) = rayon::join(
+            || checkpoint.weights_sha256(),
+            || match place {
+                None => Decoder::load(config, &mut weights, compute).map(|decoder| Computer::Native(Box::new(decoder))),
+                Some(place) => place.load(config, &mut weights, compute).map(Computer::Library),
+            },
+        );
+        let computer = computer?;
+        let kernel = match &computer {
+            Computer::Native(_) => kernel(compute).to_owned(),
+            Computer::Library(pass) => pass.kernel().to_owned(),
+        };
+        let Config { layers, width, heads, kv_heads, vocabulary, context, family, .. } = *computer.config();
+        let tied = computer.config().tied();
         let info = ModelInfo {
             reference: model.to_owned(),
             family: family.to_string(),
@@ -180,7 +227,8 @@ impl Engine {
             tied,
             stored_dtype: weights.dtypes(),
             compute_dtype: compute.to_string(),
-            kernel: kernel(compute).to_owned(),
+            engine: kind,
+            kernel,
             device: device.to_string(),
             weights_sha256,
             tokenizer_sha256: tokenizer.sha256().to_owned(),
@@ -189,7 +237,7 @@ impl Engine {
         };
         weights.finish(family)?;
         monitor.tick(Tick { what: "loading weights", done: 1, total: 1, unit: "model" })?;
-        Ok(Self { info, tokenizer, decoder, notes: checkpoint.notes, scratch: Mutex::default() })
+        Ok(Self { info, tokenizer, computer, notes: checkpoint.notes, scratch: Mutex::default() })
     }
 
     /// What is loaded.
@@ -197,9 +245,27 @@ impl Engine {
         &self.info
     }
 
+    /// The native pass.
+    ///
+    /// # Errors
+    /// [`Error::Plan`] where another engine computes.
+    pub(crate) fn native(&self) -> Result<&Decoder> {
+        match &self.computer {
+            Computer::Native(decoder) => Ok(decoder),
+            Computer::Library(_) => {
+                let ModelInfo { engine, device, .. } = &self.info;
+                let why = format!(
+                    "generation runs on the native engine, and this model is on {engine} ({device}); load it on `cpu` \
+                     without another `engine`"
+                );
+                Err(Error::Plan { why })
+            }
+        }
+    }
+
     /// Every site that this model has, in the order of the pass.
     pub fn sites(&self) -> Vec<Site> {
-        sites(&self.decoder.config)
+        sites(self.computer.config())
     }
 
     /// The model's tokenizer.
@@ -225,14 +291,21 @@ impl Engine {
     pub fn run_watched(&self, sentences: &[Encoded], plan: &Plan, monitor: &Monitor) -> Result<Run> {
         let mut order: Vec<usize> = (0..sentences.len()).collect();
         order.sort_by_key(|index| Reverse(sentences[*index].ids.len()));
-        let mut collector = Collector::new(plan, &self.decoder.config, sentences, order.clone())?;
+        let mut collector = Collector::new(plan, self.computer.config(), sentences, order.clone())?;
         let mut scratch = self.scratch().pop().unwrap_or_default();
+        let tokens = match &self.computer {
+            Computer::Native(_) => BATCH_TOKENS,
+            Computer::Library(pass) => pass.batch_tokens(),
+        };
         let tick = |done| Tick { what: "running sentences", done, total: sentences.len(), unit: "sentences" };
         monitor.tick(tick(0))?;
         let mut first = 0;
         while first < order.len() {
-            let batch = pack(sentences, &order, first);
-            self.decoder.forward(&batch, &mut scratch, &mut collector, None, monitor)?;
+            let batch = pack(sentences, &order, first, tokens);
+            match &self.computer {
+                Computer::Native(decoder) => decoder.forward(&batch, &mut scratch, &mut collector, None, monitor)?,
+                Computer::Library(pass) => pass.forward(&batch, &mut collector, monitor)?,
+            }
             first += batch.layout.len();
             monitor.tick(tick(first))?;
         }
@@ -269,14 +342,19 @@ impl Engine {
             return Err(Error::Plan { why: format!("states of width {width} were given to unembed, expected {want}") });
         }
         let states: Vec<f32> = states.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
-        if !self.decoder.has_head() {
+        if !self.computer.has_head() {
             let why = format!("this {} has no head: its checkpoint turns no state into logits", self.info.family);
             return Err(Error::Plan { why });
         }
         logits.resize(rows * vocabulary, 0.0);
-        let mut scratch = self.scratch().pop().unwrap_or_default();
-        self.decoder.unembed(&states, logits, &mut scratch);
-        self.scratch().push(scratch);
+        match &self.computer {
+            Computer::Native(decoder) => {
+                let mut scratch = self.scratch().pop().unwrap_or_default();
+                decoder.unembed(&states, logits, &mut scratch);
+                self.scratch().push(scratch);
+            }
+            Computer::Library(pass) => pass.unembed(&states, logits)?,
+        }
         Ok(())
     }
 
@@ -292,13 +370,13 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-/// The next sentences in the order of execution, up to the batch's number of tokens.
-fn pack(sentences: &[Encoded], order: &[usize], first: usize) -> Batch {
+/// The next sentences in the order of execution, up to `tokens` tokens.
+fn pack(sentences: &[Encoded], order: &[usize], first: usize, tokens: usize) -> Batch {
     let layout = Layout { starts: vec![0], past: Vec::new(), first };
     let mut batch = Batch { ids: Vec::new(), positions: Vec::new(), lengths: Vec::new(), layout };
     for index in &order[first..] {
         let ids = &sentences[*index].ids;
-        if !batch.ids.is_empty() && batch.ids.len() + ids.len() > BATCH_TOKENS {
+        if !batch.ids.is_empty() && batch.ids.len() + ids.len() > tokens {
             break;
         }
         batch.ids.extend(ids);

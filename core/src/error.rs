@@ -15,6 +15,9 @@ pub enum Error {
     /// A tensor operation failed inside candle.
     #[error("tensor operation failed: {0}")]
     Tensor(#[from] candle_core::Error),
+    /// A tensor operation failed inside libtorch.
+    #[error("tensor operation failed in libtorch: {0}")]
+    Torch(String),
     /// A parallel corpus that is not parallel, or cannot be read.
     #[error("corpus: {why}\n{}", path.display())]
     Corpus { why: String, path: PathBuf },

@@ -22,10 +22,10 @@ use crate::{
     alarm::Run,
     capture::{Collector, Layout},
     engine::{BATCH_TOKENS, Engine},
-    model::{Batch, Cache, Scratch, config::Mask},
+    model::{Batch, Cache, Decoder, Scratch, config::Mask},
     monitor::{Monitor, Tick},
     plan::{Capture, Plan, Point, Reduce, Site},
-    tokens::Encoded,
+    tokens::{Encoded, Tokenizer},
 };
 
 /// Keys and values that are kept at once; more sequences than fit go one group after the other.
@@ -77,13 +77,15 @@ impl Engine {
         monitor: &Monitor,
     ) -> Result<Generation> {
         options.check()?;
-        self.can_continue(prompts, plan)?;
-        let config = &self.decoder.config;
+        let decoder = self.native()?;
+        can_continue(decoder, prompts, plan)?;
+        let config = &decoder.config;
         let mut own = plan.clone();
         own.captures.push(Capture { site: Site::new(Point::Logits, 0), reduce: Reduce::Last });
         let ends = if options.ignore_eos { Vec::new() } else { self.notes.ends()? };
         let mut talk = Talk {
-            engine: self,
+            decoder,
+            tokenizer: &self.tokenizer,
             options,
             collector: Collector::growing(&own, config, prompts, options.max_new_tokens)?,
             scratch: self.scratch().pop().unwrap_or_default(),
@@ -132,30 +134,27 @@ impl Engine {
         let Run { captured, alarms } = collector.finish_growing(config)?.finite()?;
         Ok(Generation { sequences: sequences.collect(), captured, alarms })
     }
+}
 
-    fn can_continue(&self, prompts: &[Encoded], plan: &Plan) -> Result<()> {
-        let config = &self.decoder.config;
-        let family = config.family;
-        let refuse = |why: String| Err(Error::Plan { why });
-        if config.mask == Mask::Full || !self.decoder.has_head() {
-            return refuse(format!(
-                "{family} is an encoder: it reads a text whole and cannot continue it; load a decoder"
-            ));
-        }
-        if let Some(layer) = plan.stop_after {
-            return refuse(format!("stop_after is layer {layer}, but a new token needs the whole pass; leave it out"));
-        }
-        for (index, prompt) in prompts.iter().enumerate() {
-            let (tokens, context) = (prompt.ids.len(), config.context);
-            if tokens == context {
-                let why = format!(
-                    "has {tokens} tokens, which is all of the model's context: no room for a new one; shorten it"
-                );
-                return Err(Error::Sentence { index, why });
-            }
-        }
-        Ok(())
+fn can_continue(decoder: &Decoder, prompts: &[Encoded], plan: &Plan) -> Result<()> {
+    let config = &decoder.config;
+    let family = config.family;
+    let refuse = |why: String| Err(Error::Plan { why });
+    if config.mask == Mask::Full || !decoder.has_head() {
+        return refuse(format!("{family} is an encoder: it reads a text whole and cannot continue it; load a decoder"));
     }
+    if let Some(layer) = plan.stop_after {
+        return refuse(format!("stop_after is layer {layer}, but a new token needs the whole pass; leave it out"));
+    }
+    for (index, prompt) in prompts.iter().enumerate() {
+        let (tokens, context) = (prompt.ids.len(), config.context);
+        if tokens == context {
+            let why =
+                format!("has {tokens} tokens, which is all of the model's context: no room for a new one; shorten it");
+            return Err(Error::Sentence { index, why });
+        }
+    }
+    Ok(())
 }
 
 fn tick(done: usize, total: usize) -> Tick<'static> {
@@ -164,7 +163,8 @@ fn tick(done: usize, total: usize) -> Tick<'static> {
 
 /// The work on one call's sequences.
 struct Talk<'a> {
-    engine: &'a Engine,
+    decoder: &'a Decoder,
+    tokenizer: &'a Tokenizer,
     options: &'a Generate,
     collector: Collector<'a>,
     scratch: Scratch,
@@ -186,7 +186,7 @@ impl<'a> Talk<'a> {
         on_token: &mut dyn FnMut(Step<'_>) -> ControlFlow<()>,
         done: &mut Vec<Sequence<'a>>,
     ) -> Result<()> {
-        let config = &self.engine.decoder.config;
+        let config = &self.decoder.config;
         let mut cache = Cache::new(config, &[]);
         self.serve(&active);
         let mut first = 0;
@@ -226,8 +226,8 @@ impl<'a> Talk<'a> {
     }
 
     fn forward(&mut self, batch: &Batch, cache: &mut Cache) -> Result<()> {
-        let Self { engine, scratch, collector, monitor, .. } = self;
-        engine.decoder.forward(batch, scratch, collector, Some(cache), monitor)
+        let Self { decoder, scratch, collector, monitor, .. } = self;
+        decoder.forward(batch, scratch, collector, Some(cache), monitor)
     }
 
     /// The next token of each sequence that has not ended.
@@ -236,8 +236,8 @@ impl<'a> Talk<'a> {
         active: &mut [Sequence<'a>],
         on_token: &mut dyn FnMut(Step<'_>) -> ControlFlow<()>,
     ) -> Result<()> {
-        let Self { engine, options, collector, ends, said, .. } = self;
-        let vocabulary = engine.decoder.config.vocabulary;
+        let Self { decoder, tokenizer, options, collector, ends, said, .. } = self;
+        let vocabulary = decoder.config.vocabulary;
         let rows = collector.chosen_by().par_chunks_mut(vocabulary);
         let pick = |(sequence, logits): (&mut Sequence<'_>, &mut [f32])| {
             if sequence.stop.is_some() {
@@ -263,7 +263,7 @@ impl<'a> Talk<'a> {
             sequence.ids.push(token);
             sequence.logprobs.extend(logprob);
             let end = ends.contains(&token);
-            let bytes = if end { None } else { engine.tokenizer.bytes(token) };
+            let bytes = if end { None } else { tokenizer.bytes(token) };
             let found = sequence.text.push(&bytes.unwrap_or_default()).map(str::to_owned);
             sequence.stop = if end {
                 Some(Stop::End)

@@ -26,6 +26,7 @@ pub mod model;
 pub mod monitor;
 mod notes;
 pub mod plan;
+mod tensor;
 pub mod tokens;
 
 /// What a loop over many numbers needs to become vector code, for the measures of other crates.

@@ -25,7 +25,10 @@ use babelscope::{
     run::{Outcome, Workbench},
     spec::{ModelSpec, RunSpec},
 };
-use babelscope_core::{dtype::Dtype, engine::LoadOptions};
+use babelscope_core::{
+    dtype::Dtype,
+    engine::{EngineKind, LoadOptions},
+};
 use clap::{Args, Parser, Subcommand};
 
 use crate::terminal::{self, report};
@@ -110,6 +113,9 @@ struct LoadArguments {
     /// cpu, cuda:0, metal
     #[arg(long)]
     device: Option<String>,
+    /// What computes: native (default on the CPU), candle (default elsewhere), torch
+    #[arg(long)]
+    engine: Option<EngineKind>,
     /// Number format of the operands of matrix products: f32 (default), bf16, f16
     #[arg(long)]
     dtype: Option<Dtype>,
@@ -122,7 +128,8 @@ impl LoadArguments {
     fn options(&self) -> LoadOptions {
         let (revision, device, ignore_options) =
             (self.revision.clone(), self.device.clone(), self.ignore_option.clone());
-        LoadOptions { revision, device, dtype: self.dtype, ignore_options, ..LoadOptions::default() }
+        let Self { engine, dtype, .. } = *self;
+        LoadOptions { revision, device, engine, dtype, ignore_options, ..LoadOptions::default() }
     }
 }
 

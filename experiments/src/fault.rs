@@ -107,7 +107,7 @@ fn of_core(error: &babelscope_core::Error) -> Kind {
         babelscope_core::Error::NotFound { .. } => Kind::Missing,
         babelscope_core::Error::Download { .. } => Kind::Io,
         babelscope_core::Error::Cancelled => Kind::Cancelled,
-        babelscope_core::Error::Tensor(_) => Kind::Bug,
+        babelscope_core::Error::Tensor(_) | babelscope_core::Error::Torch(_) => Kind::Bug,
         _ => Kind::Data,
     }
 }

@@ -7,7 +7,11 @@ use babelscope::{
     run::Run,
     spec::{ModelSpec, ProbeSpec, RunSpec},
 };
-use babelscope_core::{corpus::Corpus, engine::ModelInfo, tokens::Piece};
+use babelscope_core::{
+    corpus::Corpus,
+    engine::{EngineKind, ModelInfo},
+    tokens::Piece,
+};
 use babelscope_probes::{
     align::{AlignCell, AlignReport, Centring, Estimate, Outcome},
     lens::{Candidate, LensCell, LensReport},
@@ -265,6 +269,7 @@ fn manifest(corpus: &Corpus, align: &AlignReport, lens: &[LensReport]) -> Manife
             stored_dtype: "f32".to_owned(),
             compute_dtype: "f32".to_owned(),
             kernel: String::new(),
+            engine: EngineKind::Native,
             device: "cpu".to_owned(),
             weights_sha256: "0".repeat(64),
             tokenizer_sha256: "0".repeat(64),

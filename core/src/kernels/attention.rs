@@ -198,11 +198,7 @@ impl Attention {
             let shared = head / group * dim;
             for i in 0..queries {
                 let query = task.first + i;
-                let (from, until) = if self.causal {
-                    (self.window.map_or(0, |window| (query + 1).saturating_sub(window)), query + 1)
-                } else {
-                    (0, total)
-                };
+                let (from, until) = self.seen(query, total);
                 let q = &qkv[(task.row + i) * row + head * dim..][..dim];
                 let line = &mut line[..until - from];
                 for (j, score) in line.iter_mut().enumerate() {
@@ -244,8 +240,19 @@ impl Attention {
         }
     }
 
+    /// The keys that a query of a sentence of `total` tokens sees: from the first up to the second.
     #[inline(always)]
-    fn add_bias(&self, line: &mut [f32], head: usize, query: usize, from: usize) {
+    pub(crate) fn seen(&self, query: usize, total: usize) -> (usize, usize) {
+        if self.causal {
+            (self.window.map_or(0, |window| (query + 1).saturating_sub(window)), query + 1)
+        } else {
+            (0, total)
+        }
+    }
+
+    /// Adds to the scores of keys `from ..` what the family adds by position.
+    #[inline(always)]
+    pub(crate) fn add_bias(&self, line: &mut [f32], head: usize, query: usize, from: usize) {
         match &self.bias {
             Bias::None => {}
             Bias::Alibi { slopes, inside, times } => {
@@ -276,7 +283,7 @@ fn rounded_product(slope: f32, key: f32) -> f32 {
 
 /// Scores of minus infinity get nothing; where all are, so does every key.
 #[inline(always)]
-fn softmax(line: &mut [f32]) {
+pub(crate) fn softmax(line: &mut [f32]) {
     let top = line.iter().fold(f32::NEG_INFINITY, |a, b| if *b > a { *b } else { a });
     if top == f32::NEG_INFINITY {
         line.fill(0.0);

@@ -41,7 +41,7 @@ impl FeedForward {
 ///
 /// # Shapes
 /// `logits` and `weights` `[tokens, experts]`.
-pub(super) fn choose(logits: &[f32], experts: usize, chosen: usize, normalised: bool, weights: &mut [f32]) {
+pub(crate) fn choose(logits: &[f32], experts: usize, chosen: usize, normalised: bool, weights: &mut [f32]) {
     let mut order: Vec<usize> = Vec::with_capacity(experts);
     for (logits, weights) in logits.chunks_exact(experts).zip(weights.chunks_exact_mut(experts)) {
         let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);

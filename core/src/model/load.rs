@@ -86,7 +86,7 @@ fn block(parts: Parts, attention: Attention, rope: Option<usize>, compute: Dtype
 }
 
 /// What every block adds to its scores.
-fn bias(config: &Config, stem: &Stem) -> Bias {
+pub(crate) fn bias(config: &Config, stem: &Stem) -> Bias {
     match (&config.positions, &stem.buckets) {
         (Positions::Alibi { slopes, inside, times }, _) => {
             Bias::Alibi { slopes: slopes.clone(), inside: *inside, times: *times }

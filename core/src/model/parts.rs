@@ -10,7 +10,6 @@ pub(crate) struct Matrix {
     pub(crate) weight: Rows,
     /// `[outputs]`
     pub(crate) bias: Option<Vec<f32>>,
-    pub(crate) inputs: usize,
     pub(crate) outputs: usize,
 }
 
@@ -105,7 +104,7 @@ impl Matrix {
             }
         }
         let weight = Rows::new(tensors, inputs);
-        Ok(Self { weight, bias, inputs, outputs })
+        Ok(Self { weight, bias, outputs })
     }
 
     pub(crate) fn read(
@@ -123,7 +122,7 @@ impl Matrix {
         let stored = weights.take_stored(&format!("{name}.weight"), &[inputs, outputs])?;
         let weight = Rows::new(vec![stored.transposed(inputs, outputs)], inputs);
         let bias = Some(weights.take(&format!("{name}.bias"), &[outputs])?);
-        Ok(Self { weight, bias, inputs, outputs })
+        Ok(Self { weight, bias, outputs })
     }
 
     /// The same layer with its rows in the order `from`, which names every row once.

@@ -276,6 +276,18 @@ impl Rows {
         out
     }
 
+    /// All numbers as bits of `dtype`, see [`Stored::halves`].
+    pub(crate) fn to_halves(&self, dtype: Dtype) -> Vec<u16> {
+        let mut bits = vec![0; self.len() * self.width];
+        let mut rest = bits.as_mut_slice();
+        for part in self.parts.iter() {
+            let (own, behind) = rest.split_at_mut(part.len());
+            own.par_chunks_mut(CHUNK).enumerate().for_each(|(index, own)| part.halves(index * CHUNK, dtype, own));
+            rest = behind;
+        }
+        bits
+    }
+
     pub(crate) fn parts(&self) -> &[Stored] {
         &self.parts
     }

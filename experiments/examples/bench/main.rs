@@ -1,6 +1,7 @@
 //! Babelscope's side of the benchmarks; `experiments/bench/run.sh` runs it beside the others. It loads, warms up, and then does
 //! the work once for each line that it reads, so that the sides can take turns without loading anew. Each answer is a line:
-//! `ready`, the seconds of a turn, and when the input ends a report in JSON.
+//! `ready`, the seconds of a turn, and when the input ends a report in JSON. `BABELSCOPE_DEVICE` and `BABELSCOPE_ENGINE` name
+//! another device or engine.
 //!
 //! ```text
 //! bench capture FOLDER IDS.json OUT.f32 DTYPE
@@ -57,7 +58,10 @@ fn load(folder: &str, dtype: &str) -> Result<(Engine, f64)> {
         "float16" => Dtype::F16,
         _ => Dtype::F32,
     };
-    let options = LoadOptions { dtype: Some(dtype), ..LoadOptions::default() };
+    let named = |name: &str| std::env::var(name).ok();
+    let engine = named("BABELSCOPE_ENGINE").map(|engine| engine.parse().map_err(anyhow::Error::msg)).transpose()?;
+    let options =
+        LoadOptions { dtype: Some(dtype), device: named("BABELSCOPE_DEVICE"), engine, ..LoadOptions::default() };
     let start = Instant::now();
     let engine = Engine::load(folder, &options, &Monitor::silent())?;
     Ok((engine, start.elapsed().as_secs_f64()))

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use babelscope_core::{
     corpus::Corpus,
-    engine::{LoadOptions, ModelInfo},
+    engine::{EngineKind, LoadOptions, ModelInfo},
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -24,6 +24,9 @@ struct Identity<'a> {
     config_sha256: &'a str,
     tokenizer_sha256: &'a str,
     compute_dtype: &'a str,
+    /// None for the native one: another engine differs by rounding, and its run must not be taken for this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    engine: Option<EngineKind>,
     #[serde(flatten)]
     load: LoadOptions,
     corpus_sha256: &'a str,
@@ -46,7 +49,8 @@ pub(crate) fn identity(spec: &RunSpec, model: &ModelInfo, corpus: &Corpus) -> Re
         config_sha256: &model.config_sha256,
         tokenizer_sha256: &model.tokenizer_sha256,
         compute_dtype: &model.compute_dtype,
-        load: LoadOptions { revision: None, device: None, dtype: None, ..load },
+        engine: (model.engine != EngineKind::Native).then_some(model.engine),
+        load: LoadOptions { revision: None, device: None, engine: None, dtype: None, ..load },
         corpus_sha256: &corpus.sha256,
         languages: &corpus.languages,
         lines: corpus.len(),

@@ -3,7 +3,11 @@
 //! The known keys are read off a spec in which everything is set, so they cannot fall behind the structs.
 
 use anyhow::Result;
-use babelscope_core::{dtype::Dtype, engine::LoadOptions, model::rope::LongRope};
+use babelscope_core::{
+    dtype::Dtype,
+    engine::{EngineKind, LoadOptions},
+    model::rope::LongRope,
+};
 use toml::{
     Spanned, Table, Value,
     de::{DeTable, DeValue},
@@ -24,6 +28,7 @@ fn complete() -> Table {
             load: LoadOptions {
                 revision: Some("x".to_owned()),
                 device: Some("x".to_owned()),
+                engine: Some(EngineKind::Candle),
                 dtype: Some(Dtype::F32),
                 longrope: Some(LongRope::Long),
                 eager_alibi: true,
@@ -170,7 +175,11 @@ fn place(tree: &mut Value, path: &[&str], value: Value, assignment: &str) -> Res
 
 #[cfg(test)]
 mod tests {
-    use babelscope_core::{dtype::Dtype, engine::LoadOptions, model::rope::LongRope};
+    use babelscope_core::{
+        dtype::Dtype,
+        engine::{EngineKind, LoadOptions},
+        model::rope::LongRope,
+    };
 
     use super::super::{ModelSpec, ProbeSpec, RunSpec};
 
@@ -239,6 +248,7 @@ mod tests {
                 load: LoadOptions {
                     revision: Some("v1".into()),
                     device: Some("cpu".into()),
+                    engine: Some(EngineKind::Candle),
                     dtype: Some(Dtype::Bf16),
                     longrope: Some(LongRope::Short),
                     eager_alibi: true,
