@@ -48,6 +48,8 @@ fn lanes<B: Copy>(a: &[f32], b: &[B], term: impl Fn(f32, B) -> f32) -> f32 {
         }
     }
     let rest: f32 = a_rest.iter().zip(b_rest).map(|(a, b)| term(*a, *b)).sum();
+    // Seen together with the loop, the tree below made the compiler split the loop into pairs of lanes, eight times as slow.
+    let mut sums = std::hint::black_box(sums);
     let mut half = LANES / 2;
     while half > 0 {
         for lane in 0..half {

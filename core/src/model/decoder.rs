@@ -242,12 +242,20 @@ impl Decoder {
         if parallel {
             normed_input(block.mlp_norm.as_ref(), stream, normed);
         } else {
-            add(stream, delta);
-            if let Some(norm) = &block.attn_after {
-                norm.in_place(stream);
+            match &block.mlp_norm {
+                // One walk, where nobody looks at what stands between the two.
+                Some(norm) if block.attn_after.is_none() && collector.idle(Point::ResidMid, number) => {
+                    norm.add_forward(stream, delta, normed);
+                }
+                norm => {
+                    add(stream, delta);
+                    if let Some(after) = &block.attn_after {
+                        after.in_place(stream);
+                    }
+                    collector.offer(Point::ResidMid, number, RowsMut::whole(stream, width), layout)?;
+                    normed_input(norm.as_ref(), stream, normed);
+                }
             }
-            collector.offer(Point::ResidMid, number, RowsMut::whole(stream, width), layout)?;
-            normed_input(block.mlp_norm.as_ref(), stream, normed);
         }
         collector.offer(Point::MlpIn, number, RowsMut::whole(normed, width), layout)?;
         if done(collector, Point::MlpIn) {
