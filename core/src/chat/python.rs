@@ -34,7 +34,7 @@ pub(super) fn tojson(value: Value, indent: Option<Value>, options: Kwargs) -> Re
     let fail = |why: String| Error::new(ErrorKind::InvalidOperation, format!("tojson: {why}"));
     let indent = indent
         .filter(|indent| !indent.is_none())
-        .map_or_else(|| Ok(options.get::<Option<usize>>("indent")?), |indent| usize::try_from(indent).map(Some))?;
+        .map_or_else(|| options.get::<Option<usize>>("indent"), |indent| usize::try_from(indent).map(Some))?;
     let separators = match options.get::<Option<Vec<String>>>("separators")?.as_deref() {
         None if indent.is_some() => (",".to_owned(), ": ".to_owned()),
         None => (", ".to_owned(), ": ".to_owned()),

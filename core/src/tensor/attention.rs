@@ -1,6 +1,9 @@
 //! Attention over sentences of one length: no padding, no copies of shared keys and values, long sentences some queries at a time.
 
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    ops::Range,
+};
 
 use super::{buckets::Bucket, numbers::Numbers};
 use crate::{
@@ -151,8 +154,8 @@ impl<T: Numbers> Added<T> {
             return line.add(&make()?);
         }
         let key = (tokens, shape.window);
-        if !self.masks.contains_key(&key) {
-            self.masks.insert(key, make()?);
+        if let Entry::Vacant(place) = self.masks.entry(key) {
+            place.insert(make()?);
         }
         line.add(&self.masks[&key])
     }
@@ -179,8 +182,8 @@ impl<T: Numbers> Added<T> {
         if queries.len() < tokens {
             return line.add(&make()?);
         }
-        if !self.biases.contains_key(&tokens) {
-            self.biases.insert(tokens, make()?);
+        if let Entry::Vacant(place) = self.biases.entry(tokens) {
+            place.insert(make()?);
         }
         line.add(&self.biases[&tokens])
     }
