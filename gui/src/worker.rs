@@ -333,13 +333,14 @@ fn panic_sentence(panic: &(dyn std::any::Any + Send)) -> String {
 mod tests {
     use super::*;
 
-    fn wait(worker: &mut Worker) -> Finished {
-        loop {
-            if let Some(finished) = worker.poll().pop() {
-                return finished;
-            }
+    /// The next `N` jobs that end, in their order: one look may find several.
+    fn wait<const N: usize>(worker: &mut Worker) -> [Finished; N] {
+        let mut ended = Vec::new();
+        while ended.len() < N {
+            ended.append(&mut worker.poll());
             thread::sleep(Duration::from_millis(1));
         }
+        ended.try_into().unwrap()
     }
 
     #[test]
@@ -356,10 +357,10 @@ mod tests {
         )
         .unwrap();
         worker.submit(Slot::Run, "open", Work::Open(PathBuf::from("x")));
-        let Outcome::Failed(sentence) = wait(&mut worker).outcome else { panic!("not failed") };
+        let [Finished { outcome: Outcome::Failed(sentence), .. }] = wait(&mut worker) else { panic!("not failed") };
         assert!(sentence.contains("row 3 is missing"), "{sentence}");
         worker.submit(Slot::List, "list", Work::List);
-        assert!(matches!(wait(&mut worker).outcome, Outcome::Done(Answer::Listed(_))));
+        assert!(matches!(wait(&mut worker), [Finished { outcome: Outcome::Done(Answer::Listed(_)), .. }]));
     }
 
     #[test]
@@ -380,7 +381,7 @@ mod tests {
             worker.poll();
         }
         worker.cancel();
-        assert!(matches!(wait(&mut worker).outcome, Outcome::Cancelled));
+        assert!(matches!(wait(&mut worker), [Finished { outcome: Outcome::Cancelled, .. }]));
         assert!(worker.current().is_none());
     }
 
@@ -405,8 +406,8 @@ mod tests {
         worker.submit(Slot::Lens, "first", Work::Open(PathBuf::from("first")));
         worker.submit(Slot::Lens, "second", Work::Open(PathBuf::from("second")));
         worker.cancel();
-        assert!(matches!(wait(&mut worker).outcome, Outcome::Cancelled));
-        let next = wait(&mut worker);
+        let [first, next] = wait(&mut worker);
+        assert!(matches!(first.outcome, Outcome::Cancelled));
         assert_eq!((next.slot, next.title.as_str()), (Slot::Lens, "second"));
         assert!(matches!(next.outcome, Outcome::Failed(s) if s == "second"));
     }

@@ -79,7 +79,7 @@ impl Readout {
 ///     *logits = rows.flatten_all().and_then(|rows| rows.to_vec1()).unwrap();
 ///     Ok(())
 /// };
-/// let grid = read_out(&[first, last.clone()], &last, &identity, &sets, &LensParams::default(), &Monitor::silent())?;
+/// let grid = read_out(&[first, last.clone()], &last, &unembed, &sets, &LensParams::default(), &Monitor::silent())?;
 /// let (early, late) = (&grid[0][0], &grid[1][0]);
 /// assert!((late.top[0].1 - 0.75).abs() < 1e-6 && late.rank_of_final == 1 && late.kl_from_final == 0.0);
 /// assert!((early.entropy - 2f32.ln()).abs() < 1e-6);
