@@ -52,7 +52,10 @@ impl Numbers for Tensor {
     fn weight(place: &Place, weight: &Rows, dtype: Dtype) -> Result<Self> {
         let numbers = match dtype {
             Dtype::F32 => Self::f_from_slice(&weight.to_vec())?,
-            Dtype::Bf16 => Self::f_from_slice(&weight.to_halves(dtype).reinterpret_into::<bf16>())?,
+            // tch 0.26 takes the bits of bf16 for those of f16, so their kind is said again.
+            Dtype::Bf16 => {
+                Self::f_from_slice(&weight.to_halves(dtype).reinterpret_into::<bf16>())?.f_view_dtype(Kind::BFloat16)?
+            }
             Dtype::F16 => Self::f_from_slice(&weight.to_halves(dtype).reinterpret_into::<f16>())?,
         };
         Ok(numbers.f_reshape(signed(&[weight.len(), weight.width()]))?.f_to_device(*place)?)
