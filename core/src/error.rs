@@ -9,6 +9,12 @@ pub enum Error {
     /// A file could not be read.
     #[error("cannot read {what}: {source}\n{}", path.display())]
     Read { what: &'static str, path: PathBuf, source: std::io::Error },
+    /// A file could not be written: the disk is full, the folder is read-only.
+    #[error("cannot write {what}: {source}\n{}", path.display())]
+    Write { what: &'static str, path: PathBuf, source: std::io::Error },
+    /// Stored activations that are damaged, of a newer version, or not what they should be; or numbers that cannot be stored.
+    #[error("store: {why}\n{}", path.display())]
+    Store { why: String, path: PathBuf },
     /// The person cancelled the work.
     #[error("cancelled")]
     Cancelled,

@@ -26,6 +26,7 @@ pub mod model;
 pub mod monitor;
 mod notes;
 pub mod plan;
+pub mod store;
 mod tensor;
 pub mod tokens;
 

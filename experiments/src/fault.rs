@@ -105,7 +105,7 @@ fn of_core(error: &babelscope_core::Error) -> Kind {
     match error {
         babelscope_core::Error::Read { source, .. } => of_io(source),
         babelscope_core::Error::NotFound { .. } => Kind::Missing,
-        babelscope_core::Error::Download { .. } => Kind::Io,
+        babelscope_core::Error::Download { .. } | babelscope_core::Error::Write { .. } => Kind::Io,
         babelscope_core::Error::Cancelled => Kind::Cancelled,
         babelscope_core::Error::Tensor(_) | babelscope_core::Error::Torch(_) => Kind::Bug,
         _ => Kind::Data,
