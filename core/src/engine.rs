@@ -74,7 +74,7 @@ pub struct ModelInfo {
 }
 
 /// How a model is loaded.
-#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub struct LoadOptions {
     /// Hub revision (branch, tag or commit); `None` is `main`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -44,6 +44,15 @@ impl Monitor {
         Self { cancel: Arc::clone(&self.cancel), report: Arc::new(|_| ()) }
     }
 
+    /// The same wish to stop; ticks count on from `before` of `total` under another name: for a piece of a work that is shown
+    /// as one.
+    #[must_use]
+    pub fn within(&self, what: &'static str, before: usize, total: usize) -> Self {
+        let report = Arc::clone(&self.report);
+        let report = move |tick: Tick<'_>| report(Tick { what, done: (before + tick.done).min(total), total, ..tick });
+        Self { cancel: Arc::clone(&self.cancel), report: Arc::new(report) }
+    }
+
     /// Reports progress, then fails with [`Error::Cancelled`] when the work is no longer wanted.
     ///
     /// # Errors

@@ -37,7 +37,7 @@ use crate::{
 use self::{decoder::Decoder, numbers::Numbers};
 
 /// What computes a model's pass.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EngineKind {
     /// Our own kernels on the processor.

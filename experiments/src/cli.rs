@@ -10,7 +10,9 @@ mod lab;
 mod lens;
 mod ls;
 mod run;
+mod schema;
 mod show;
+mod sweep;
 mod validate;
 
 use std::{
@@ -57,7 +59,7 @@ Examples:
   babelscope run spec.toml --set data.limit=100
   babelscope show runs/demo-1a2b3c4d
 
-Exit codes: 0 done, 2 wrong command line, 65 bad input, 66 missing input, 70 a mistake of this program,
+Exit codes: 0 done, 2 wrong command line, 3 some shards failed, 4 shards missing, 65 bad input, 66 missing input, 70 a mistake of this program,
 73 the run folder belongs to another run, 74 cannot write, 75 stopped on request, 78 the spec makes no sense.";
 
 #[derive(Subcommand)]
@@ -78,6 +80,18 @@ enum Command {
     Inspect(inspect::Arguments),
     /// Read a spec, and say what is wrong with it
     Validate(validate::Arguments),
+    /// Print the JSON schema of specs, for editors
+    Schema,
+    /// What a sweep will do: its shards, their sizes and their time
+    Plan(sweep::PlanArguments),
+    /// Go on with a sweep that was interrupted, then merge it
+    Resume(sweep::FolderArguments),
+    /// Do one bundle of a sweep: what a task of a cluster runs
+    Shard(sweep::ShardArguments),
+    /// Put the finished shards of a sweep together
+    Merge(sweep::FolderArguments),
+    /// How far a sweep is
+    Status(sweep::StatusArguments),
     /// Fetch a model from the Hugging Face Hub into the cache of this machine, and verify it
     Get(get::Arguments),
     /// Examine this machine: processor, GPU, memory, folders, disks, fonts, display; and say what to do
@@ -196,6 +210,12 @@ fn dispatch(cli: Cli) -> Result<()> {
         Some(Command::Lab(arguments)) => lab::main(&arguments),
         Some(Command::Inspect(arguments)) => inspect::main(&arguments),
         Some(Command::Validate(arguments)) => validate::main(&arguments),
+        Some(Command::Schema) => schema::main(),
+        Some(Command::Plan(arguments)) => sweep::plan(&arguments, &runs),
+        Some(Command::Resume(arguments)) => sweep::resume(&arguments, runs),
+        Some(Command::Shard(arguments)) => sweep::shard(&arguments, runs),
+        Some(Command::Merge(arguments)) => sweep::merge(&arguments),
+        Some(Command::Status(arguments)) => sweep::status(&arguments),
         Some(Command::Get(arguments)) => get::main(&arguments),
         Some(Command::Doctor(arguments)) => doctor::main(&arguments, &runs),
         Some(Command::Ls) => ls::main(&runs),
@@ -205,6 +225,9 @@ fn dispatch(cli: Cli) -> Result<()> {
 
 /// Executes a spec with progress on the terminal, and shows the run.
 fn execute(spec: &RunSpec, runs: PathBuf, out: Option<&std::path::Path>) -> Result<()> {
+    if spec.is_sweep() {
+        return sweep::run(spec, runs, out);
+    }
     let mut bench = Workbench::new(runs);
     let progress = terminal::Progress::new();
     let monitor = progress.monitor()?;

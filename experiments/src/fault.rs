@@ -19,6 +19,10 @@ pub enum Kind {
     Cancelled,
     /// The spec makes no sense.
     Spec,
+    /// Some shards of a sweep failed; the others are done.
+    Partly,
+    /// Shards are missing that are needed now.
+    Incomplete,
 }
 
 impl Kind {
@@ -32,6 +36,8 @@ impl Kind {
             Self::Io => 74,
             Self::Cancelled => 75,
             Self::Spec => 78,
+            Self::Partly => 3,
+            Self::Incomplete => 4,
         }
     }
 }

@@ -9,4 +9,5 @@ pub mod lab;
 pub mod manifest;
 pub mod run;
 pub mod spec;
+pub mod sweep;
 pub mod tables;

@@ -1,8 +1,9 @@
 //! A run in memory and on disk: opening run folders and listing them. [`Workbench`] makes them.
 
-mod folder;
-mod identity;
-mod workbench;
+pub(crate) mod folder;
+pub(crate) mod identity;
+pub(crate) mod workbench;
+pub(crate) mod write;
 
 use std::{
     fs,

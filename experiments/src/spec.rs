@@ -1,14 +1,17 @@
 //! One TOML file = one run. What a person clicks and what a script says are the same spec.
 
 mod keys;
+mod sweep;
 
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use babelscope_core::{corpus::Corpus, engine::LoadOptions};
+use babelscope_core::{corpus::Corpus, dtype::Dtype, engine::LoadOptions};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use keys::nearest;
+pub use sweep::{EnginePlace, EngineSpec, SlurmSpec, StoreSpec};
 
 use crate::fault::Fault;
 
@@ -31,7 +34,7 @@ pub const SCHEMA: u32 = 1;
 /// assert_eq!(RunSpec::parse(&spec.to_toml()?)?, spec);
 /// # Ok::<(), anyhow::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunSpec {
     /// Version of this layout: [`SCHEMA`].
@@ -41,7 +44,7 @@ pub struct RunSpec {
     /// Every other seed is derived from it.
     #[serde(default)]
     pub seed: u64,
-    /// The model. A list, as a sweep has several; a run of this version has exactly one.
+    /// The models. More than one make a sweep: a run of each, in one folder.
     pub model: Vec<ModelSpec>,
     /// The parallel sentences.
     #[serde(default)]
@@ -49,12 +52,19 @@ pub struct RunSpec {
     /// What is captured.
     #[serde(default)]
     pub extract: ExtractSpec,
-    /// The analyses, at most one of each kind.
+    /// What is kept of the activations; absent: nothing. Makes a sweep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<StoreSpec>,
+    /// Where a sweep is computed.
+    #[serde(default, skip_serializing_if = "EngineSpec::is_default")]
+    pub engine: EngineSpec,
+    /// The analyses, at most one of each kind; none where activations are only stored.
+    #[serde(default)]
     pub probe: Vec<ProbeSpec>,
 }
 
 /// A model.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelSpec {
     /// Short name in tables and figures; empty means the last part of `path`.
@@ -84,7 +94,7 @@ impl ModelSpec {
 }
 
 /// The corpus and the part of it that is used.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataSpec {
     /// `lab`, a folder, or a table file.
@@ -102,7 +112,7 @@ impl Default for DataSpec {
 }
 
 /// What is captured of each sentence: the residual stream at the layers, one vector a sentence.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExtractSpec {
     /// Canonical layers (0 = embeddings, l = after block l, before the final norm); empty means all.
@@ -116,7 +126,7 @@ pub struct ExtractSpec {
 }
 
 /// How a sentence becomes one vector.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Pooling {
     /// Mean over tokens.
@@ -140,7 +150,7 @@ impl Pooling {
 }
 
 /// An analysis.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ProbeSpec {
     /// MEXA and retrieval.
@@ -204,6 +214,8 @@ impl RunSpec {
             model: vec![model],
             data: DataSpec::default(),
             extract: ExtractSpec::default(),
+            store: None,
+            engine: EngineSpec::default(),
             probe,
         }
     }
@@ -286,14 +298,8 @@ impl RunSpec {
         if i64::try_from(self.seed).is_err() {
             return Some(format!("`seed` is {}; TOML holds integers up to {}", self.seed, i64::MAX));
         }
-        let [model] = self.model.as_slice() else {
-            return Some(format!(
-                "expected exactly one [[model]], got {}; make one run of each model",
-                self.model.len()
-            ));
-        };
-        if model.path.trim().is_empty() {
-            return Some("`model.path` is empty; expected `lab`, a folder or a Hub id".to_owned());
+        if let Some(why) = self.model_problem() {
+            return Some(why);
         }
         if self.data.path.trim().is_empty() {
             return Some("`data.path` is empty; expected `lab`, a folder or a table file".to_owned());
@@ -312,14 +318,49 @@ impl RunSpec {
                     .to_owned(),
             );
         }
-        if self.probe.is_empty() {
-            return Some("there is no [[probe]], so there is nothing to do; known kinds: align, lens".to_owned());
+        if self.probe.is_empty() && self.store.is_none() {
+            return Some(
+                "there is no [[probe]] and no [store], so there is nothing to do; known kinds of probe: align, lens"
+                    .to_owned(),
+            );
+        }
+        if let Some(why) = self.engine.problem().or_else(|| self.store.as_ref()?.problem()) {
+            return Some(why);
         }
         let kinds: Vec<&str> = self.probe.iter().map(ProbeSpec::kind).collect();
         if let Some(twice) = repeated(&kinds) {
             return Some(format!("two [[probe]] of kind {twice}; a run has at most one of each kind"));
         }
         self.probe.iter().find_map(|probe| probe.problem(&self.data.languages))
+    }
+
+    fn model_problem(&self) -> Option<String> {
+        if self.model.is_empty() {
+            return Some("there is no [[model]]; expected at least one".to_owned());
+        }
+        if self.model.iter().any(|model| model.path.trim().is_empty()) {
+            return Some("`model.path` is empty; expected `lab`, a folder or a Hub id".to_owned());
+        }
+        let labels: Vec<&str> = self.model.iter().map(ModelSpec::label).collect();
+        let twice = repeated(&labels)?;
+        Some(format!("two models are called {twice}; give each an `id` of its own, as tables tell them apart by it"))
+    }
+
+    /// Whether this is more than one run: several models, activations that are kept, or another place than this process.
+    pub fn is_sweep(&self) -> bool {
+        self.model.len() > 1 || self.store.is_some() || self.engine.kind != EnginePlace::Local
+    }
+
+    /// The run of one model of a sweep. Rows that are stored rounded give other numbers, so then it stays a sweep of one.
+    pub fn of_model(&self, model: &ModelSpec) -> Self {
+        let rounded = self.store.clone().filter(|store| store.dtype != Dtype::F32);
+        let store = rounded.map(|store| StoreSpec { tokens: false, ..store });
+        Self { model: vec![model.clone()], store, engine: EngineSpec::default(), ..self.clone() }
+    }
+
+    /// The JSON schema of specs, for editors: `#:schema FILE` in the first line of a TOML file.
+    pub fn schema() -> serde_json::Value {
+        schemars::schema_for!(Self).to_value()
     }
 }
 

@@ -72,6 +72,34 @@ pub(crate) fn write(path: &Path, columns: Vec<Column>) -> Result<()> {
     Ok(())
 }
 
+/// Writes the rows of `parts`, which have the same columns, one behind the other; a batch of rows at a time is in memory.
+pub(crate) fn concatenate(parts: &[PathBuf], path: &Path) -> Result<()> {
+    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?)).build();
+    let failed = |e: parquet::errors::ParquetError| {
+        Fault::new(Kind::Io, format!("cannot write a table: {e}\n{}", path.display()))
+    };
+    let mut writer: Option<ArrowWriter<File>> = None;
+    for part in parts {
+        let file = File::open(part).map_err(|e| Fault::read("a table", part, &e))?;
+        let damaged = |e: &dyn std::fmt::Display| Fault::data(format!("not a Parquet table: {e}\n{}", part.display()));
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(&e))?;
+        if writer.is_none() {
+            let file = File::create_new(path).map_err(|e| Fault::write("a table", path, &e))?;
+            let schema = Arc::clone(builder.schema());
+            writer = Some(ArrowWriter::try_new(file, schema, Some(properties.clone())).map_err(failed)?);
+        }
+        for batch in builder.build().map_err(|e| damaged(&e))? {
+            if let Some(writer) = &mut writer {
+                writer.write(&batch.map_err(|e| damaged(&e))?).map_err(failed)?;
+            }
+        }
+    }
+    if let Some(writer) = writer {
+        writer.close().map_err(failed)?;
+    }
+    Ok(())
+}
+
 /// A Parquet file in memory, read by column name.
 pub(crate) struct Table {
     batch: RecordBatch,

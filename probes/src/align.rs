@@ -100,8 +100,12 @@ pub fn align(states: &LanguageStates, params: &AlignParams, monitor: &Monitor) -
     align_some(states, 0..=states.languages().len() - 1, params, monitor)
 }
 
-/// [`align`] for the languages at these indices, and notes on them alone.
-fn align_some(
+/// [`align`] for the languages at these indices (pivots are named in `params` as ever), and notes on them alone: a part of a
+/// work that is done language by language.
+///
+/// # Errors
+/// As [`align`].
+pub fn align_some(
     states: &LanguageStates,
     languages: RangeInclusive<usize>,
     params: &AlignParams,

@@ -31,7 +31,7 @@ pub struct Long {
 
 /// Which of longrope's frequencies. By default each sentence's own length decides, so that it has the same numbers alone and
 /// in any batch; transformers decides by the padded length of the whole batch, which fixing the choice reproduces.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LongRope {
     /// Those of short sentences.

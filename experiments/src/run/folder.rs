@@ -18,14 +18,14 @@ use crate::{
 const SUFFIX: &str = ".partial";
 
 /// A run folder that is being written. Dropped before [`Draft::publish`], it leaves nothing behind.
-pub(super) struct Draft {
+pub(crate) struct Draft {
     folder: TempDir,
     place: PathBuf,
 }
 
 impl Draft {
     /// Begins the folder that will lie at `place`.
-    pub(super) fn begin(place: &Path) -> Result<Self> {
+    pub(crate) fn begin(place: &Path) -> Result<Self> {
         let parent = match place.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
@@ -44,25 +44,25 @@ impl Draft {
     }
 
     /// Where to write now.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
     /// A folder inside.
-    pub(super) fn subfolder(&self, name: &str) -> Result<PathBuf> {
+    pub(crate) fn subfolder(&self, name: &str) -> Result<PathBuf> {
         let path = self.path().join(name);
         fs::create_dir_all(&path).map_err(|e| Fault::write("a folder", &path, &e))?;
         Ok(path)
     }
 
     /// Writes a text file.
-    pub(super) fn text(&self, name: &str, text: &str) -> Result<()> {
+    pub(crate) fn text(&self, name: &str, text: &str) -> Result<()> {
         let path = self.path().join(name);
         Ok(fs::write(&path, text).map_err(|e| Fault::write(name, &path, &e))?)
     }
 
     /// Every file written so far, with lengths and hashes, sorted by path.
-    pub(super) fn files(&self) -> Result<Vec<FileInfo>> {
+    pub(crate) fn files(&self) -> Result<Vec<FileInfo>> {
         let mut files = Vec::new();
         for path in walk(self.path()).map_err(|e| Fault::write("a run folder", self.path(), &e))? {
             let relative = path.strip_prefix(self.path())?;
@@ -75,7 +75,7 @@ impl Draft {
 
     /// Forces everything to the disk and gives the folder its name. `false`: a folder of that name came to be in the meantime, and
     /// stays as it is; the draft is removed.
-    pub(super) fn publish(self) -> Result<bool> {
+    pub(crate) fn publish(self) -> Result<bool> {
         let failed = |e: io::Error| Fault::write("a run folder", &self.place, &e);
         for path in walk(self.path()).map_err(failed)? {
             File::open(&path).and_then(|f| f.sync_all()).map_err(failed)?;
@@ -146,7 +146,7 @@ fn info(path: &Path, name: String) -> Result<FileInfo> {
 }
 
 /// Refuses a file that is not what the manifest says.
-pub(super) fn verify(folder: &Path, expected: &FileInfo) -> Result<()> {
+pub(crate) fn verify(folder: &Path, expected: &FileInfo) -> Result<()> {
     let path = folder.join(&expected.path);
     if !path.is_file() {
         let why = format!("the run is damaged: {} is missing\n{}", expected.path, folder.display());

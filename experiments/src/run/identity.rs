@@ -3,6 +3,7 @@
 use anyhow::Result;
 use babelscope_core::{
     corpus::Corpus,
+    dtype::Dtype,
     engine::{EngineKind, LoadOptions, ModelInfo},
 };
 use serde::Serialize;
@@ -11,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::spec::{ExtractSpec, ModelSpec, ProbeSpec, RunSpec};
 
 /// Raised by hand whenever the same inputs give other numbers than before.
-const COMPUTE_VERSION: u32 = 1;
+pub(crate) const COMPUTE_VERSION: u32 = 1;
 
 /// The place in the network of every capture.
 pub(crate) const SITE: &str = "resid_post";
@@ -29,6 +30,9 @@ struct Identity<'a> {
     engine: Option<EngineKind>,
     #[serde(flatten)]
     load: LoadOptions,
+    /// None for f32, whose rows are those of a run that stores nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stored: Option<Dtype>,
     corpus_sha256: &'a str,
     languages: &'a [String],
     lines: usize,
@@ -51,6 +55,7 @@ pub(crate) fn identity(spec: &RunSpec, model: &ModelInfo, corpus: &Corpus) -> Re
         compute_dtype: &model.compute_dtype,
         engine: (model.engine != EngineKind::Native).then_some(model.engine),
         load: LoadOptions { revision: None, device: None, engine: None, dtype: None, ..load },
+        stored: spec.store.as_ref().map(|store| store.dtype).filter(|dtype| *dtype != Dtype::F32),
         corpus_sha256: &corpus.sha256,
         languages: &corpus.languages,
         lines: corpus.len(),
@@ -59,7 +64,12 @@ pub(crate) fn identity(spec: &RunSpec, model: &ModelInfo, corpus: &Corpus) -> Re
         probes: &spec.probe,
         seed: spec.seed,
     };
-    let canonical = sorted(serde_json::to_value(identity)?).to_string();
+    canonical_hash(&identity)
+}
+
+/// BLAKE3 (hex) of a value's canonical JSON: sorted keys, no spaces.
+pub(crate) fn canonical_hash(value: &impl Serialize) -> Result<String> {
+    let canonical = sorted(serde_json::to_value(value)?).to_string();
     Ok(blake3::hash(canonical.as_bytes()).to_hex().to_string())
 }
 

@@ -19,20 +19,16 @@ use babelscope_probes::{
 };
 
 use super::{
-    CORPUS, MANIFEST, RESULTS, Run, SENTENCES, SPEC,
+    Run,
     folder::Draft,
-    identity::{SITE, derived_seed, identity},
+    identity::identity,
     manifest,
+    write::{Parts, align_seed},
 };
 use crate::{
     fault::{Fault, Kind},
-    figures,
-    manifest::{
-        AlignInfo, CaptureInfo, CorpusInfo, LensInfo, Machine, Manifest, Program, SCHEMA, Seconds, now,
-        peak_memory_bytes,
-    },
+    manifest::{Seconds, now},
     spec::{ExtractSpec, ModelSpec, Pooling, ProbeSpec, RunSpec, nearest},
-    tables::{self, align::Labels},
 };
 
 /// What [`Workbench::execute`] did.
@@ -103,7 +99,7 @@ impl Workbench {
     }
 }
 
-fn taken(folder: &Path, why: &str) -> anyhow::Error {
+pub(crate) fn taken(folder: &Path, why: &str) -> anyhow::Error {
     let text = format!("will not write here: {why}; choose another folder or move it away\n{}", folder.display());
     Fault::new(Kind::Exists, text).into()
 }
@@ -124,35 +120,20 @@ impl Job {
     fn prepare(bench: &mut Workbench, spec: &RunSpec, monitor: &Monitor) -> Result<Self> {
         let (started, clock) = (now(), Instant::now());
         spec.check()?;
+        if spec.is_sweep() {
+            let why = "this spec is a sweep (several [[model]], a [store], or a cluster); expected a single run here. `babelscope run` \
+                       executes sweeps, and each of its models becomes a run of its own";
+            return Err(Fault::spec(why).into());
+        }
         let model = spec.model.first().ok_or_else(|| Fault::spec("the spec has no [[model]]"))?;
         // The corpus first: it is cheap, and most mistakes are there.
-        let corpus = Corpus::open(Path::new(&spec.data.path))?;
-        let corpus = corpus
-            .select(&spec.data.languages, spec.data.limit)
-            .map_err(|e| Fault::spec(format!("the [data] of the spec does not fit the corpus: {e}")))?;
-        let pivots = spec.probe.iter().flat_map(|p| match p {
-            ProbeSpec::Align { pivots, .. } => pivots.as_slice(),
-            ProbeSpec::Lens { .. } => &[],
-        });
-        for pivot in pivots {
-            if !corpus.languages.contains(pivot) {
-                let near = nearest(pivot, corpus.languages.iter().map(String::as_str));
-                let hint = near.map_or_else(String::new, |n| format!("; did you mean {n}?"));
-                let there = corpus.languages.join(", ");
-                return Err(
-                    Fault::spec(format!("the corpus has no language {pivot}, the pivot{hint} It has {there}")).into()
-                );
-            }
-        }
+        let corpus = sentences(spec)?;
         let begun = Instant::now();
         let engine = bench.engine(model, monitor)?;
         let load = begun.elapsed().as_secs_f64();
         let spec = resolved(spec, &engine, &corpus)?;
         let identity = identity(&spec, engine.info(), &corpus)?;
-        let mut notes: Vec<String> = corpus.notes.clone();
-        if spec.data.limit > 0 {
-            notes.push(format!("only the first {} lines of the corpus were used (data.limit)", corpus.len()));
-        }
+        let notes = corpus_notes(&spec, &corpus);
         let seconds = Seconds { load, ..Seconds::default() };
         Ok(Self { spec, engine, corpus, identity, notes, started, clock, seconds })
     }
@@ -190,80 +171,32 @@ impl Job {
     fn compute(mut self, folder: &Path, monitor: &Monitor) -> Result<(Draft, Run)> {
         // Before the work: a place that cannot be written to is found now.
         let draft = Draft::begin(folder)?;
-        let align_seed = derived_seed(self.spec.seed, "align/bootstrap");
         let (mut aligned, mut lenses) = (None, Vec::new());
         for probe in self.spec.probe.clone() {
             match probe {
                 ProbeSpec::Align { pivots, bootstrap } => {
-                    let params = AlignParams { pivots, bootstrap, seed: align_seed, ..AlignParams::default() };
+                    let seed = align_seed(&self.spec);
+                    let params = AlignParams { pivots, bootstrap, seed, ..AlignParams::default() };
                     aligned = Some(self.align(&params, monitor)?);
                 }
                 ProbeSpec::Lens { texts, top_k } => lenses = self.lens(&texts, top_k, monitor)?,
             }
         }
 
-        let begun = Instant::now();
-        let extract = &self.spec.extract;
-        let mut manifest = Manifest {
-            schema: SCHEMA,
-            identity: self.identity.clone(),
-            name: self.spec.name.clone(),
-            started: self.started.clone(),
-            program: Program::this(),
-            machine: Machine::this(),
+        let notes = self.notes;
+        let parts = Parts {
+            spec: self.spec,
+            identity: self.identity,
+            started: self.started,
+            clock: self.clock,
             seconds: self.seconds,
-            peak_memory_bytes: None,
             model: self.engine.info().clone(),
-            corpus: CorpusInfo {
-                name: self.corpus.name.clone(),
-                sha256: self.corpus.sha256.clone(),
-                lines: self.corpus.len(),
-                languages: self.corpus.languages.clone(),
-                tokens: aligned.as_ref().map_or(0, |report| report.tokens),
-                notes: self.corpus.notes.clone(),
-            },
-            capture: CaptureInfo {
-                layers: extract.layers.clone(),
-                layer_convention: "0 = embedding output; l = output of block l, counted from 1, before the final norm"
-                    .to_owned(),
-                post_final_norm: false,
-                site: SITE.to_owned(),
-                pooling: extract.pooling.name().to_owned(),
-                include_bos: extract.include_bos,
-                skip_first: extract.skip_first,
-            },
-            align: aligned.as_ref().map(|report| AlignInfo {
-                chance_mexa: report.chance_mexa,
-                chance_recall: report.chance_recall,
-                seed: align_seed,
-                notes: report.notes.clone(),
-            }),
-            lens: lenses.iter().map(LensInfo::of).collect(),
-            notes: self.notes.clone(),
-            files: Vec::new(),
-        };
-        let mut run = Run {
-            folder: folder.to_owned(),
-            spec: self.spec.clone(),
-            manifest: manifest.clone(),
             corpus: self.corpus,
             align: aligned,
             lens: lenses,
+            notes,
         };
-        write_tables(&draft, &run)?;
-        monitor.tick(Tick { what: "drawing figures", done: 0, total: 1, unit: "run" })?;
-        figures::write(&run, &draft.subfolder("figures")?)?;
-        monitor.tick(Tick { what: "drawing figures", done: 1, total: 1, unit: "run" })?;
-        draft.text(SPEC, &self.spec.to_toml()?)?;
-        manifest.seconds.write = begun.elapsed().as_secs_f64();
-        manifest.seconds.total = self.clock.elapsed().as_secs_f64();
-        manifest.peak_memory_bytes = peak_memory_bytes();
-        draft.text("log.txt", &log(&manifest))?;
-        manifest.files = draft.files()?;
-        let text = serde_json::to_string_pretty(&manifest)? + "\n";
-        draft.text(MANIFEST, &text)?;
-        // What lies on the disk, so that a run that was made and a run that was opened are equal to the last digit.
-        run.manifest = Manifest::parse(&text).map_err(|why| Fault::new(Kind::Bug, why))?;
+        let run = parts.write(&draft, folder, monitor)?;
         Ok((draft, run))
     }
 
@@ -278,14 +211,8 @@ impl Job {
 
     fn lens(&mut self, texts: &[String], top_k: usize, monitor: &Monitor) -> Result<Vec<LensReport>> {
         let begun = Instant::now();
-        let tokenizer = self.engine.tokenizer();
-        let sets = if self.corpus.languages.len() < 2 {
-            self.notes
-                .push("the corpus has one language, so the lens tells scripts apart, but no languages".to_owned());
-            TokenSets::scripts_only(tokenizer)
-        } else {
-            TokenSets::from_corpus(tokenizer, &self.corpus)?
-        };
+        let sets = token_sets(&self.engine, &self.corpus)?;
+        self.notes.extend(lens_note(&self.corpus));
         let params = LensParams { layers: self.spec.extract.layers.clone(), top_k, ..LensParams::default() };
         let total = texts.len();
         let mut reports = Vec::with_capacity(total);
@@ -301,7 +228,47 @@ impl Job {
     }
 }
 
-fn reduce(extract: &ExtractSpec) -> Reduce {
+/// The sentences that a spec asks for, with every pivot among their languages.
+pub(crate) fn sentences(spec: &RunSpec) -> Result<Corpus> {
+    let corpus = Corpus::open(Path::new(&spec.data.path))?;
+    let corpus = corpus
+        .select(&spec.data.languages, spec.data.limit)
+        .map_err(|e| Fault::spec(format!("the [data] of the spec does not fit the corpus: {e}")))?;
+    let pivots = spec.probe.iter().flat_map(|p| match p {
+        ProbeSpec::Align { pivots, .. } => pivots.as_slice(),
+        ProbeSpec::Lens { .. } => &[],
+    });
+    for pivot in pivots {
+        if !corpus.languages.contains(pivot) {
+            let near = nearest(pivot, corpus.languages.iter().map(String::as_str));
+            let hint = near.map_or_else(String::new, |n| format!("; did you mean {n}?"));
+            let there = corpus.languages.join(", ");
+            let why = format!("the corpus has no language {pivot}, the pivot{hint} It has {there}");
+            return Err(Fault::spec(why).into());
+        }
+    }
+    Ok(corpus)
+}
+
+/// What a person should know of the sentences before believing the numbers.
+pub(crate) fn corpus_notes(spec: &RunSpec, corpus: &Corpus) -> Vec<String> {
+    let limited = format!("only the first {} lines of the corpus were used (data.limit)", corpus.len());
+    corpus.notes.iter().cloned().chain((spec.data.limit > 0).then_some(limited)).collect()
+}
+
+/// The token sets of the lens.
+pub(crate) fn token_sets(engine: &Engine, corpus: &Corpus) -> Result<TokenSets> {
+    let tokenizer = engine.tokenizer();
+    let one = corpus.languages.len() < 2;
+    Ok(if one { TokenSets::scripts_only(tokenizer) } else { TokenSets::from_corpus(tokenizer, corpus)? })
+}
+
+pub(crate) fn lens_note(corpus: &Corpus) -> Option<String> {
+    let note = "the corpus has one language, so the lens tells scripts apart, but no languages";
+    (corpus.languages.len() < 2).then(|| note.to_owned())
+}
+
+pub(crate) fn reduce(extract: &ExtractSpec) -> Reduce {
     let window = Window { include_bos: extract.include_bos, skip_first: extract.skip_first };
     match extract.pooling {
         Pooling::Mean => Reduce::Mean(window),
@@ -312,7 +279,7 @@ fn reduce(extract: &ExtractSpec) -> Reduce {
 
 /// The spec with the model's layers and name and the corpus's languages written out, and paths that do not depend on where
 /// the program was started.
-fn resolved(spec: &RunSpec, engine: &Engine, corpus: &Corpus) -> Result<RunSpec> {
+pub(crate) fn resolved(spec: &RunSpec, engine: &Engine, corpus: &Corpus) -> Result<RunSpec> {
     let mut spec = spec.clone();
     let deepest = engine.info().layers;
     if let Some(layer) = spec.extract.layers.iter().find(|l| **l > deepest) {
@@ -345,47 +312,4 @@ fn absolute(path: &str) -> String {
         return path.to_owned();
     }
     std::path::absolute(path).ok().and_then(|p| p.to_str().map(str::to_owned)).unwrap_or_else(|| path.to_owned())
-}
-
-fn write_tables(draft: &Draft, run: &Run) -> Result<()> {
-    let folder = draft.subfolder("tables")?;
-    tables::corpus::write(&draft.path().join(CORPUS), &run.corpus)?;
-    if let (Some(report), Some(info)) = (&run.align, &run.manifest.align) {
-        let model = run.spec.model.first();
-        let labels = Labels {
-            model: model.map_or("", |m| m.id.as_str()),
-            revision: run
-                .manifest
-                .model
-                .revision
-                .as_deref()
-                .or(model.and_then(|m| m.load.revision.as_deref()))
-                .unwrap_or_default(),
-            site: &run.manifest.capture.site,
-            pooling: &run.manifest.capture.pooling,
-            seed: info.seed,
-            intervals: run.spec.probe.iter().any(|p| matches!(p, ProbeSpec::Align { bootstrap: 1.., .. })),
-        };
-        tables::align::write_results(&draft.path().join(RESULTS), report, labels)?;
-        tables::align::write_sentences(&draft.path().join(SENTENCES), report)?;
-    }
-    if !run.lens.is_empty() {
-        tables::lens::write(&folder, &run.lens)?;
-    }
-    Ok(())
-}
-
-fn log(manifest: &Manifest) -> String {
-    let s = &manifest.seconds;
-    let mut lines = vec![
-        format!("{} run {} begun", manifest.started, manifest.name),
-        format!("identity {}", manifest.identity),
-        format!("{:9.3} s loading the model", s.load),
-        format!("{:9.3} s alignment", s.align),
-        format!("{:9.3} s lens", s.lens),
-        format!("{:9.3} s tables and figures", s.write),
-        format!("{:9.3} s in all", s.total),
-    ];
-    lines.extend(manifest.notes.iter().map(|note| format!("note: {note}")));
-    lines.join("\n") + "\n"
 }

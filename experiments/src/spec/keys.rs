@@ -13,7 +13,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{DataSpec, ExtractSpec, ModelSpec, ProbeSpec, RunSpec, SCHEMA};
+use super::{DataSpec, EnginePlace, EngineSpec, ExtractSpec, ModelSpec, ProbeSpec, RunSpec, SCHEMA, StoreSpec};
 use crate::fault::Fault;
 
 /// A spec in which every key is present.
@@ -37,6 +37,8 @@ fn complete() -> Table {
         }],
         data: DataSpec::default(),
         extract: ExtractSpec::default(),
+        store: Some(StoreSpec::default()),
+        engine: EngineSpec { kind: EnginePlace::Slurm, ..EngineSpec::default() },
         probe: vec![ProbeSpec::align("x"), ProbeSpec::lens(vec!["x".to_owned()])],
     };
     Table::try_from(&spec).unwrap_or_default()
@@ -44,9 +46,9 @@ fn complete() -> Table {
 
 /// The tables of `complete` that a table at `path` may look like; for probes those of its kind, or all when it has none.
 fn candidates(complete: &Table, path: &[&str], kind: Option<&str>) -> Vec<Table> {
-    let [section, ..] = path else { return vec![complete.clone()] };
+    let [section, rest @ ..] = path else { return vec![complete.clone()] };
     match complete.get(*section) {
-        Some(Value::Table(table)) => vec![table.clone()],
+        Some(Value::Table(table)) => candidates(table, rest, kind),
         Some(Value::Array(tables)) => {
             let all: Vec<Table> = tables.iter().filter_map(|t| t.as_table().cloned()).collect();
             let of_kind: Vec<Table> = all
@@ -132,7 +134,9 @@ pub(super) fn assign(spec: &RunSpec, assignment: &str) -> Result<RunSpec> {
         .ok()
         .and_then(|mut t| t.remove("v"))
         .unwrap_or_else(|| Value::String(value.to_owned()));
-    let mut tree = Value::Table(Table::try_from(spec)?);
+    let mut table = Table::try_from(spec)?;
+    open(&mut table, &complete(), &path);
+    let mut tree = Value::Table(table);
     place(&mut tree, &path, value, assignment)?;
     let text = toml::to_string(&tree)?;
     check(&text).and_then(|()| RunSpec::parse(&text)).map_err(|e| {
@@ -141,6 +145,16 @@ pub(super) fn assign(spec: &RunSpec, assignment: &str) -> Result<RunSpec> {
         let why = why.split_once(": ").filter(|(at, _)| at.starts_with("line ")).map_or(why.as_str(), |(_, rest)| rest);
         Fault::spec(format!("`{assignment}`: {why}")).into()
     })
+}
+
+/// Makes room for a value below tables that the spec leaves out.
+fn open(table: &mut Table, complete: &Table, path: &[&str]) {
+    let [first, rest @ ..] = path else { return };
+    if let (Some(Value::Table(known)), false) = (complete.get(*first), rest.is_empty())
+        && let Value::Table(inner) = table.entry((*first).to_owned()).or_insert_with(|| Value::Table(Table::new()))
+    {
+        open(inner, known, rest);
+    }
 }
 
 fn place(tree: &mut Value, path: &[&str], value: Value, assignment: &str) -> Result<()> {
@@ -271,13 +285,16 @@ mod tests {
     fn what_makes_no_sense_is_refused_with_a_sentence() {
         let good = RunSpec::parse(GOOD).unwrap();
         type Spoil = fn(&mut RunSpec);
-        let cases: [(Spoil, &str); 13] = [
+        let cases: [(Spoil, &str); 16] = [
             (|s| s.probe = vec![ProbeSpec::Align { pivots: Vec::new(), bootstrap: 50 }], "bootstrap"),
             (|s| s.schema = 2, "reads 1"),
             (|s| s.name = "../x".into(), "folder"),
             (|s| s.name = ".x".into(), "folder"),
             (|s| s.seed = u64::MAX, "TOML"),
-            (|s| s.model.clear(), "exactly one"),
+            (|s| s.model.clear(), "at least one"),
+            (|s| s.model.push(s.model[0].clone()), "two models are called"),
+            (|s| s.store = Some(StoreSpec { block: 0, ..StoreSpec::default() }), "store.block"),
+            (|s| s.engine.minutes_per_task = f64::NAN, "minutes_per_task"),
             (|s| s.model[0].path.clear(), "model.path"),
             (|s| s.probe.clear(), "nothing to do"),
             (|s| s.probe.push(ProbeSpec::align("x")), "two [[probe]]"),

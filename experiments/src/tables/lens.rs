@@ -1,6 +1,6 @@
 //! The lens as four tables (tokens, cells, candidates, masses), and the reports back.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use babelscope_core::tokens::Piece;
@@ -77,7 +77,7 @@ pub fn write(folder: &Path, reports: &[LensReport]) -> Result<()> {
         })
         .collect();
     super::write(
-        &folder.join(tokens_file),
+        &place(tokens_file),
         vec![
             ("text", u32s(tokens.iter().map(|t| small(t.0)))),
             ("position", u32s(tokens.iter().map(|t| small(t.1)))),
@@ -92,7 +92,7 @@ pub fn write(folder: &Path, reports: &[LensReport]) -> Result<()> {
     )?;
     let rows: Vec<_> = cells(reports).collect();
     super::write(
-        &folder.join(cells_file),
+        &place(cells_file),
         vec![
             ("text", u32s(rows.iter().map(|r| r.0.0))),
             ("layer", u32s(rows.iter().map(|r| r.0.1))),
@@ -108,7 +108,7 @@ pub fn write(folder: &Path, reports: &[LensReport]) -> Result<()> {
         .flat_map(|(place, report, cell)| cell.top.iter().enumerate().map(move |(k, c)| (place, k + 1, c, *report)))
         .collect();
     super::write(
-        &folder.join(top_file),
+        &place(top_file),
         vec![
             ("text", u32s(top.iter().map(|r| r.0.0))),
             ("layer", u32s(top.iter().map(|r| r.0.1))),
@@ -129,7 +129,7 @@ pub fn write(folder: &Path, reports: &[LensReport]) -> Result<()> {
         })
         .collect();
     super::write(
-        &folder.join(mass_file),
+        &place(mass_file),
         vec![
             ("text", u32s(mass.iter().map(|r| r.0.0))),
             ("layer", u32s(mass.iter().map(|r| r.0.1))),
@@ -192,8 +192,13 @@ fn candidates(table: &Table, infos: &[LensInfo]) -> Result<Vec<Candidate>> {
 /// # Errors
 /// A table is missing, damaged, or contradicts another.
 pub fn read(folder: &Path, infos: &[LensInfo]) -> Result<Vec<LensReport>> {
+    read_named(|name| folder.join(name), infos)
+}
+
+/// [`read`] of tables that lie elsewhere: `place` says where the file of a name is.
+pub(crate) fn read_named(place: impl Fn(&str) -> PathBuf, infos: &[LensInfo]) -> Result<Vec<LensReport>> {
     let [tokens_file, cells_file, top_file, mass_file] = FILES;
-    let tokens = Table::read(&folder.join(tokens_file))?;
+    let tokens = Table::read(&place(tokens_file))?;
     let spans = tokens.u64s("start")?.into_iter().zip(tokens.u64s("end")?).map(|(a, b)| (a as usize, b as usize));
     let mut inputs: Vec<(Vec<_>, Vec<_>)> = infos.iter().map(|_| (Vec::new(), Vec::new())).collect();
     for (row, ((text, token), span)) in
@@ -204,14 +209,14 @@ pub fn read(folder: &Path, infos: &[LensInfo]) -> Result<Vec<LensReport>> {
         input.1.push(span);
     }
 
-    let cells = Table::read(&folder.join(cells_file))?;
+    let cells = Table::read(&place(cells_file))?;
     let numbers = cells.f32s("entropy")?.into_iter().zip(cells.u32s("rank_of_final")?);
     let numbers = numbers.zip(cells.f32s("probability_of_final")?).zip(cells.f32s("kl_from_final")?).collect();
     let mut cells = Rows::new(cells, numbers)?;
-    let top = Table::read(&folder.join(top_file))?;
+    let top = Table::read(&place(top_file))?;
     let values = candidates(&top, infos)?;
     let mut top = Rows::new(top, values)?;
-    let mass = Table::read(&folder.join(mass_file))?;
+    let mass = Table::read(&place(mass_file))?;
     let values = mass.f32s("mass")?;
     let mut mass = Rows::new(mass, values)?;
 

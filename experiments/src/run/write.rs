@@ -1,0 +1,163 @@
+//! From analyses that are done to the files of a run folder.
+
+use std::{path::Path, time::Instant};
+
+use anyhow::Result;
+use babelscope_core::{
+    corpus::Corpus,
+    engine::ModelInfo,
+    monitor::{Monitor, Tick},
+};
+use babelscope_probes::{align::AlignReport, lens::LensReport};
+
+use super::{
+    CORPUS, MANIFEST, RESULTS, Run, SENTENCES, SPEC,
+    folder::Draft,
+    identity::{SITE, derived_seed},
+};
+use crate::{
+    fault::{Fault, Kind},
+    figures,
+    manifest::{
+        AlignInfo, CaptureInfo, CorpusInfo, LensInfo, Machine, Manifest, Program, SCHEMA, Seconds, peak_memory_bytes,
+    },
+    spec::{ProbeSpec, RunSpec},
+    tables::{self, align::Labels},
+};
+
+/// A run whose numbers are there and whose folder is not.
+pub(crate) struct Parts {
+    /// Resolved: layers, languages and pivots written out.
+    pub(crate) spec: RunSpec,
+    pub(crate) identity: String,
+    pub(crate) started: String,
+    pub(crate) clock: Instant,
+    pub(crate) seconds: Seconds,
+    pub(crate) model: ModelInfo,
+    pub(crate) corpus: Corpus,
+    pub(crate) align: Option<AlignReport>,
+    pub(crate) lens: Vec<LensReport>,
+    pub(crate) notes: Vec<String>,
+}
+
+/// The seed of the bootstrap of the alignment analysis.
+pub(crate) fn align_seed(spec: &RunSpec) -> u64 {
+    derived_seed(spec.seed, "align/bootstrap")
+}
+
+impl Parts {
+    /// Writes every file of the run into `draft`, which will lie at `folder`.
+    pub(crate) fn write(self, draft: &Draft, folder: &Path, monitor: &Monitor) -> Result<Run> {
+        let begun = Instant::now();
+        let mut manifest = self.manifest();
+        let clock = self.clock;
+        let mut run = Run {
+            folder: folder.to_owned(),
+            spec: self.spec,
+            manifest: manifest.clone(),
+            corpus: self.corpus,
+            align: self.align,
+            lens: self.lens,
+        };
+        write_tables(draft, &run)?;
+        monitor.tick(Tick { what: "drawing figures", done: 0, total: 1, unit: "run" })?;
+        figures::write(&run, &draft.subfolder("figures")?)?;
+        monitor.tick(Tick { what: "drawing figures", done: 1, total: 1, unit: "run" })?;
+        draft.text(SPEC, &run.spec.to_toml()?)?;
+        manifest.seconds.write = begun.elapsed().as_secs_f64();
+        manifest.seconds.total += clock.elapsed().as_secs_f64();
+        manifest.peak_memory_bytes = peak_memory_bytes();
+        draft.text("log.txt", &log(&manifest))?;
+        manifest.files = draft.files()?;
+        let text = serde_json::to_string_pretty(&manifest)? + "\n";
+        draft.text(MANIFEST, &text)?;
+        // What lies on the disk, so that a run that was made and a run that was opened are equal to the last digit.
+        run.manifest = Manifest::parse(&text).map_err(|why| Fault::new(Kind::Bug, why))?;
+        Ok(run)
+    }
+
+    fn manifest(&self) -> Manifest {
+        let extract = &self.spec.extract;
+        Manifest {
+            schema: SCHEMA,
+            identity: self.identity.clone(),
+            name: self.spec.name.clone(),
+            started: self.started.clone(),
+            program: Program::this(),
+            machine: Machine::this(),
+            seconds: self.seconds,
+            peak_memory_bytes: None,
+            model: self.model.clone(),
+            corpus: CorpusInfo {
+                name: self.corpus.name.clone(),
+                sha256: self.corpus.sha256.clone(),
+                lines: self.corpus.len(),
+                languages: self.corpus.languages.clone(),
+                tokens: self.align.as_ref().map_or(0, |report| report.tokens),
+                notes: self.corpus.notes.clone(),
+            },
+            capture: CaptureInfo {
+                layers: extract.layers.clone(),
+                layer_convention: "0 = embedding output; l = output of block l, counted from 1, before the final norm"
+                    .to_owned(),
+                post_final_norm: false,
+                site: SITE.to_owned(),
+                pooling: extract.pooling.name().to_owned(),
+                include_bos: extract.include_bos,
+                skip_first: extract.skip_first,
+            },
+            align: self.align.as_ref().map(|report| AlignInfo {
+                chance_mexa: report.chance_mexa,
+                chance_recall: report.chance_recall,
+                seed: align_seed(&self.spec),
+                notes: report.notes.clone(),
+            }),
+            lens: self.lens.iter().map(LensInfo::of).collect(),
+            notes: self.notes.clone(),
+            files: Vec::new(),
+        }
+    }
+}
+
+fn write_tables(draft: &Draft, run: &Run) -> Result<()> {
+    let folder = draft.subfolder("tables")?;
+    tables::corpus::write(&draft.path().join(CORPUS), &run.corpus)?;
+    if let (Some(report), Some(info)) = (&run.align, &run.manifest.align) {
+        let model = run.spec.model.first();
+        let labels = Labels {
+            model: model.map_or("", |m| m.id.as_str()),
+            revision: run
+                .manifest
+                .model
+                .revision
+                .as_deref()
+                .or(model.and_then(|m| m.load.revision.as_deref()))
+                .unwrap_or_default(),
+            site: &run.manifest.capture.site,
+            pooling: &run.manifest.capture.pooling,
+            seed: info.seed,
+            intervals: run.spec.probe.iter().any(|p| matches!(p, ProbeSpec::Align { bootstrap: 1.., .. })),
+        };
+        tables::align::write_results(&draft.path().join(RESULTS), report, labels)?;
+        tables::align::write_sentences(&draft.path().join(SENTENCES), report)?;
+    }
+    if !run.lens.is_empty() {
+        tables::lens::write(&folder, &run.lens)?;
+    }
+    Ok(())
+}
+
+fn log(manifest: &Manifest) -> String {
+    let s = &manifest.seconds;
+    let mut lines = vec![
+        format!("{} run {} begun", manifest.started, manifest.name),
+        format!("identity {}", manifest.identity),
+        format!("{:9.3} s loading the model", s.load),
+        format!("{:9.3} s alignment", s.align),
+        format!("{:9.3} s lens", s.lens),
+        format!("{:9.3} s tables and figures", s.write),
+        format!("{:9.3} s in all", s.total),
+    ];
+    lines.extend(manifest.notes.iter().map(|note| format!("note: {note}")));
+    lines.join("\n") + "\n"
+}
