@@ -4,7 +4,11 @@ pub mod align;
 pub mod corpus;
 pub mod lens;
 
-use std::{fs::File, path::Path, sync::Arc};
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::Result;
 use arrow::{

@@ -127,11 +127,11 @@ fn rows(first: usize, lines: &[String], encoded: &[Encoded], tokens: bool) -> Ve
     for (at, (line, encoded)) in lines.iter().zip(encoded).enumerate() {
         let line_number = small(first + at);
         if !tokens {
-            rows.push(Row { line: line_number, position: NONE, token: NONE, start: 0, end: small(line.len()) });
+            rows.push(Row::pooled(line_number, small(line.len())));
             continue;
         }
-        for (position, (id, (start, end))) in encoded.ids.iter().zip(&encoded.spans).enumerate() {
-            let (start, end) = (small(*start), small(*end));
+        for (position, (id, span)) in encoded.ids.iter().zip(&encoded.spans).enumerate() {
+            let (start, end) = (small(span.start), small(span.end));
             rows.push(Row { line: line_number, position: small(position), token: *id, start, end });
         }
     }

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// The version of the layout that this program writes and reads.
-pub const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 1;
 pub(crate) const SWEEP: &str = "sweep.json";
 const PLAN: &str = "plan.jsonl";
 const SHARDS: &str = "shards";

@@ -203,8 +203,16 @@ impl Sweep {
         if self.spec.store.is_none() {
             return Ok(None);
         }
-        let root = self.folder.join("shards");
-        Ok(Some(store::write_index(&root)?))
+        let mut index = store::Index::scan(&self.folder, "shards/extract")?;
+        if self.stage(Stage::Tokens).is_dir() {
+            let tokens = store::Index::scan(&self.folder, "shards/tokens")?;
+            for name in ["total_size", "total_rows"] {
+                *index.metadata.entry(name.to_owned()).or_default() += tokens.metadata.get(name).copied().unwrap_or(0);
+            }
+            index.shards.extend(tokens.shards);
+        }
+        index.write(&self.folder)?;
+        Ok(Some(self.folder.join("index.json")))
     }
 
     /// One table of the metrics of every model.

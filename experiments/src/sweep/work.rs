@@ -233,5 +233,5 @@ fn concerns_all(error: &anyhow::Error) -> bool {
 
 /// The name of this machine, for records.
 pub(super) fn host() -> String {
-    sysinfo::System::host_name().unwrap_or_else(|| "unknown".to_owned())
+    sysinfo::System::host_name().unwrap_or_else(|_| "unknown".to_owned())
 }

@@ -77,7 +77,7 @@ pub fn write(folder: &Path, reports: &[LensReport]) -> Result<()> {
         })
         .collect();
     super::write(
-        &place(tokens_file),
+        &folder.join(tokens_file),
         vec![
             ("text", u32s(tokens.iter().map(|t| small(t.0)))),
             ("position", u32s(tokens.iter().map(|t| small(t.1)))),
@@ -92,7 +92,7 @@ pub fn write(folder: &Path, reports: &[LensReport]) -> Result<()> {
     )?;
     let rows: Vec<_> = cells(reports).collect();
     super::write(
-        &place(cells_file),
+        &folder.join(cells_file),
         vec![
             ("text", u32s(rows.iter().map(|r| r.0.0))),
             ("layer", u32s(rows.iter().map(|r| r.0.1))),
@@ -108,7 +108,7 @@ pub fn write(folder: &Path, reports: &[LensReport]) -> Result<()> {
         .flat_map(|(place, report, cell)| cell.top.iter().enumerate().map(move |(k, c)| (place, k + 1, c, *report)))
         .collect();
     super::write(
-        &place(top_file),
+        &folder.join(top_file),
         vec![
             ("text", u32s(top.iter().map(|r| r.0.0))),
             ("layer", u32s(top.iter().map(|r| r.0.1))),
@@ -129,7 +129,7 @@ pub fn write(folder: &Path, reports: &[LensReport]) -> Result<()> {
         })
         .collect();
     super::write(
-        &place(mass_file),
+        &folder.join(mass_file),
         vec![
             ("text", u32s(mass.iter().map(|r| r.0.0))),
             ("layer", u32s(mass.iter().map(|r| r.0.1))),
