@@ -44,6 +44,9 @@ struct Cli {
     /// Folder in which runs are kept
     #[arg(long, global = true, default_value = "runs", value_name = "DIR")]
     runs: PathBuf,
+    /// How progress is shown (on standard error)
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "STYLE")]
+    progress: terminal::progress::Style,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -90,6 +93,8 @@ enum Command {
     Shard(sweep::ShardArguments),
     /// Put the finished shards of a sweep together
     Merge(sweep::FolderArguments),
+    /// Hash every file of a run or a sweep; damaged shards are moved away
+    Verify(sweep::FolderArguments),
     /// How far a sweep is
     Status(sweep::StatusArguments),
     /// Fetch a model from the Hugging Face Hub into the cache of this machine, and verify it
@@ -201,6 +206,7 @@ pub(crate) fn main() -> ExitCode {
 
 fn dispatch(cli: Cli) -> Result<()> {
     let runs = cli.runs;
+    terminal::progress::set_style(cli.progress);
     match cli.command {
         None | Some(Command::Demo) => demo::main(runs),
         Some(Command::Run(arguments)) => run::main(&arguments, runs),
@@ -215,6 +221,7 @@ fn dispatch(cli: Cli) -> Result<()> {
         Some(Command::Resume(arguments)) => sweep::resume(&arguments, runs),
         Some(Command::Shard(arguments)) => sweep::shard(&arguments, runs),
         Some(Command::Merge(arguments)) => sweep::merge(&arguments),
+        Some(Command::Verify(arguments)) => sweep::verify(&arguments),
         Some(Command::Status(arguments)) => sweep::status(&arguments),
         Some(Command::Get(arguments)) => get::main(&arguments),
         Some(Command::Doctor(arguments)) => doctor::main(&arguments, &runs),

@@ -7,6 +7,7 @@ pub mod fonts;
 pub mod inspect;
 pub mod lab;
 pub mod manifest;
+mod memory;
 pub mod run;
 pub mod spec;
 pub mod sweep;

@@ -211,7 +211,8 @@ pub(crate) fn memory_bytes() -> Option<u64> {
     status_bytes("VmRSS:")
 }
 
-fn status_bytes(name: &str) -> Option<u64> {
+/// A size that the system states of this process.
+pub(crate) fn status_bytes(name: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|l| l.strip_prefix(name))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)

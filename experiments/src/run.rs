@@ -20,6 +20,7 @@ use crate::{
     fault::{Fault, Kind},
     manifest::Manifest,
     spec::RunSpec,
+    sweep::Sweep,
     tables,
 };
 
@@ -90,8 +91,13 @@ pub fn manifest(folder: &Path) -> Result<Manifest> {
     }
     let path = folder.join(MANIFEST);
     let text = fs::read_to_string(&path).map_err(|e| {
-        let why =
-            if e.kind() == std::io::ErrorKind::NotFound { "it has no manifest.json".to_owned() } else { e.to_string() };
+        let why = match e.kind() {
+            std::io::ErrorKind::NotFound if Sweep::is_at(folder) => {
+                "it is a sweep; its runs are the folders below models/, once it is merged".to_owned()
+            }
+            std::io::ErrorKind::NotFound => "it has no manifest.json".to_owned(),
+            _ => e.to_string(),
+        };
         Fault::new(Kind::Missing, format!("this folder is no run: {why}\n{}", folder.display()))
     })?;
     Manifest::parse(&text).map_err(|why| Fault::data(format!("{why}\n{}", path.display())).into())
@@ -106,27 +112,49 @@ pub struct Entry {
     pub manifest: Result<Manifest>,
 }
 
-/// The run folders below `root`, newest first; none where `root` does not exist. Reads the manifests only. A folder that holds
-/// a spec or a manifest and cannot be read is listed last, with the reason.
+/// The run folders below `root`, those of sweeps among them, newest first; none where `root` does not exist. Reads the manifests
+/// only. A folder that holds a spec or a manifest and cannot be read is listed last, with the reason.
 ///
 /// # Errors
 /// `root` exists and cannot be read.
 pub fn list(root: &Path) -> Result<Vec<Entry>> {
+    let mut found = Vec::new();
+    for folder in folders(root)? {
+        if Sweep::is_at(&folder) {
+            found.extend(folders(&folder.join("models"))?);
+        } else if folder.join(MANIFEST).exists() || folder.join(SPEC).exists() {
+            found.push(folder);
+        }
+    }
+    let mut found: Vec<Entry> = found.into_iter().map(|folder| Entry { manifest: manifest(&folder), folder }).collect();
+    let started = |e: &Entry| e.manifest.as_ref().map(|m| m.started.clone()).ok();
+    found.sort_by(|a, b| started(b).cmp(&started(a)).then_with(|| a.folder.cmp(&b.folder)));
+    Ok(found)
+}
+
+/// The sweeps below `root` by name; none where `root` does not exist.
+///
+/// # Errors
+/// `root` exists and cannot be read.
+pub fn sweeps(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut found: Vec<PathBuf> = folders(root)?.into_iter().filter(|folder| Sweep::is_at(folder)).collect();
+    found.sort();
+    Ok(found)
+}
+
+/// What lies in `root` and is not hidden; nothing where there is no `root`.
+fn folders(root: &Path) -> Result<Vec<PathBuf>> {
+    let failed = |e: std::io::Error| Fault::read("the folder of the runs", root, &e);
     let entries = match fs::read_dir(root) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(Fault::read("the folder of the runs", root, &e).into()),
-        Ok(entries) => entries,
+        entries => entries.map_err(failed)?,
     };
     let mut found = Vec::new();
     for entry in entries {
-        let folder = entry.map_err(|e| Fault::read("the folder of the runs", root, &e))?.path();
-        let hidden = folder.file_name().is_none_or(|n| n.to_string_lossy().starts_with('.'));
-        if !hidden && (folder.join(MANIFEST).exists() || folder.join(SPEC).exists()) {
-            let manifest = manifest(&folder);
-            found.push(Entry { folder, manifest });
+        let path = entry.map_err(failed)?.path();
+        if path.file_name().is_some_and(|name| !name.to_string_lossy().starts_with('.')) {
+            found.push(path);
         }
     }
-    let started = |e: &Entry| e.manifest.as_ref().map(|m| m.started.clone()).ok();
-    found.sort_by(|a, b| started(b).cmp(&started(a)).then_with(|| a.folder.cmp(&b.folder)));
     Ok(found)
 }

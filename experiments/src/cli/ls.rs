@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use anyhow::Result;
-use babelscope::run;
+use babelscope::{run, sweep::Sweep};
 
 use crate::terminal::{self, table::Table};
 
 pub(super) fn main(runs: &Path) -> Result<()> {
     let entries = run::list(runs)?;
-    if entries.is_empty() {
+    let sweeps = run::sweeps(runs)?;
+    if entries.is_empty() && sweeps.is_empty() {
         terminal::note(&format!("no runs in {}", runs.display()));
         return Ok(());
     }
@@ -19,7 +20,7 @@ pub(super) fn main(runs: &Path) -> Result<()> {
         .right(7);
     let mut broken = Vec::new();
     for entry in entries {
-        let name = entry.folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = entry.folder.strip_prefix(runs).unwrap_or(&entry.folder).display().to_string();
         match entry.manifest {
             Ok(m) => {
                 let probes = [m.align.as_ref().map(|_| "align"), (!m.lens.is_empty()).then_some("lens")];
@@ -38,6 +39,12 @@ pub(super) fn main(runs: &Path) -> Result<()> {
         }
     }
     terminal::print(&table.to_string());
+    for folder in sweeps {
+        match Sweep::open(&folder).and_then(|sweep| Ok((sweep.status()?.total.done, sweep.shards.len()))) {
+            Ok((done, all)) => terminal::print(&format!("sweep {}: {done} of {all} shards", folder.display())),
+            Err(why) => broken.push(format!("{}: {why:#}", folder.display())),
+        }
+    }
     for why in broken {
         terminal::error(&why);
     }

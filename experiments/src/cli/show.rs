@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use babelscope::run::Run;
+use babelscope::{run::Run, sweep::Sweep};
 use clap::Args;
 
 use crate::terminal::report;
@@ -15,6 +15,9 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn main(arguments: &Arguments) -> Result<()> {
+    if Sweep::is_at(&arguments.run) {
+        return super::sweep::show(&Sweep::open(&arguments.run)?);
+    }
     report::run(&Run::open(&arguments.run)?);
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use babelscope::{
     fault::{Fault, Kind},
-    run::Workbench,
+    run::{Run, Workbench},
     spec::RunSpec,
     sweep::{Merged, Phase, Plan, Reused, Selection, Stage, Status, Summary, Sweep},
 };
@@ -131,6 +131,43 @@ pub(super) fn status(arguments: &StatusArguments) -> Result<()> {
         say_status(&sweep, &status);
     }
     Ok(())
+}
+
+/// `babelscope show RUN` of a sweep: how far it is, and its runs.
+pub(super) fn show(sweep: &Sweep) -> Result<()> {
+    say_status(sweep, &sweep.status()?);
+    for model in &sweep.info.models {
+        let folder = sweep.run_folder(model);
+        if folder.is_dir() {
+            report::run(&Run::open(&folder)?);
+        }
+    }
+    Ok(())
+}
+
+/// `babelscope verify RUN`.
+pub(super) fn verify(arguments: &FolderArguments) -> Result<()> {
+    if !Sweep::is_at(&arguments.run) {
+        Run::open(&arguments.run)?;
+        terminal::print("every file is what the manifest says");
+        return Ok(());
+    }
+    let sweep = Sweep::open(&arguments.run)?;
+    let progress = terminal::Progress::new();
+    let verified = sweep.verify(&progress.monitor()?);
+    progress.finish();
+    let damaged = verified?;
+    if damaged.is_empty() {
+        terminal::print("every shard that is done is what its record says");
+        return Ok(());
+    }
+    let why = format!(
+        "{} shards are damaged and were moved to quarantine/; `babelscope resume {}` computes them again. The first: {}",
+        damaged.len(),
+        sweep.folder.display(),
+        damaged.first().map_or("", String::as_str)
+    );
+    Err(Fault::data(why).into())
 }
 
 /// Executes a sweep from its spec.

@@ -115,15 +115,14 @@ pub(super) fn lens(
 impl Sweep {
     /// The stored states of a language, blocks joined: every layer, or one.
     fn states(&self, model: &Model, language: &str, layer: Option<usize>) -> Result<Vec<Captured>> {
-        let root = self.stage(Stage::Extract);
         let reduce = reduce(&model.spec.extract);
         let layers = layer.map_or_else(|| model.spec.extract.layers.clone(), |layer| vec![layer]);
         let mut parts: Vec<Vec<Tensor>> = vec![Vec::new(); layers.len()];
         let mine = |s: &&Shard| s.stage == Stage::Extract && s.model == model.label() && s.language == language;
         for planned in self.shards.iter().filter(mine) {
-            let shard = store::Shard::open(&store::shard_folder(&root, &planned.key), &planned.key)?;
+            let shard = self.stored(planned)?;
             for (part, layer) in parts.iter_mut().zip(&layers) {
-                part.push(shard.layer(*layer)?);
+                part.push(shard.layer(*layer).map_err(|e| self.put_away(planned, e.into()))?);
             }
         }
         (layers.iter().zip(parts))
@@ -140,6 +139,12 @@ impl Sweep {
                 Ok(Captured { capture, values: Values::Pooled(rows) })
             })
             .collect()
+    }
+
+    /// Opens the stored states of a shard.
+    pub(super) fn stored(&self, shard: &Shard) -> Result<store::Shard> {
+        let folder = store::shard_folder(&self.stage(shard.stage), &shard.key);
+        store::Shard::open(&folder, &shard.key).map_err(|e| self.put_away(shard, e.into()))
     }
 
     /// A folder for files that are not yet a shard.

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     fault::Fault,
     manifest::peak_memory_bytes,
+    memory,
     run::{identity::SITE, workbench::reduce},
     spec::ExtractSpec,
 };
@@ -30,7 +31,9 @@ use crate::{
 const SENTENCES: usize = 256;
 /// The same where every token is kept.
 const SENTENCES_OF_TOKENS: usize = 32;
-/// Marks what a pooled row has none of.
+/// A row stands in memory as it was captured, as it is handed over, and while it is written.
+const COPIES: usize = 3;
+/// Marks what a number too large for the column becomes.
 const NONE: u32 = u32::MAX;
 
 /// Computes and publishes an extraction shard.
@@ -50,8 +53,9 @@ pub(super) fn shard(
     let encoded = engine.tokenizer().encode_all(lines)?;
     let ExtractSpec { layers, pooling, include_bos, skip_first } = &model.spec.extract;
     let tokens = shard.stage == Stage::Tokens;
-    let (reduce, at_once) =
+    let (reduce, asked) =
         if tokens { (Reduce::All, SENTENCES_OF_TOKENS) } else { (reduce(&model.spec.extract), SENTENCES) };
+    let mut at_once = asked;
     let meta = ShardMeta {
         schema: store::SCHEMA,
         key: shard.key.clone(),
@@ -77,18 +81,34 @@ pub(super) fn shard(
     let plan = Plan::layers(layers.clone(), reduce);
     let mut alarms = Vec::new();
     let (mut row, mut done) = (0, 0);
-    for batch in encoded.chunks(at_once) {
+    while done < encoded.len() {
         monitor.tick(Tick { what: "capturing", done, total: encoded.len(), unit: "sentences" })?;
-        let line = |index: usize| shard.first + done + index + 1;
-        let run = engine.run_watched(batch, &plan, &monitor.quiet()).and_then(Run::finite).map_err(|e| match e {
-            Error::Sentence { index, why } => {
-                anyhow::Error::from(Fault::data(format!("line {} of {}: {why}", line(index), shard.language)))
+        let batch = &encoded[done..encoded.len().min(done + at_once)];
+        let kept = if tokens { batch.iter().map(|sentence| sentence.ids.len()).sum() } else { batch.len() };
+        let needed = (COPIES * kept * layers.len() * model.info.width * size_of::<f32>()) as u64;
+        let short = memory::available().is_some_and(|available| needed > available / 2);
+        let run = if short {
+            None
+        } else {
+            match engine.run_watched(batch, &plan, &monitor.quiet()).and_then(Run::finite) {
+                Err(error) if out_of_memory(&error) => None,
+                run => Some(run.map_err(|error| named(error, shard, done))?),
             }
-            Error::NotFinite { site, sentence, why } => {
-                Fault::data(format!("line {} of {} at {site}: {why}", line(sentence), shard.language)).into()
+        };
+        let Some(run) = run else {
+            if batch.len() == 1 {
+                let text = format!(
+                    "line {} of {} does not fit into memory by itself: its {kept} rows at {} layers need {needed} bytes. Store fewer layers \
+                     (`extract.layers`), or run on a machine with more memory",
+                    shard.first + done + 1,
+                    shard.language,
+                    layers.len()
+                );
+                return Err(Fault::data(text).into());
             }
-            other => other.into(),
-        })?;
+            at_once = batch.len().div_ceil(2);
+            continue;
+        };
         alarms.extend(run.alarms.iter().map(|alarm| format!("{}: {alarm} (counted from 0)", shard.language)));
         let mut next = row;
         for (captured, layer) in run.captured.iter().zip(layers) {
@@ -106,6 +126,9 @@ pub(super) fn shard(
         row = next;
         done += batch.len();
     }
+    if at_once < asked {
+        alarms.push(format!("memory was short: {at_once} sentences at once instead of {asked}, with the same numbers"));
+    }
     monitor.tick(Tick { what: "capturing", done, total: encoded.len(), unit: "sentences" })?;
     let made = Made {
         device: engine.info().device.clone(),
@@ -118,6 +141,21 @@ pub(super) fn shard(
         alarms,
     };
     writer.publish(made).with_context(|| format!("{} lines {} on", shard.language, shard.first + 1))
+}
+
+/// The error with the line of the corpus that it is about.
+fn named(error: Error, shard: &Shard, done: usize) -> anyhow::Error {
+    let line = |index: usize| format!("line {} of {}", shard.first + done + index + 1, shard.language);
+    match error {
+        Error::Sentence { index, why } => Fault::data(format!("{}: {why}", line(index))).into(),
+        Error::NotFinite { site, sentence, why } => Fault::data(format!("{} at {site}: {why}", line(sentence))).into(),
+        other => other.into(),
+    }
+}
+
+/// Whether a device said that its memory is full; on the CPU the system kills instead, so there it is asked before.
+fn out_of_memory(error: &Error) -> bool {
+    matches!(error, Error::Tensor(_) | Error::Torch(_)) && error.to_string().to_lowercase().contains("out of memory")
 }
 
 /// What each row of the shard is.

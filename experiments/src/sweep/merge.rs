@@ -136,16 +136,6 @@ impl Sweep {
         record::read(&self.stage(shard.stage), &shard.key).map_err(|error| self.put_away(shard, error))
     }
 
-    fn put_away(&self, shard: &Shard, error: anyhow::Error) -> anyhow::Error {
-        match self.quarantine(shard) {
-            Ok(()) => {
-                let resume = format!("babelscope resume {}", self.folder.display());
-                Fault::data(format!("{error:#}\nmoved to quarantine/; `{resume}` computes it again")).into()
-            }
-            Err(failed) => failed,
-        }
-    }
-
     fn aligned(&self, model: &Model, seconds: &mut Seconds) -> Result<Option<AlignReport>> {
         let Some(ProbeSpec::Align { pivots, .. }) =
             model.spec.probe.iter().find(|probe| matches!(probe, ProbeSpec::Align { .. }))
@@ -155,7 +145,7 @@ impl Sweep {
         let mut whole = AlignReport::default();
         let mut alarms = Vec::new();
         for shard in self.of_model(model, Stage::Extract) {
-            let stored = store::Shard::open(&store::shard_folder(&self.stage(Stage::Extract), &shard.key), &shard.key)?;
+            let stored = self.stored(shard)?;
             seconds.align += stored.record().made.seconds;
             alarms.extend(stored.record().made.alarms.iter().cloned());
             whole.tokens += shard.tokens;

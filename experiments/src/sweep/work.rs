@@ -18,6 +18,7 @@ use super::{
     extract,
     folder::Sweep,
     plan::{Shard, Stage},
+    record,
 };
 use crate::{
     fault::{self, Fault, Kind},
@@ -175,6 +176,50 @@ impl Sweep {
         }
         let Some(sets) = loaded.sets.get(model.label()) else { return Ok(false) };
         analyse::lens(self, model, &engine, sets, shard, monitor)
+    }
+
+    /// Hashes every file of every shard that is done; gives a sentence for each damaged one, which is moved to quarantine.
+    ///
+    /// # Errors
+    /// The wish to stop; the quarantine cannot be written.
+    pub fn verify(&self, monitor: &Monitor) -> Result<Vec<String>> {
+        let mut damaged = Vec::new();
+        let total = self.shards.len();
+        for (done, shard) in self.shards.iter().enumerate() {
+            monitor.tick(Tick { what: "verifying", done, total, unit: "shards" })?;
+            let root = self.stage(shard.stage);
+            let found = match self.state(shard) {
+                State::Missing => continue,
+                State::Damaged(why) => Err(why),
+                State::Done if matches!(shard.stage, Stage::Extract | Stage::Tokens) => {
+                    store::Shard::open(&store::shard_folder(&root, &shard.key), &shard.key)
+                        .and_then(|stored| stored.verify())
+                        .map_err(|e| e.to_string())
+                }
+                State::Done => record::read(&root, &shard.key).map(|_| ()).map_err(|e| format!("{e:#}")),
+            };
+            if let Err(why) = found {
+                self.quarantine(shard)?;
+                damaged.push(why);
+            }
+        }
+        monitor.tick(Tick { what: "verifying", done: total, total, unit: "shards" })?;
+        Ok(damaged)
+    }
+
+    /// The error of a damaged shard, which is moved to quarantine so that it can be computed again.
+    pub(super) fn put_away(&self, shard: &Shard, error: anyhow::Error) -> anyhow::Error {
+        // A disk that cannot be read says nothing about the shard.
+        if fault::kind(&error) != Kind::Data {
+            return error;
+        }
+        match self.quarantine(shard) {
+            Ok(()) => {
+                let resume = format!("babelscope resume {}", self.folder.display());
+                Fault::data(format!("{error:#}\nmoved to quarantine/; `{resume}` computes it again")).into()
+            }
+            Err(failed) => failed,
+        }
     }
 
     /// Moves what is there of a damaged shard out of the way, for a person to look at.
