@@ -110,7 +110,7 @@ fn a_sweep_gives_the_tables_of_single_runs() {
     let again = desk.run(&["run", "sweep.toml", "--out", "undisturbed"]).fine();
     assert!(again.err.contains("0 shards computed"), "{}", again.err);
     let listed = desk.run(&["ls", "--runs", "."]).fine();
-    for word in ["undisturbed/models/llama", "undisturbed/models/qwen2", "26 of 26 shards"] {
+    for word in ["undisturbed/models/llama", "undisturbed/models/qwen2", "34 of 34 shards"] {
         assert!(listed.out.contains(word), "{word}: {}", listed.out);
     }
     desk.run(&["show", "undisturbed"]).fine();

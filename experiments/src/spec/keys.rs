@@ -195,7 +195,7 @@ mod tests {
         model::rope::LongRope,
     };
 
-    use super::super::{ModelSpec, ProbeSpec, RunSpec};
+    use super::super::{ModelSpec, ProbeSpec, RunSpec, StoreSpec};
 
     const GOOD: &str = "schema = 1\nname = \"x\"\n[[model]]\npath = \"lab\"\n[[probe]]\nkind = \"align\"\n";
 

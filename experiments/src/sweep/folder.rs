@@ -219,20 +219,19 @@ impl Sweep {
     ) -> Result<std::sync::Arc<babelscope_core::engine::Engine>> {
         let spec = model.spec.model.first().ok_or_else(|| Fault::data("a model of the sweep has no spec"))?;
         let engine = bench.engine(spec, monitor)?;
-        let now = engine.info();
-        let parts: [(&str, fn(&ModelInfo) -> &String); 3] = [
-            ("weights", |info| &info.weights_sha256),
-            ("config.json", |info| &info.config_sha256),
-            ("tokenizer.json", |info| &info.tokenizer_sha256),
-        ];
-        for (what, hash) in parts {
-            if hash(now) != hash(&model.info) {
+        let hashes = |info: &ModelInfo| {
+            [
+                ("weights", info.weights_sha256.clone()),
+                ("config.json", info.config_sha256.clone()),
+                ("tokenizer.json", info.tokenizer_sha256.clone()),
+            ]
+        };
+        for ((what, found), (_, planned)) in hashes(engine.info()).into_iter().zip(hashes(&model.info)) {
+            if found != planned {
                 return Err(Fault::data(format!(
-                    "the model {} has changed since the sweep was planned: SHA-256 of its {what} is {}, it was {}; put the old one back, \
-                     or run the spec under another name\n{}",
+                    "the model {} has changed since the sweep was planned: SHA-256 of its {what} is {found}, it was {planned}; put the \
+                     old one back, or run the spec under another name\n{}",
                     model.label(),
-                    hash(now),
-                    hash(&model.info),
                     spec.path
                 ))
                 .into());

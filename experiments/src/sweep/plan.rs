@@ -317,7 +317,7 @@ impl Cutter<'_> {
         let run = &self.model.identity;
         let key = canonical_hash(&(Stage::Lens, COMPUTE_VERSION, run, at, text, top_k))?;
         let tokens = engine.tokenizer().encode(text)?.ids.len();
-        let seconds = self.inspection.seconds(&self.speed, [tokens].into_iter());
+        let seconds = self.inspection.seconds(&self.speed, [tokens]);
         let layers = self.model.spec.extract.layers.len();
         let bytes = (tokens * layers * (top_k * 24 + 64)) as u64;
         Ok(Shard { text: Some(at), tokens, ..self.analysis(Stage::Lens, key, Vec::new(), bytes, seconds) })
