@@ -11,6 +11,7 @@ mod lens;
 mod ls;
 mod run;
 mod schema;
+mod serve;
 mod show;
 mod sweep;
 mod validate;
@@ -105,6 +106,8 @@ enum Command {
     Ls,
     /// Show a finished run again
     Show(show::Arguments),
+    /// Let others read finished runs over HTTP, with a token; read-only, to this machine alone unless told otherwise
+    Serve(serve::Arguments),
 }
 
 /// Which model, for the short forms of a spec.
@@ -226,7 +229,8 @@ fn dispatch(cli: Cli) -> Result<()> {
         Some(Command::Get(arguments)) => get::main(&arguments),
         Some(Command::Doctor(arguments)) => doctor::main(&arguments, &runs),
         Some(Command::Ls) => ls::main(&runs),
-        Some(Command::Show(arguments)) => show::main(&arguments),
+        Some(Command::Show(arguments)) => show::main(&arguments, &runs),
+        Some(Command::Serve(arguments)) => serve::main(&arguments),
     }
 }
 

@@ -45,8 +45,11 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Reads a manifest; the error is a sentence.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    /// Reads the text of a manifest.
+    ///
+    /// # Errors
+    /// A sentence: no JSON, another layout, or something that is not there or of the wrong kind.
+    pub fn parse(text: &str) -> Result<Self, String> {
         let value: serde_json::Value =
             serde_json::from_str(text).map_err(|e| format!("the manifest is no JSON: {e}"))?;
         match value.get("schema").and_then(serde_json::Value::as_u64) {

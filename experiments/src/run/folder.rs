@@ -123,7 +123,8 @@ fn walk(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn sync_folders(folder: &Path) -> io::Result<()> {
+/// Forces the lists of names of a folder and of all below it to the disk.
+pub(crate) fn sync_folders(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
