@@ -14,7 +14,8 @@ use std::{
 };
 
 use babelscope::{
-    run::{Outcome as Executed, Workbench},
+    fault::Fault,
+    run::{Outcome as Executed, Run, Workbench},
     spec::{ModelSpec, ProbeSpec, RunSpec},
 };
 use babelscope_core::monitor::{Monitor, Tick};
@@ -35,6 +36,9 @@ use egui_kittest::{
 
 const HEAT_MAP: &str = "alignment, languages by layers";
 const LENS: &str = "logit lens, layers by tokens";
+
+/// What the made-up server of the remote runs takes.
+const TOKEN: &str = "correct-horse-battery";
 
 type Window<'a> = Harness<'a, App>;
 
@@ -57,6 +61,11 @@ fn fake(told: SyncSender<RunSpec>) -> Worker {
                 Ok(Answer::Executed(Box::new(Executed { run, already_done: false })))
             }
             Work::Open(_) => Ok(Answer::Opened(Box::new(synthetic::run()))),
+            Work::OpenRemote(place, token) if token.is(TOKEN) => {
+                let folder = PathBuf::from(place.run.unwrap_or_default());
+                Ok(Answer::Opened(Box::new(Run { folder, ..synthetic::run() })))
+            }
+            Work::OpenRemote(..) => Err(Fault::data("the server does not know this token").into()),
             Work::List => Ok(Answer::Listed(Vec::new())),
         }
     };
@@ -437,4 +446,36 @@ fn a_run_of_the_embedded_model_shows_its_own_numbers() {
     let top = labels(&window, "candidate 1: ");
     assert_eq!(top.len(), 1);
     assert!(top[0].ends_with(&format!(", {:.3}", cell.top[0].probability)), "{top:?}");
+}
+
+#[test]
+fn a_remote_run_is_opened_by_address_and_a_token_that_is_never_shown() {
+    let (mut window, _specs) = fake_window(false);
+    click(&mut window, "Open remote");
+    let type_into = |window: &mut Window<'_>, field: &str, text: &str| {
+        let select = Modifiers::COMMAND;
+        window.get_by_label(field).focus();
+        settle(window);
+        window.key_press_modifiers(select, Key::A);
+        window.get_by_label(field).type_text(text);
+        settle(window);
+    };
+    type_into(&mut window, "Address", "https://127.0.0.1:8080/demo");
+    assert!(window.query_by_label_contains("this program speaks no TLS").is_some());
+    type_into(&mut window, "Address", "http://127.0.0.1:8080/demo");
+    type_into(&mut window, "Token", "wrong-wrong-wrong-wrong");
+    click(&mut window, "Open the remote run");
+    let sentence = "opening http://127.0.0.1:8080/demo failed: the server does not know this token";
+    until(&mut window, "the sentence", |w| w.query_all_by_label(sentence).next().is_some());
+    click(&mut window, "Open remote");
+    type_into(&mut window, "Token", TOKEN);
+    let shown = |node: &str| node.contains("horse") || node.contains("wrong-");
+    for node in window.root().children_recursive() {
+        let node = node.accesskit_node();
+        assert!(!node.label().is_some_and(|l| shown(&l)) && !node.value().is_some_and(|v| shown(&v)));
+    }
+    window.key_press(Key::Enter);
+    until(&mut window, "the heat map", |w| w.query_by_label(HEAT_MAP).is_some());
+    assert_eq!(window.state().screen(), Screen::Alignment);
+    assert!(window.query_by_label("Open the remote run").is_none());
 }

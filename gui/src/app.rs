@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use babelscope::{run::Run, spec::RunSpec};
+use babelscope::{remote::Place, run::Run, serve::Token, spec::RunSpec};
 use babelscope_probes::lens::LensReport;
 use egui::{Context, Ui};
 
@@ -25,6 +25,8 @@ const STORED: &str = "settings";
 pub struct Options {
     /// A run folder to open at once.
     pub run: Option<PathBuf>,
+    /// A run of another machine to open at once; without a token the dialog asks for it.
+    pub remote: Option<(String, Option<Token>)>,
     /// Light or dark, over what was stored.
     pub dark: Option<bool>,
     /// The folder below which runs are written and listed.
@@ -78,6 +80,9 @@ impl App {
         if let Some(run) = options.run {
             app.open(run);
         }
+        if let Some((address, token)) = options.remote {
+            app.ask_remote(address, token);
+        }
         Ok(app)
     }
 
@@ -107,6 +112,22 @@ impl App {
     pub fn open(&mut self, folder: PathBuf) {
         let title = format!("opening {}", folder.display());
         self.reader.submit(Slot::Open, title, Work::Open(folder));
+    }
+
+    /// Fetches a run of another machine and opens it.
+    pub fn open_remote(&mut self, place: Place, token: Token) {
+        let title = format!("opening {}/{}", place.origin, place.run.as_deref().unwrap_or_default());
+        self.reader.submit(Slot::Open, title, Work::OpenRemote(place, token));
+    }
+
+    /// Opens the run at an address; the dialog comes where something is missing.
+    fn ask_remote(&mut self, address: String, token: Option<Token>) {
+        if let Some((place, token)) = Place::parse(&address).ok().zip(token) {
+            return self.open_remote(place, token);
+        }
+        self.settings.screen = Screen::Runs;
+        self.runs_view.remote.address = address;
+        self.runs_view.remote.shown = true;
     }
 
     /// Puts a run on the screens that can draw it; goes to such a screen unless one is in front already.
@@ -149,7 +170,9 @@ impl App {
         for finished in self.engine.poll().into_iter().chain(self.reader.poll()) {
             self.finish(finished);
         }
-        chrome::shortcuts(ui, self.engine.current().is_some(), self.palette.is_some(), &mut self.actions);
+        let working = self.engine.current().is_some() || self.reader.busy(Slot::Open);
+        let dialog = self.palette.is_some() || self.runs_view.remote.shown;
+        chrome::shortcuts(ui, working, dialog, &mut self.actions);
         chrome::dropped(ui, &mut self.actions);
         let mut actions = std::mem::take(&mut self.actions);
         chrome::top(ui, self, &mut actions);
@@ -188,6 +211,7 @@ impl App {
         match action {
             Action::Do(command) => self.command(ctx, command),
             Action::Open(folder) => self.open(folder),
+            Action::OpenRemote(place, token) => self.open_remote(place, token),
             Action::Execute(slot, spec) => self.execute(slot, *spec),
             Action::Copy { what, text } => {
                 ctx.copy_text(text);
@@ -209,8 +233,13 @@ impl App {
                 Ok(spec) => self.execute(Slot::Run, spec),
                 Err(error) => self.fail(format!("{error:#}")),
             },
-            Command::Cancel => self.engine.cancel(),
+            Command::Cancel if self.engine.current().is_some() => self.engine.cancel(),
+            Command::Cancel => self.reader.cancel(),
             Command::Refresh => self.reader.submit(Slot::List, "reading the list of runs", Work::List),
+            Command::Remote => {
+                self.settings.screen = Screen::Runs;
+                self.runs_view.remote.shown = true;
+            }
             Command::Theme => {
                 let dark = ctx.theme() == egui::Theme::Dark;
                 self.settings.dark = Some(!dark);

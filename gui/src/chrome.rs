@@ -14,7 +14,7 @@ use crate::{
     text::Line,
     theme::{GAP, Palette, SMALL, TITLE},
     views::Screen,
-    worker::{Current, Progress},
+    worker::{Current, Progress, Slot},
 };
 
 /// The preference that egui wants.
@@ -26,10 +26,10 @@ pub(crate) fn preference(dark: Option<bool>) -> ThemePreference {
     }
 }
 
-/// Turns keys into commands. Escape belongs to the palette while that is open, and to the run otherwise.
-pub(crate) fn shortcuts(ui: &Ui, working: bool, palette: bool, actions: &mut Vec<Action>) {
+/// Turns keys into commands. Escape belongs to a dialog while one is open, and to the run otherwise.
+pub(crate) fn shortcuts(ui: &Ui, working: bool, dialog: bool, actions: &mut Vec<Action>) {
     for command in Command::ALL {
-        let wanted = command != Command::Cancel || (working && !palette);
+        let wanted = command != Command::Cancel || (working && !dialog);
         if let Some(keys) = command.shortcut().filter(|_| wanted)
             && ui.input_mut(|input| input.consume_shortcut(&keys))
         {
@@ -70,7 +70,7 @@ pub(crate) fn top(ui: &mut Ui, app: &App, actions: &mut Vec<Action>) {
                 ui.add_space(4.0);
                 match (app.engine.current(), app.reader.current()) {
                     (Some(current), _) => working(ui, &colours, current, true, actions),
-                    (None, Some(current)) => working(ui, &colours, current, false, actions),
+                    (None, Some(current)) => working(ui, &colours, current, current.slot == Slot::Open, actions),
                     (None, None) => drop(ui.label(RichText::new("idle").small().color(colours.weak))),
                 }
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| subject(ui, &colours, app.main.as_ref()));

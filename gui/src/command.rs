@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use babelscope::spec::RunSpec;
+use babelscope::{remote::Place, serve::Token, spec::RunSpec};
 use egui::{Key, KeyboardShortcut, Modifiers};
 
 use crate::{views::Screen, worker::Slot};
@@ -15,6 +15,8 @@ pub enum Action {
     Do(Command),
     /// Open a run folder.
     Open(PathBuf),
+    /// Fetch a run of another machine and open it.
+    OpenRemote(Place, Token),
     /// Execute a spec; the slot says who waits for it.
     Execute(Slot, Box<RunSpec>),
     /// Put a text on the clipboard.
@@ -39,6 +41,8 @@ pub enum Command {
     Cancel,
     /// Reads the list of runs again.
     Refresh,
+    /// The dialog for runs of other machines.
+    Remote,
     /// Light to dark and back.
     Theme,
     /// Opens or closes the log.
@@ -49,13 +53,14 @@ pub enum Command {
 
 impl Command {
     /// All, in the order of the palette.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Show(Screen::Runs),
         Self::Show(Screen::Alignment),
         Self::Show(Screen::Lens),
         Self::Demo,
         Self::Cancel,
         Self::Refresh,
+        Self::Remote,
         Self::Theme,
         Self::Log,
         Self::Palette,
@@ -70,6 +75,7 @@ impl Command {
             Self::Demo => "Run the demo",
             Self::Cancel => "Cancel the run",
             Self::Refresh => "Read the list of runs again",
+            Self::Remote => "Open a run of another machine",
             Self::Theme => "Switch between light and dark",
             Self::Log => "Open or close the log",
             Self::Palette => "Command palette",
@@ -87,7 +93,7 @@ impl Command {
             Self::Refresh => Some(KeyboardShortcut::new(Modifiers::NONE, Key::F5)),
             Self::Palette => ctrl(Key::P),
             Self::Log => ctrl(Key::L),
-            Self::Demo | Self::Theme => None,
+            Self::Demo | Self::Remote | Self::Theme => None,
         }
     }
 

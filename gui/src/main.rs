@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::anyhow;
+use babelscope::{remote, serve::Token};
 use babelscope_gui::app::{App, Options};
 use clap::{Parser, ValueEnum};
 
@@ -10,8 +11,11 @@ use clap::{Parser, ValueEnum};
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Arguments {
-    /// A run folder to open.
+    /// A run folder to open, or http://HOST:PORT/NAME of a machine where `babelscope serve` runs.
     run: Option<PathBuf>,
+    /// A file with the token of that server; without it the window asks.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
     /// Colours; what was chosen last, or the system's, otherwise.
     #[arg(long)]
     theme: Option<Theme>,
@@ -28,9 +32,13 @@ enum Theme {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let beside = arguments.run.as_deref().and_then(|run| run.parent()).filter(|parent| !parent.as_os_str().is_empty());
+    let address = arguments.run.as_deref().and_then(remote::address).map(str::to_owned);
+    let run = arguments.run.filter(|_| address.is_none());
+    let token = arguments.token_file.as_deref().map(Token::read).transpose()?;
+    let beside = run.as_deref().and_then(|run| run.parent()).filter(|parent| !parent.as_os_str().is_empty());
     let root = arguments.root.clone().or_else(|| beside.map(Into::into)).unwrap_or_else(|| PathBuf::from("runs"));
-    let options = Options { run: arguments.run, dark: arguments.theme.map(|t| matches!(t, Theme::Dark)), root };
+    let remote = address.map(|address| (address, token));
+    let options = Options { run, remote, dark: arguments.theme.map(|t| matches!(t, Theme::Dark)), root };
     let viewport = egui::ViewportBuilder::default()
         .with_title("Babelscope")
         .with_app_id("babelscope")

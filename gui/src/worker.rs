@@ -19,7 +19,9 @@ use std::{
 
 use anyhow::Context as _;
 use babelscope::{
+    remote::{self, Place},
     run::{self, Entry, Outcome as Executed, Run, Workbench},
+    serve::Token,
     spec::RunSpec,
 };
 use babelscope_core::monitor::{Monitor, Tick};
@@ -36,6 +38,8 @@ pub enum Work {
     Execute(Box<RunSpec>),
     /// Read a run folder.
     Open(PathBuf),
+    /// Fetch a run of another machine, and read it.
+    OpenRemote(Place, Token),
     /// Look through the folder of runs.
     List,
 }
@@ -287,6 +291,10 @@ fn execute(bench: &mut Workbench, work: Work, monitor: &Monitor) -> anyhow::Resu
     match work {
         Work::Execute(spec) => Ok(Answer::Executed(Box::new(bench.execute(&spec, monitor)?))),
         Work::Open(folder) => Ok(Answer::Opened(Box::new(Run::open(&folder)?))),
+        Work::OpenRemote(place, token) => {
+            let folder = remote::fetch(&place, &token, bench.root(), monitor)?;
+            Ok(Answer::Opened(Box::new(Run::open(&folder)?)))
+        }
         Work::List => Ok(Answer::Listed(run::list(bench.root())?)),
     }
 }

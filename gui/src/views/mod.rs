@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 pub mod alignment;
 pub mod lens;
+pub mod remote;
 pub mod runs;
 
 /// A screen.

@@ -9,6 +9,7 @@ use babelscope::{
 };
 use egui::{Align, CursorIcon, Layout, Panel, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo, vec2};
 
+use super::remote;
 use crate::{
     command::{Action, Command},
     data,
@@ -23,6 +24,8 @@ use crate::{
 pub struct View {
     /// What was last found below the root; `None` before the first look.
     pub entries: Option<Vec<Entry>>,
+    /// The dialog for runs of other machines.
+    pub remote: remote::View,
     path: String,
     form: Form,
 }
@@ -91,6 +94,7 @@ pub fn show(ui: &mut Ui, view: &mut View, open: Option<&Path>, root: &Path, busy
                 ui.vertical(|ui| new_run(ui, &mut view.form, busy, actions));
             });
         });
+    remote::show(ui, &mut view.remote, actions);
     let colours = *Palette::current(ui);
     colours.card_frame().show(ui, |ui| {
         ui.set_width(ui.available_width());
@@ -100,6 +104,9 @@ pub fn show(ui: &mut Ui, view: &mut View, open: Option<&Path>, root: &Path, busy
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 if ui.button("Read again").on_hover_text("Look through the folder again (F5)").clicked() {
                     actions.push(Action::Do(Command::Refresh));
+                }
+                if ui.button("Open remote").on_hover_text("A run of another machine").clicked() {
+                    actions.push(Action::Do(Command::Remote));
                 }
                 let shown = root.display().to_string();
                 Line::new(format!("below {shown}"))
