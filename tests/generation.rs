@@ -192,6 +192,34 @@ fn a_sequence_alone_equals_the_same_sequence_in_a_batch() {
     }
 }
 
+/// Equal to the bit where the products are the tile units': other sequences change no state of a new token, and having
+/// generated changes none of a later pass.
+#[test]
+fn states_do_not_depend_on_what_goes_on_beside_or_went_before() {
+    for name in ["llama", "gpt2", "mixtral"] {
+        let family = Family::golden(name);
+        let engine = family.engine();
+        let captures = vec![all(Point::ResidPost, 2), all(Point::Logits, 0)];
+        let plan = Plan { captures, ..Plan::default() };
+        let prompts = family.sentences();
+        let before = engine.run(&prompts, &plan, &Monitor::silent()).unwrap();
+        let together = generate(&engine, &prompts, &greedy(6), &plan);
+        let bound = if engine.info().kernel.starts_with("amx") { 0.0 } else { 1e-5 };
+        for (s, prompt) in prompts.iter().enumerate() {
+            let alone = generate(&engine, std::slice::from_ref(prompt), &greedy(6), &plan);
+            for (together, alone) in together.captured.iter().zip(&alone.captured) {
+                let (together, alone) = (&tokens(together)[s], &tokens(alone)[0]);
+                assert!(difference(together, alone) <= bound * magnitude(alone).max(1.0), "{name}");
+            }
+        }
+        for (before, after) in before.iter().zip(&engine.run(&prompts, &plan, &Monitor::silent()).unwrap()) {
+            for (before, after) in tokens(before).iter().zip(tokens(after)) {
+                assert_eq!(difference(before, after), 0.0, "{name}");
+            }
+        }
+    }
+}
+
 #[test]
 fn many_prompts_of_many_lengths_come_back_in_their_order() {
     let family = Family::golden("qwen2");

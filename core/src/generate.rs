@@ -225,9 +225,10 @@ impl<'a> Talk<'a> {
         self.collector.serve(active.iter().map(|sequence| sequence.index).collect());
     }
 
+    /// One pass, on a thread of the pool: from outside of it, each of the small tasks of a step would wake a thread and wait for it.
     fn forward(&mut self, batch: &Batch, cache: &mut Cache) -> Result<()> {
         let Self { decoder, scratch, collector, monitor, .. } = self;
-        decoder.forward(batch, scratch, collector, Some(cache), monitor)
+        rayon::scope(|_| decoder.forward(batch, scratch, collector, Some(cache), monitor))
     }
 
     /// The next token of each sequence that has not ended.

@@ -5,8 +5,13 @@
 //! less than the rounding of one f32 product; with weights of one part it is exact, and so is the product of two f16.
 //!
 //! A sum's order depends on nothing but the number of inputs: a row gives the same bits alone and in any batch.
+//!
+//! Steps of generation, and nothing else, take another way with weights of f32 ([`few`]): one row is too little work to pay for cutting
+//! all weights. There a row gives the same bits alone and in any batch of steps, but not those of a pass over the whole text. The
+//! permission is the workspace's, which every pass of a decoder sets anew.
 
 mod cut;
+mod few;
 mod out;
 mod pages;
 mod product;

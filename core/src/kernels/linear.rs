@@ -43,6 +43,8 @@ pub(crate) struct Workspace {
     rounded: Vec<f32>,
     /// Rows of weights as f32.
     panel: Vec<f32>,
+    /// Whether the rows are the newest tokens of sequences that a cache knows.
+    step: bool,
 }
 
 /// Rows of `x` up to which each output is a sum of its own: reading the weights once is all the time that it takes.
@@ -73,6 +75,12 @@ pub(crate) fn kernel(compute: Dtype) -> &'static str {
 }
 
 impl Workspace {
+    /// Says whether the products to come are a step of generation, which may take a way that is faster for few rows and gives other
+    /// last bits. Whatever is captured otherwise must not depend on how it was batched, and does not ask for it.
+    pub(crate) fn step(&mut self, step: bool) {
+        self.step = step;
+    }
+
     /// Bytes into which a product puts a row of its operand.
     pub(crate) fn row_bytes(inputs: usize, compute: Dtype) -> usize {
         match (tiles(), compute) {
@@ -118,8 +126,12 @@ impl Linear {
         match &self.weight {
             #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
             Weight::Tiles(tiles) => {
-                workspace.cut.fill(x, self.inputs, self.compute);
-                tiles.product(&workspace.cut, self.bias.as_deref(), y);
+                let Workspace { cut, rounded, step, .. } = workspace;
+                if *step && tiles.is_wide() {
+                    return tiles.straight(x, rounded, self.bias.as_deref(), y);
+                }
+                cut.fill(x, self.inputs, self.compute);
+                tiles.product(cut, self.bias.as_deref(), y);
             }
             Weight::Rows(weight) => {
                 let Workspace { rounded, panel, .. } = workspace;
@@ -156,6 +168,7 @@ pub(crate) fn feed(
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
     if let (Weight::Tiles(first), Weight::Tiles(second)) = (&up.weight, &down.weight)
         && (!gated || amx::whole_blocks(down.inputs))
+        && !(workspace.step && (first.is_wide() || second.is_wide()))
     {
         let Workspace { cut, hidden, .. } = workspace;
         cut.fill(x, up.inputs, up.compute);

@@ -124,6 +124,7 @@ impl Decoder {
         let layout = &batch.layout;
         let width = self.config.width;
         self.embedding.intact()?;
+        scratch.workspace.step(cache.is_some() && layout.past.iter().all(|past| *past > 0));
         self.angles(batch, &mut scratch.angles);
         self.embed(batch, scratch);
         let stream = sized(&mut scratch.stream, batch.ids.len() * width);
@@ -329,6 +330,7 @@ impl Decoder {
     /// Final norm and unembedding of `states` `[rows, width]` to `logits` `[rows, vocabulary]`, in models with a head.
     pub(crate) fn unembed(&self, states: &[f32], logits: &mut [f32], scratch: &mut Scratch) {
         let Scratch { normed, workspace, .. } = scratch;
+        workspace.step(false);
         let normed = sized(normed, states.len());
         normed_input(self.final_norm.as_ref(), states, normed);
         self.head.forward(normed, self.config.width, &self.embedding, logits, workspace);

@@ -70,8 +70,19 @@ impl Tiles {
         self.dtype == Dtype::Bf16
     }
 
+    /// Whether the weights lie as f32, which the tile units cannot take as they are.
+    pub(crate) fn is_wide(&self) -> bool {
+        self.dtype == Dtype::F32
+    }
+
     pub(super) fn parts(&self) -> usize {
         parts(self.dtype)
+    }
+
+    /// All lines of a block of f32 weights.
+    pub(super) fn block(&self, block: usize) -> &[[f32; STEP]] {
+        assert!(self.is_wide());
+        wide(&self.lines.as_ref()[block * self.block_len()..][..self.block_len()])
     }
 
     /// Where steps lie, for fetching them early; nowhere in particular behind the end.

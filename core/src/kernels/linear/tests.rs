@@ -65,13 +65,14 @@ proptest! {
         };
         let weight = Rows::new(halves.into_iter().map(part).collect(), inputs);
         let mut workspace = Workspace::default();
-        for tiles in ways() {
+        for (tiles, step) in ways().into_iter().flat_map(|tiles| [(tiles, false), (tiles, true)]) {
             let linear = Linear::with(weight.clone(), bias.clone(), compute, tiles);
             let mut y = vec![f32::NAN; rows * outputs];
+            workspace.step(step);
             linear.forward(&x, &mut y, &mut workspace);
             for ((got, want), bound) in y.iter().zip(&want).zip(&bound) {
                 let error = (f64::from(*got) - want).abs();
-                prop_assert!(error <= 2e-6 * (bound + want.abs()), "{stored} {compute} {tiles}: {got} {want} {bound}");
+                prop_assert!(error <= 2e-6 * (bound + want.abs()), "{stored} {compute} {tiles} {step}: {got} {want} {bound}");
             }
         }
     }
@@ -108,11 +109,12 @@ proptest! {
         let (x_used, w_used) = (rounded(&x, compute), rounded(&weight, compute));
         let want = slow(&x_used, &w_used, None, inputs);
         let bound = slow(&sizes(&x_used), &sizes(&w_used), None, inputs);
-        for tiles in ways() {
+        for (tiles, step) in ways().into_iter().flat_map(|tiles| [(tiles, false), (tiles, true)]) {
             let weight = Stored::from(weight.clone());
             let weight = if stored == Dtype::F32 { weight } else { weight.rounded(stored) };
             let linear = Linear::with(Rows::new(vec![weight], inputs), None, compute, tiles);
             let mut workspace = Workspace::default();
+            workspace.step(step);
             let mut y = vec![f32::NAN; rows * outputs];
             linear.forward(&x, &mut y, &mut workspace);
             let mut alone = vec![f32::NAN; outputs];
