@@ -44,6 +44,10 @@ pub(crate) struct Workspace {
     /// Rows of weights as f32.
     panel: Vec<f32>,
     /// Whether the rows are the newest tokens of sequences that a cache knows.
+    #[cfg_attr(
+        not(all(target_arch = "x86_64", target_os = "linux")),
+        expect(dead_code, reason = "only tile units have another way for a step")
+    )]
     step: bool,
 }
 
