@@ -17,4 +17,5 @@ pub(crate) mod weights;
 pub(crate) use cache::Cache;
 pub use config::Config;
 pub(crate) use decoder::{Batch, Decoder, Scratch};
+pub(crate) use fields::MOST_BLOCKS;
 pub(crate) use weights::Weights;

@@ -8,6 +8,7 @@ use std::{cell::RefCell, collections::BTreeSet};
 use serde_json::{Map, Value as Json, json};
 
 use super::{Format, Gguf, Value};
+use crate::model::MOST_BLOCKS;
 
 type Read<T> = Result<T, String>;
 
@@ -82,6 +83,10 @@ impl Keys<'_> {
 
     fn config(&self, model_type: &str, bytes: &[u8]) -> Read<Map<String, Json>> {
         let (width, layers) = (self.need("embedding_length")?, self.need("block_count")?);
+        // A pattern of windows has an entry a block.
+        if layers > MOST_BLOCKS {
+            return Err(format!("{} is {layers}; expected at most {MOST_BLOCKS}", self.key("block_count")));
+        }
         let (heads, context) = (self.need("attention.head_count")?, self.need("context_length")?);
         let turned = self.whole("rope.dimension_count");
         let head_dim = match self.whole("attention.key_length") {

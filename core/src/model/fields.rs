@@ -13,6 +13,12 @@ pub(super) struct Fields<'a> {
     read: RefCell<BTreeSet<String>>,
 }
 
+/// What families call the number of blocks.
+const BLOCKS: [&str; 3] = ["num_hidden_layers", "n_layer", "num_layers"];
+
+/// The most blocks that a model may have.
+pub(crate) const MOST_BLOCKS: usize = 4096;
+
 /// Keys that no forward pass in evaluation mode depends on: ids of special tokens, dropout, training, how transformers
 /// generates, labels, notes of the tools that wrote the file.
 const HARMLESS: &[&str] = &[
@@ -197,10 +203,10 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn size(&self, key: &str) -> Result<Option<usize>> {
-        // Far above any model, and low enough that sizes made of several counts cannot overflow.
-        const MOST: usize = 1 << 24;
-        let size = |v: &Value| v.as_u64().and_then(|n| usize::try_from(n).ok()).filter(|n| *n <= MOST);
-        self.get(key).map(|v| size(v).ok_or_else(|| self.wrong(key, "a count up to 16777216", v))).transpose()
+        // Far above any model, and low enough that sizes made of several counts cannot overflow. Blocks are listed one by one.
+        let most = if BLOCKS.contains(&key) { MOST_BLOCKS } else { 1 << 24 };
+        let size = |v: &Value| v.as_u64().and_then(|n| usize::try_from(n).ok()).filter(|n| *n <= most);
+        self.get(key).map(|v| size(v).ok_or_else(|| self.wrong(key, &format!("a count up to {most}"), v))).transpose()
     }
 
     pub(super) fn need(&self, key: &str) -> Result<usize> {
