@@ -29,12 +29,18 @@ pub(super) fn format(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Va
     out.write_str(text).map_err(Error::from)
 }
 
+/// The widest indentation: a template that asks for a terabyte of blanks shall not get it.
+const WIDEST: usize = 64;
+
 /// `json.dumps` with the defaults of transformers: characters as they are, `, ` and `: ` between items.
 pub(super) fn tojson(value: Value, indent: Option<Value>, options: Kwargs) -> Result<String, Error> {
     let fail = |why: String| Error::new(ErrorKind::InvalidOperation, format!("tojson: {why}"));
     let indent = indent
         .filter(|indent| !indent.is_none())
         .map_or_else(|| options.get::<Option<usize>>("indent"), |indent| usize::try_from(indent).map(Some))?;
+    if let Some(wide) = indent.filter(|indent| *indent > WIDEST) {
+        return Err(fail(format!("`indent` is {wide}; expected at most {WIDEST}")));
+    }
     let separators = match options.get::<Option<Vec<String>>>("separators")?.as_deref() {
         None if indent.is_some() => (",".to_owned(), ": ".to_owned()),
         None => (", ".to_owned(), ": ".to_owned()),
