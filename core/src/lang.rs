@@ -166,8 +166,15 @@ pub fn script_name(script: &str) -> Option<&'static str> {
     SCRIPTS.iter().find(|(code, _)| *code == script).map(|(_, name)| *name)
 }
 
+/// The longest label in bytes that may be near a language.
+const LONGEST: usize = 200;
+
 /// The language whose code or name looks most like `text`, if one is near: for "did you mean".
 pub fn nearest(text: &str) -> Option<&'static Lang> {
+    // Longer than any name with two slips: comparing a whole book, which a broken table may give, would take as long.
+    if text.len() > LONGEST {
+        return None;
+    }
     let wanted = text.trim().to_lowercase();
     let distance = |l: &Lang| {
         let code = edits(&wanted, &l.code.to_lowercase());

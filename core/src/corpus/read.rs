@@ -1,6 +1,7 @@
 //! Files to columns of lines, nothing dropped without a note.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -171,6 +172,7 @@ fn json_lines(path: &Path, bytes: &[u8]) -> Result<Read> {
     let mut found = Read::default();
     let text = without_bom(utf8(bytes, path)?, "the table", &mut found.notes);
     let mut columns: Vec<(String, Vec<String>)> = Vec::new();
+    let mut names = BTreeSet::new();
     for (number, line) in (1..).zip(text.lines()) {
         let row: Map<String, Value> = serde_json::from_str(line)
             .map_err(|e| fail(path, format!("line {number} is no JSON object of language to sentence: {e}")))?;
@@ -180,8 +182,9 @@ fn json_lines(path: &Path, bytes: &[u8]) -> Result<Read> {
         };
         if number == 1 {
             columns = row.keys().map(|k| (k.clone(), Vec::new())).collect();
+            names = row.keys().cloned().collect();
         }
-        if let Some(new) = row.keys().find(|k| columns.iter().all(|(name, _)| name != *k)) {
+        if let Some(new) = row.keys().find(|k| !names.contains(*k)) {
             return Err(fail(path, format!("line {number} has {new:?}, which the first line has not")));
         }
         for (name, cells) in &mut columns {
@@ -194,6 +197,18 @@ fn json_lines(path: &Path, bytes: &[u8]) -> Result<Read> {
         }
     }
     table(path, columns, found)
+}
+
+/// The first of many names, each no longer than a person reads.
+fn few(names: &[String]) -> String {
+    const SHOWN: usize = 20;
+    let short = |name: &String| match name.char_indices().nth(40) {
+        Some((at, _)) => name[..at].to_owned() + "...",
+        None => name.clone(),
+    };
+    let more = names.len().saturating_sub(SHOWN);
+    let first = names.iter().take(SHOWN).map(short).collect::<Vec<_>>().join(", ");
+    if more == 0 { first } else { format!("{first} and {more} more") }
 }
 
 /// The columns of a table that are languages; what is left out is said.
@@ -220,10 +235,10 @@ fn table(path: &Path, columns: Vec<(String, Vec<String>)>, mut found: Read) -> R
         }
     }
     if found.columns.is_empty() {
-        return Err(fail(path, format!("no column is a language; there are {}", others.join(", "))));
+        return Err(fail(path, format!("no column is a language; there are {}", few(&others))));
     }
     if !others.is_empty() {
-        found.notes.push(format!("columns that are no languages were left out: {}", others.join(", ")));
+        found.notes.push(format!("columns that are no languages were left out: {}", few(&others)));
     }
     Ok(found)
 }
