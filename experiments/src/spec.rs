@@ -3,7 +3,7 @@
 mod keys;
 mod sweep;
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use anyhow::{Context as _, Result};
 use babelscope_core::{corpus::Corpus, dtype::Dtype, engine::LoadOptions};
@@ -395,8 +395,9 @@ impl ProbeSpec {
     }
 }
 
-fn repeated<T: PartialEq>(values: &[T]) -> Option<&T> {
-    values.iter().enumerate().find(|(at, value)| values.iter().take(*at).any(|v| v == *value)).map(|(_, v)| v)
+fn repeated<T: Ord>(values: &[T]) -> Option<&T> {
+    let mut seen = BTreeSet::new();
+    values.iter().find(|value| !seen.insert(*value))
 }
 
 #[cfg(test)]
