@@ -14,7 +14,7 @@ use serde_json::Value;
 
 pub use piece::{Cell, Joined, Piece};
 
-use crate::{Error, Result, hash::sha256};
+use crate::{Error, Result, guard::guarded, hash::sha256};
 use piece::Spelling;
 
 /// One sentence as the model sees it.
@@ -104,11 +104,11 @@ impl Tokenizer {
                 "the BPE model has dropout {dropout}: the same text would give other ids each time; set `model.dropout` to null"
             )));
         }
-        let mut inner =
-            tokenizers::Tokenizer::from_bytes(json).map_err(|e| fail(format!("the tokenizer cannot be built: {e}")))?;
-        inner.with_truncation(None).map_err(|e| fail(format!("truncation cannot be switched off: {e}")))?;
-        inner.with_padding(None);
-
+        let (inner, front) = guarded(|| build(json))
+            .unwrap_or_else(|panic| {
+                Err(format!("the tokenizer cannot be built ({panic}); it is damaged, get it again"))
+            })
+            .map_err(fail)?;
         let tokens = table(&inner).map_err(fail)?;
         let spelling = if has_type(&head.decoder, "ByteLevel") || has_type(&head.pre_tokenizer, "ByteLevel") {
             Spelling::ByteLevel
@@ -117,7 +117,6 @@ impl Tokenizer {
         } else {
             Spelling::Metaspace
         };
-        let front = front(&inner).map_err(|e| fail(format!("its post_processor fails: {e}")))?;
         if let [first, second, ..] = *front
             && first == second
         {
@@ -132,7 +131,7 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Tokenizer`] when the tokenizer has no token for a part of the text and no unknown token either.
     pub fn encode(&self, text: &str) -> Result<Encoded> {
-        let encoding = self.inner.encode(text, true).map_err(|e| self.cannot_encode(text, &e))?;
+        let encoding = self.encoding(text, || self.inner.encode(text, true))?;
         let spans = encoding.get_offsets().iter().map(|(start, end)| {
             let start = text.floor_char_boundary(*start);
             start..text.ceil_char_boundary(*end).max(start)
@@ -146,7 +145,7 @@ impl Tokenizer {
     /// # Errors
     /// As [`Tokenizer::encode`].
     pub fn encode_written(&self, text: &str, bos: Option<&str>) -> Result<Encoded> {
-        let encoding = self.inner.encode(text, false).map_err(|e| self.cannot_encode(text, &e))?;
+        let encoding = self.encoding(text, || self.inner.encode(text, false))?;
         let spans = encoding.get_offsets().iter().map(|(start, end)| {
             let start = text.floor_char_boundary(*start);
             start..text.ceil_char_boundary(*end).max(start)
@@ -170,7 +169,7 @@ impl Tokenizer {
     /// # Errors
     /// As [`Tokenizer::encode`].
     pub fn encode_plain(&self, text: &str) -> Result<Vec<u32>> {
-        let encoding = self.inner.encode_fast(text, false).map_err(|e| self.cannot_encode(text, &e))?;
+        let encoding = self.encoding(text, || self.inner.encode_fast(text, false))?;
         Ok(encoding.get_ids().to_vec())
     }
 
@@ -185,7 +184,8 @@ impl Tokenizer {
                 self.vocabulary()
             )));
         }
-        self.inner.decode(ids, true).map_err(|e| self.error(format!("ids do not decode: {e}")))
+        let decoded = guarded(|| self.inner.decode(ids, true).map_err(|e| e.to_string())).unwrap_or_else(Err);
+        decoded.map_err(|e| self.error(format!("ids do not decode: {e}")))
     }
 
     /// Highest id plus one, added tokens included: how many rows an embedding must at least have.
@@ -254,9 +254,15 @@ impl Tokenizer {
         self.tokens.get(usize::try_from(id).ok()?)?.as_ref()
     }
 
-    fn cannot_encode(&self, text: &str, why: &tokenizers::Error) -> Error {
-        let start: String = text.chars().take(40).collect();
-        self.error(format!("the text beginning {start:?} cannot be encoded: {why}"))
+    fn encoding(
+        &self,
+        text: &str,
+        encode: impl FnOnce() -> tokenizers::Result<tokenizers::Encoding>,
+    ) -> Result<tokenizers::Encoding> {
+        guarded(|| encode().map_err(|e| e.to_string())).unwrap_or_else(Err).map_err(|why| {
+            let start: String = text.chars().take(40).collect();
+            self.error(format!("the text beginning {start:?} cannot be encoded: {why}"))
+        })
     }
 
     fn error(&self, why: String) -> Error {
@@ -275,6 +281,16 @@ impl std::fmt::Debug for Tokenizer {
             .field("path", path)
             .finish_non_exhaustive()
     }
+}
+
+/// The tokenizer without truncation and padding, and what it puts in front of every text.
+fn build(json: &[u8]) -> std::result::Result<(tokenizers::Tokenizer, Vec<u32>), String> {
+    let mut inner =
+        tokenizers::Tokenizer::from_bytes(json).map_err(|e| format!("the tokenizer cannot be built: {e}"))?;
+    inner.with_truncation(None).map_err(|e| format!("truncation cannot be switched off: {e}"))?;
+    inner.with_padding(None);
+    let front = front(&inner).map_err(|e| format!("its post_processor fails: {e}"))?;
+    Ok((inner, front))
 }
 
 /// The special tokens that the post-processor puts before a text, seen on a text of one made-up token.

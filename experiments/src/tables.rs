@@ -18,6 +18,7 @@ use arrow::{
     },
     compute::concat_batches,
 };
+use babelscope_core::guard::guarded;
 use parquet::{
     arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
     basic::{Compression, ZstdLevel},
@@ -104,6 +105,14 @@ pub(crate) fn concatenate(parts: &[PathBuf], path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// All rows of a Parquet file.
+fn whole(file: File) -> Result<RecordBatch, Box<dyn std::error::Error>> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
+    let schema = Arc::clone(builder.schema());
+    let batches = builder.build()?.collect::<Result<Vec<_>, _>>()?;
+    Ok(concat_batches(&schema, &batches)?)
+}
+
 /// A Parquet file in memory, read by column name.
 pub(crate) struct Table {
     batch: RecordBatch,
@@ -113,12 +122,8 @@ pub(crate) struct Table {
 impl Table {
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|e| Fault::read("a table", path, &e))?;
-        let damaged = |e: &dyn std::fmt::Display| Fault::data(format!("not a Parquet table: {e}\n{}", path.display()));
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(&e))?;
-        let schema = Arc::clone(builder.schema());
-        let reader = builder.build().map_err(|e| damaged(&e))?;
-        let batches = reader.collect::<Result<Vec<_>, _>>().map_err(|e| damaged(&e))?;
-        let batch = concat_batches(&schema, &batches).map_err(|e| damaged(&e))?;
+        let batch = guarded(|| whole(file).map_err(|e| e.to_string())).unwrap_or_else(Err);
+        let batch = batch.map_err(|e| Fault::data(format!("not a Parquet table: {e}\n{}", path.display())))?;
         Ok(Self { batch, name: path.file_name().unwrap_or_default().to_string_lossy().into_owned() })
     }
 
