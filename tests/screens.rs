@@ -399,6 +399,55 @@ fn the_palette_finds_a_command_and_carries_it_out() {
     assert!(window.query_by_label("Command").is_none());
 }
 
+/// Run folders with nothing but a manifest: all that the list reads.
+fn list_runs(root: &Path, runs: &[(&str, &str, &str, &[&str])]) {
+    for (name, model, started, languages) in runs {
+        let mut manifest = synthetic::run().manifest;
+        manifest.name = (*name).to_owned();
+        manifest.model.reference = (*model).to_owned();
+        manifest.started = (*started).to_owned();
+        manifest.corpus.languages = languages.iter().map(|l| (*l).to_owned()).collect();
+        std::fs::create_dir(root.join(name)).unwrap();
+        std::fs::write(root.join(name).join("manifest.json"), serde_json::to_string(&manifest).unwrap()).unwrap();
+    }
+}
+
+#[test]
+fn runs_are_filtered_by_words_and_ordered_by_columns() {
+    let root = tempfile::tempdir().unwrap();
+    let runs: [(&str, &str, &str, &[&str]); 3] = [
+        ("pear", "lab", "2026-11-18T10:00:00Z", &["eng_Latn", "tha_Thai"]),
+        ("apple", "qwen", "2026-11-19T10:00:00Z", &["eng_Latn", "arb_Arab", "tha_Thai"]),
+        ("fig", "lab", "2026-11-20T10:00:00Z", &["eng_Latn"]),
+    ];
+    list_runs(root.path(), &runs);
+    let mut window = real_window(root.path());
+    until(&mut window, "the list", |w| w.query_by_label("Open run fig").is_some());
+    let shown = |window: &Window<'_>| {
+        let mut all: Vec<_> =
+            labels(window, "Open run ").into_iter().map(|l| (window.get_by_label(&l).rect().top(), l)).collect();
+        all.sort_by(|a, b| a.0.total_cmp(&b.0));
+        all.into_iter().map(|(_, label)| label.replace("Open run ", "")).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(&window), ["fig", "apple", "pear"], "newest first");
+    click(&mut window, "Order runs by name");
+    assert_eq!(shown(&window), ["apple", "fig", "pear"]);
+    click(&mut window, "Order runs by languages");
+    assert_eq!(shown(&window), ["apple", "pear", "fig"]);
+    click(&mut window, "Order runs by languages");
+    assert_eq!(shown(&window), ["fig", "pear", "apple"]);
+    window.get_by_label("Filter runs").type_text("thai lab");
+    settle(&mut window);
+    assert_eq!(shown(&window), ["pear"]);
+    assert!(window.query_by_label("1 of 3 runs").is_some());
+    window.get_by_label("Filter runs").type_text(" nobody");
+    settle(&mut window);
+    assert_eq!(shown(&window), Vec::<String>::new());
+    assert!(window.query_by_label_contains("None of the 3 runs").is_some());
+    click(&mut window, "Clear");
+    assert_eq!(shown(&window).len(), 3);
+}
+
 fn real_window<'a>(root: &Path) -> Window<'a> {
     let engine = Worker::start("engine", root.to_owned(), || ()).unwrap();
     let reader = Worker::start("reader", root.to_owned(), || ()).unwrap();

@@ -2,6 +2,7 @@
 
 mod align;
 mod demo;
+mod diff;
 mod doctor;
 mod generate;
 mod get;
@@ -9,6 +10,8 @@ mod inspect;
 mod lab;
 mod lens;
 mod ls;
+mod report;
+mod results;
 mod run;
 mod schema;
 mod serve;
@@ -34,7 +37,7 @@ use babelscope_core::{
 };
 use clap::{Args, Parser, Subcommand};
 
-use crate::terminal::{self, report};
+use crate::terminal;
 
 /// What happens inside a language model when the same meaning arrives in many languages.
 ///
@@ -62,8 +65,10 @@ Examples:
   babelscope get Qwen/Qwen3-0.6B
   babelscope run spec.toml --set data.limit=100
   babelscope show runs/demo-1a2b3c4d
+  babelscope diff runs/demo-1a2b3c4d runs/demo-5e6f7a8b
+  babelscope ls --model qwen --language thai --since 7d
 
-Exit codes: 0 done, 2 wrong command line, 3 some shards failed, 4 shards missing, 65 bad input, 66 missing input, 70 a mistake of this program,
+Exit codes: 0 done, 1 `diff` found a difference, 2 wrong command line, 3 some shards failed, 4 shards missing, 65 bad input, 66 missing input, 70 a mistake of this program,
 73 the run folder belongs to another run, 74 cannot write, 75 stopped on request, 78 the spec makes no sense.";
 
 #[derive(Subcommand)]
@@ -102,12 +107,18 @@ enum Command {
     Get(get::Arguments),
     /// Examine this machine: processor, GPU, memory, folders, disks, fonts, display; and say what to do
     Doctor(doctor::Arguments),
-    /// List the runs
-    Ls,
+    /// List the runs, all or those that fit
+    Ls(ls::Arguments),
     /// Show a finished run again
     Show(show::Arguments),
     /// Let others read finished runs over HTTP, with a token; read-only, to this machine alone unless told otherwise
     Serve(serve::Arguments),
+    /// A run or a sweep as one HTML file that opens without a network
+    Report(report::Arguments),
+    /// What differs between two runs, in settings and in numbers; exit code 1 where something does
+    Diff(diff::Arguments),
+    /// The results of many runs as one Parquet or CSV file
+    Results(results::Arguments),
 }
 
 /// Which model, for the short forms of a spec.
@@ -191,7 +202,7 @@ pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = catch_unwind(AssertUnwindSafe(|| dispatch(cli)));
     let error = match result {
-        Ok(Ok(())) => return ExitCode::SUCCESS,
+        Ok(Ok(code)) => return code,
         Ok(Err(error)) => error,
         Err(_panic) => {
             terminal::error("this is a mistake of the program, not yours; please report it with the lines above");
@@ -207,10 +218,11 @@ pub(crate) fn main() -> ExitCode {
     ExitCode::from(kind.code())
 }
 
-fn dispatch(cli: Cli) -> Result<()> {
+fn dispatch(cli: Cli) -> Result<ExitCode> {
     let runs = cli.runs;
     terminal::progress::set_style(cli.progress);
-    match cli.command {
+    let done = match cli.command {
+        Some(Command::Diff(arguments)) => return diff::main(&arguments),
         None | Some(Command::Demo) => demo::main(runs),
         Some(Command::Run(arguments)) => run::main(&arguments, runs),
         Some(Command::Align(arguments)) => align::main(&arguments, runs),
@@ -228,10 +240,13 @@ fn dispatch(cli: Cli) -> Result<()> {
         Some(Command::Status(arguments)) => sweep::status(&arguments),
         Some(Command::Get(arguments)) => get::main(&arguments),
         Some(Command::Doctor(arguments)) => doctor::main(&arguments, &runs),
-        Some(Command::Ls) => ls::main(&runs),
+        Some(Command::Ls(arguments)) => ls::main(&arguments, &runs),
         Some(Command::Show(arguments)) => show::main(&arguments, &runs),
         Some(Command::Serve(arguments)) => serve::main(&arguments),
-    }
+        Some(Command::Report(arguments)) => report::main(&arguments),
+        Some(Command::Results(arguments)) => results::main(&arguments),
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// Executes a spec with progress on the terminal, and shows the run.
@@ -251,6 +266,6 @@ fn execute(spec: &RunSpec, runs: PathBuf, out: Option<&std::path::Path>) -> Resu
     if already_done {
         terminal::note(&format!("already done on {}: shown again, nothing computed", run.manifest.started));
     }
-    report::run(&run);
+    terminal::report::run(&run);
     Ok(())
 }

@@ -24,9 +24,11 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use babelscope_probes::{align::AlignReport, lens::LensReport};
 
+pub(crate) use colour::{ink_on, quantity};
 pub use curves::curves;
 pub use heatmap::heatmap;
 pub use lens::{Colouring, lens};
+pub(crate) use svg::bcp47;
 
 use crate::run::Run;
 

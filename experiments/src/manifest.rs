@@ -223,8 +223,13 @@ pub(crate) fn status_bytes(name: &str) -> Option<u64> {
 
 /// The time now, UTC, as RFC 3339 to the second.
 pub(crate) fn now() -> String {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    rfc3339(seconds)
+    ago(0)
+}
+
+/// The time so many seconds ago.
+pub(crate) fn ago(seconds: u64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    rfc3339(now.saturating_sub(seconds))
 }
 
 /// Seconds since 1970 as a date, by the era arithmetic of Howard Hinnant's `civil_from_days`.
@@ -242,8 +247,20 @@ fn rfc3339(seconds: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::rfc3339;
+pub(crate) mod tests {
+    use super::{Manifest, rfc3339};
+
+    /// A manifest of nothing, for tests of what reads manifests.
+    pub(crate) fn example() -> Manifest {
+        let json = r#"{"schema":1,"identity":"00","name":"a","started":"2026-11-20T15:42:07Z","program":{"name":"babelscope","version":"0","revision":null},
+            "machine":{"system":"linux","threads":1},"seconds":{"load":0,"align":0,"lens":0,"write":0,"total":1},"peak_memory_bytes":null,
+            "model":{"reference":"lab","family":"llama","layers":2,"width":4,"heads":1,"kv_heads":1,"vocabulary":9,"context":8,"parameters":100,"tied":true,
+            "stored_dtype":"f32","compute_dtype":"f32","device":"cpu","weights_sha256":"w","tokenizer_sha256":"t","config_sha256":"c","revision":null},
+            "corpus":{"name":"lab","sha256":"s","lines":2,"languages":["eng_Latn"],"tokens":3,"notes":[]},
+            "capture":{"layers":[0],"layer_convention":"","post_final_norm":false,"site":"resid_post","pooling":"mean","include_bos":false,"skip_first":0},
+            "align":null,"lens":[],"notes":[],"files":[]}"#;
+        Manifest::parse(json).unwrap()
+    }
 
     /// Values of `date -u -d @N +%FT%TZ`.
     #[test]

@@ -14,7 +14,7 @@ use anyhow::Result;
 use babelscope_core::corpus::Corpus;
 use babelscope_probes::{align::AlignReport, lens::LensReport};
 
-pub(crate) use folder::sync_folders;
+pub(crate) use folder::{sync_folders, verify};
 pub use workbench::{Outcome, Workbench};
 
 use crate::{

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A colour in sRGB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Rgb(pub(super) u8, pub(super) u8, pub(super) u8);
+pub(crate) struct Rgb(pub(super) u8, pub(super) u8, pub(super) u8);
 
 impl fmt::Display for Rgb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -28,7 +28,7 @@ const VIRIDIS: [Rgb; 11] = [
 ];
 
 /// The colour of a quantity in 0..=1; values outside are shown as the nearer end.
-pub(super) fn quantity(value: f64) -> Rgb {
+pub(crate) fn quantity(value: f64) -> Rgb {
     let last = VIRIDIS.len() - 1;
     let place = value.clamp(0.0, 1.0) * last as f64;
     let at = (place as usize).min(last - 1);
@@ -82,7 +82,7 @@ fn luminance(colour: Rgb) -> f64 {
 }
 
 /// Black or white, whichever is easier to read on this ground.
-pub(super) fn ink_on(ground: Rgb) -> Rgb {
+pub(crate) fn ink_on(ground: Rgb) -> Rgb {
     // At luminance 0.179 black and white have the same contrast ratio.
     if luminance(ground) > 0.179 { Rgb(0x10, 0x10, 0x10) } else { Rgb(0xff, 0xff, 0xff) }
 }

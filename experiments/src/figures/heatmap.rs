@@ -16,6 +16,8 @@ use super::{
 const NOT_MEASURED: Rgb = Rgb(0xe8, 0xe8, 0xe8);
 /// Room between the panels.
 const BETWEEN: f64 = 18.0;
+/// Room where languages are left out.
+const GAP: f64 = 7.0;
 const TOP: f64 = 62.0;
 
 /// MEXA of every language with `pivot`, as SVG.
@@ -30,7 +32,7 @@ pub fn heatmap(report: &AlignReport, pivot: &str, source: &Source) -> String {
     let stacked = columns > 18 && rows <= 24;
     let abreast = if stacked { 1 } else { panels };
     let column = (560.0 / (columns * abreast).max(1) as f64).clamp(4.0, 30.0);
-    let (wide, tall) = (column * columns as f64, row * rows as f64);
+    let (wide, tall) = (column * columns as f64, down(&table, rows, row));
 
     let mut svg = Svg::default();
     let left = 16.0;
@@ -56,13 +58,19 @@ pub fn heatmap(report: &AlignReport, pivot: &str, source: &Source) -> String {
     svg.finish(width, end + 4.0, &title)
 }
 
+/// Where a row begins below the first one.
+fn down(table: &Table<'_>, at: usize, row: f64) -> f64 {
+    let gaps = table.gaps.iter().filter(|gap| **gap <= at).count();
+    row * at as f64 + GAP * gaps as f64
+}
+
 fn panel(svg: &mut Svg, table: &Table<'_>, centring: Centring, (x, y): (f64, f64), (column, row): (f64, f64)) {
     let wide = column * table.layers.len() as f64;
     let title = fit(table::panel_title(centring), 10.0, Reading::default(), wide.max(60.0));
     svg.text(x + wide / 2.0, y - 8.0, Anchor::Middle, &title, INK, "");
     for (r, language) in table.languages.iter().enumerate() {
         for (c, &layer) in table.layers.iter().enumerate() {
-            let (cx, cy) = (x + c as f64 * column, y + r as f64 * row);
+            let (cx, cy) = (x + c as f64 * column, y + down(table, r, row));
             let Some(cell) = table.cell(language, layer, centring) else {
                 svg.cell(cx, cy, column, row, NOT_MEASURED, &format!("{language}, layer {layer}: not measured"));
                 continue;
@@ -78,8 +86,13 @@ fn panel(svg: &mut Svg, table: &Table<'_>, centring: Centring, (x, y): (f64, f64
             }
         }
     }
-    let bottom = y + row * table.languages.len() as f64;
-    svg.frame(x, y, wide, bottom - y, HAIR, 0.0);
+    let rows = table.languages.len();
+    let bottom = y + down(table, rows, row);
+    let mut start = 0;
+    for end in table.gaps.iter().copied().chain([rows]) {
+        svg.frame(x, y + down(table, start, row), wide, row * (end - start) as f64, HAIR, 0.0);
+        start = end;
+    }
     let first = |layer| table.layers.iter().position(|l| *l == layer).unwrap_or(0);
     axis::layers(svg, &table.layers, |layer| x + (first(layer) as f64 + 0.5) * column, bottom, true);
 }
@@ -118,7 +131,7 @@ impl Labels {
     fn draw(&self, svg: &mut Svg, table: &Table<'_>, x: f64, y: f64, height: f64) {
         let own = x + self.columns[0] + if self.columns[0] > 0.0 { 8.0 } else { 0.0 };
         for (at, ([name, autonym, code], language)) in self.rows.iter().zip(&table.languages).enumerate() {
-            let base = y + (at as f64 + 0.5) * height + name.size.max(9.0) * 0.35;
+            let base = y + down(table, at, height) + 0.5 * height + name.size.max(9.0) * 0.35;
             svg.text(x, base, Anchor::Start, name, INK, "");
             svg.text(own, base, Anchor::Start, autonym, GREY, language);
             svg.text(x + self.width - 8.0, base, Anchor::End, code, GREY, "");

@@ -1,5 +1,7 @@
 //! Lens grid: what each layer would say next after each token. Layers upward, tokens in reading direction.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use babelscope_core::lang;
 use babelscope_probes::lens::{Candidate, LensReport};
 use unicode_bidi::{BidiInfo, Level};
@@ -93,14 +95,17 @@ impl<'a> Grid<'a> {
         let columns = ((BAND / column) as usize).max(1);
         let brief = |code: &String| code.split('_').next().unwrap_or(code).to_owned();
         let mut codes: Vec<String> = report.languages.iter().map(brief).collect();
-        for (at, full) in report.languages.iter().enumerate() {
+        let mut count: BTreeMap<String, usize> = BTreeMap::new();
+        codes.iter().for_each(|code| *count.entry(code.clone()).or_default() += 1);
+        for (code, full) in codes.iter_mut().zip(&report.languages) {
             // Two scripts of one language need their whole codes.
-            if report.languages.iter().filter(|other| brief(other) == brief(full)).count() > 1 {
-                codes[at].clone_from(full);
+            if count.get(code).is_some_and(|n| *n > 1) {
+                code.clone_from(full);
             }
         }
-        let before = |code: &String| report.languages.iter().filter(|other| *other < code).count();
-        let colours = report.languages.iter().map(before).collect();
+        let mut ordered: Vec<&String> = report.languages.iter().collect();
+        ordered.sort_unstable();
+        let colours = report.languages.iter().map(|code| ordered.partition_point(|other| *other < code)).collect();
         Self {
             report,
             colouring,
@@ -191,8 +196,9 @@ impl<'a> Grid<'a> {
     /// The languages that occur, each with its colour; returns where the key ends.
     fn key(&self, svg: &mut Svg, y: f64, width: f64) -> f64 {
         let tops = || self.report.cells.iter().flatten().filter_map(|cell| cell.top.first());
+        let said: BTreeSet<usize> = tops().filter_map(|top| top.language.map(usize::from)).collect();
         let mut entries: Vec<(Rgb, String)> = (self.report.languages.iter().enumerate())
-            .filter(|(at, _)| tops().any(|top| top.language.map(usize::from) == Some(*at)))
+            .filter(|(at, _)| said.contains(at))
             .map(|(at, code)| (self.tint(at), format!("{} {}", self.codes[at], known_name(code))))
             .collect();
         if tops().any(|top| top.language.is_none()) {

@@ -44,8 +44,9 @@ pub(super) fn alignment(languages: &[&str], blocks: usize, n: usize) -> AlignRep
 }
 
 /// Codes of languages that no registry knows.
-pub(super) fn codes(count: u8) -> Vec<String> {
-    (0..count).map(|i| format!("x{}{}_Latn", char::from(b'a' + i / 26), char::from(b'a' + i % 26))).collect()
+pub(super) fn codes(count: usize) -> Vec<String> {
+    let letter = |i: usize| char::from(b'a' + u8::try_from(i % 26).unwrap());
+    (0..count).map(|i| format!("{}{}{}_Latn", ['x', 'y', 'z'][i / 676 % 3], letter(i / 26), letter(i))).collect()
 }
 
 fn candidate(piece: Piece, probability: f32, language: Option<u16>) -> Candidate {

@@ -182,7 +182,7 @@ fn direction(rtl: bool) -> &'static str {
 }
 
 /// `arb_Arab` is `arb-Arab` on the web. Codes of another form give none, as an invalid tag is worse than none.
-fn bcp47(code: &str) -> Option<String> {
+pub(crate) fn bcp47(code: &str) -> Option<String> {
     let (language, script) = code.split_once('_')?;
     let valid = |part: &str, len: usize| part.len() == len && part.bytes().all(|b| b.is_ascii_alphabetic());
     (valid(language, 3) && valid(script, 4)).then(|| format!("{language}-{script}"))

@@ -32,12 +32,13 @@ fn every_figure_becomes_a_picture_that_is_not_blank() {
 
 #[test]
 fn texts_of_a_figure_never_overlap() {
-    let many = samples::codes(60);
+    let many = samples::codes(2000);
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
-    let report = samples::alignment(&many, 80, 200);
+    let report = samples::alignment(&many[..60], 80, 200);
     let few = samples::alignment(&many[..12], 80, 200);
+    let very_many = samples::alignment(&many, 12, 200);
     let mut figures = every_figure();
-    for report in [&report, &few] {
+    for report in [&report, &few, &very_many] {
         figures.extend(all(Some(report), &[], &samples::source()));
     }
     for (name, svg) in figures {
@@ -77,5 +78,20 @@ fn a_language_has_the_same_colour_in_curves_and_in_the_lens() {
         let colour = colour::language(place);
         assert!(drawn.contains(&format!("stroke=\"{colour}\"")));
         assert!(read.contains(&format!("fill=\"{}\"", colour::tint(colour, 0.42))));
+    }
+}
+
+/// A page of a screen is about a thousand units high.
+#[test]
+fn a_figure_of_two_thousand_languages_is_as_large_as_one_of_a_hundred() {
+    let codes = samples::codes(2000);
+    let codes: Vec<&str> = codes.iter().map(String::as_str).collect();
+    let sizes = |languages: &[&str]| {
+        let figures = all(Some(&samples::alignment(languages, 12, 200)), &[], &samples::source());
+        figures.into_iter().map(|(_, svg)| (png::size(&svg), svg.len())).collect::<Vec<_>>()
+    };
+    for (((wide, high), bytes), ((_, hundred), _)) in sizes(&codes).into_iter().zip(sizes(&codes[..100])) {
+        assert!(high <= hundred + 40.0 && high < 2000.0 && wide < 1200.0, "{wide} x {high}");
+        assert!(bytes < 2_000_000, "{bytes} bytes");
     }
 }

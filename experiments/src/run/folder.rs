@@ -73,6 +73,11 @@ impl Draft {
         Ok(files)
     }
 
+    /// Length and hash of one file that was written.
+    pub(super) fn file(&self, name: &str) -> Result<FileInfo> {
+        info(&self.path().join(name), name.to_owned())
+    }
+
     /// Forces everything to the disk and gives the folder its name. `false`: a folder of that name came to be in the meantime, and
     /// stays as it is; the draft is removed.
     pub(crate) fn publish(self) -> Result<bool> {

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     fault::{Fault, Kind},
     figures,
+    html::{self, REPORT},
     manifest::{
         AlignInfo, CaptureInfo, CorpusInfo, LensInfo, Machine, Manifest, Program, SCHEMA, Seconds, peak_memory_bytes,
     },
@@ -69,6 +70,10 @@ impl Parts {
         manifest.peak_memory_bytes = peak_memory_bytes();
         draft.text("log.txt", &log(&manifest))?;
         manifest.files = draft.files()?;
+        run.manifest = manifest.clone();
+        draft.text(REPORT, &html::run(&run, &draft.path().join("figures")))?;
+        manifest.files.push(draft.file(REPORT)?);
+        manifest.files.sort_by(|a, b| a.path.cmp(&b.path));
         let text = serde_json::to_string_pretty(&manifest)? + "\n";
         draft.text(MANIFEST, &text)?;
         // What lies on the disk, so that a run that was made and a run that was opened are equal to the last digit.

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     fault::{Fault, Kind},
+    html::{self, REPORT},
     manifest::{AlignInfo, Seconds, now},
     run::{
         self, Run,
@@ -74,6 +75,9 @@ impl Sweep {
         monitor.tick(Tick { what: "merging", done: total, total, unit: "models" })?;
         merged.index = self.write_index()?;
         self.write_results(&merged.runs)?;
+        if !merged.runs.is_empty() {
+            html::write(&self.folder.join(REPORT), &html::sweep(&self.folder, &merged.runs))?;
+        }
         Ok(merged)
     }
 

@@ -1,9 +1,11 @@
 //! A run as text: the alignment table, the lens grid, and where everything lies.
 
+use std::collections::BTreeMap;
+
 use babelscope::run::Run;
 use babelscope_core::{lang, tokens::Piece};
 use babelscope_probes::{
-    align::{AlignReport, Centring},
+    align::{AlignCell, AlignReport, Centring},
     lens::LensReport,
 };
 use unicode_width::UnicodeWidthStr as _;
@@ -12,6 +14,9 @@ use super::{
     columns, print,
     table::{Table, fit},
 };
+
+/// Languages of a table on the terminal; of more, both ends are shown.
+const MOST: usize = 100;
 
 /// Shows everything that a run says in short.
 pub(crate) fn run(run: &Run) {
@@ -50,29 +55,32 @@ fn alignment(run: &Run, report: &AlignReport) {
     // With every pair asked for, a table of each pivot would fill pages: the rest is in the folder.
     let shown_pivots = if pivots.len() > 3 { 1 } else { pivots.len() };
     for pivot in pivots.iter().take(shown_pivots) {
-        let mut languages: Vec<&str> =
-            report.cells.iter().filter(|c| c.pivot == *pivot).map(|c| c.language.as_str()).collect();
-        languages.dedup();
+        let mut cells: BTreeMap<&str, Vec<&AlignCell>> = BTreeMap::new();
+        for cell in report.cells.iter().filter(|c| c.pivot == *pivot) {
+            cells.entry(&cell.language).or_default().push(cell);
+        }
         let mut lines: Vec<(f64, Vec<String>)> = Vec::new();
         let shown = shown_layers(layers, columns().saturating_sub(66) / 6);
-        for code in languages {
-            let Some(best) = report.over_layers(code, pivot, Centring::Language) else { continue };
-            let value = |layer: usize, centring: Centring| report.cell(code, pivot, layer, centring).map(|c| c.mexa);
+        for (code, cells) in cells {
+            let centred = cells.iter().filter(|c| c.centring == Centring::Language);
+            let Some(best) = centred.reduce(|best, c| if c.mexa.value > best.mexa.value { c } else { best }) else {
+                continue;
+            };
+            let value = |layer: usize, centring: Centring| {
+                cells.iter().find(|c| c.layer == layer && c.centring == centring).map(|c| c.mexa)
+            };
             let mut row = vec![fit(&language(code), 30)];
             let score = |layer: &usize| {
                 value(*layer, Centring::Language).map_or_else(|| "-".to_owned(), |e| format!("{:.2}", e.value))
             };
             row.extend(shown.iter().map(score));
-            row.push(format!("{:.2}", best.max));
-            row.push(format!("L{}", best.best_layer));
+            row.push(format!("{:.2}", best.mexa.value));
+            row.push(format!("L{}", best.layer));
             if intervals {
-                let interval = value(best.best_layer, Centring::Language);
-                row.push(interval.map_or_else(String::new, |e| format!("{:.2} to {:.2}", e.low, e.high)));
+                row.push(format!("{:.2} to {:.2}", best.mexa.low, best.mexa.high));
             }
-            row.push(
-                value(best.best_layer, Centring::Raw).map_or_else(|| "-".to_owned(), |e| format!("{:.2}", e.value)),
-            );
-            lines.push((best.max, row));
+            row.push(value(best.layer, Centring::Raw).map_or_else(|| "-".to_owned(), |e| format!("{:.2}", e.value)));
+            lines.push((best.mexa.value, row));
         }
         lines.sort_by(|a, b| b.0.total_cmp(&a.0));
         let mut header = vec![format!("with {}", language(pivot))];
@@ -81,8 +89,18 @@ fn alignment(run: &Run, report: &AlignReport) {
         header.extend(intervals.then(|| "95 %".to_owned()));
         header.push("raw".to_owned());
         let mut table = (1..header.len()).fold(Table::new(header), Table::right);
-        for (_, row) in lines {
-            table.row(row);
+        let (count, wide) = (lines.len(), lines.first().map_or(0, |line| line.1.len()));
+        for (at, (_, row)) in lines.into_iter().enumerate() {
+            // Thousands of lines are no table on a terminal: both ends are.
+            if count <= MOST || at < MOST / 2 || at >= count - MOST / 2 {
+                table.row(row);
+            } else if at == MOST / 2 {
+                table.row(std::iter::once(format!("… {} more in the run folder", count - MOST)).chain(vec![
+                    String::new(
+                    );
+                    wide - 1
+                ]));
+            }
         }
         print(&format!(
             "\nAlignment: share of {n} sentences whose translation is mutually the closest (MEXA), after the mean of each \

@@ -6,6 +6,7 @@ pub mod alignment;
 pub mod lens;
 pub mod remote;
 pub mod runs;
+mod runs_filter;
 
 /// A screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use babelscope::{
 };
 use egui::{Align, CursorIcon, Layout, Panel, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo, vec2};
 
-use super::remote;
+use super::{remote, runs_filter::FilterRow};
 use crate::{
     command::{Action, Command},
     data,
@@ -27,6 +27,7 @@ pub struct View {
     /// The dialog for runs of other machines.
     pub remote: remote::View,
     path: String,
+    filter: FilterRow,
     form: Form,
 }
 
@@ -123,8 +124,9 @@ pub fn show(ui: &mut Ui, view: &mut View, open: Option<&Path>, root: &Path, busy
             None => drop(ui.label(RichText::new("looking through the folder …").color(colours.weak))),
             Some([]) => first_start(ui, busy, actions),
             Some(entries) => {
+                let places = view.filter.show(ui, entries);
                 ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-                    for entry in entries {
+                    for entry in places.into_iter().filter_map(|at| entries.get(at)) {
                         row(ui, &colours, entry, open == Some(entry.folder.as_path()), actions);
                         ui.add_space(6.0);
                     }
