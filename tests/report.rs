@@ -19,7 +19,7 @@ const LLAMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/models
 const ATTACK: &str = "<script>alert(1)</script>\"'\u{202E}";
 const IMAGE: &str = "<img src=x onerror=alert(2)>&lt;";
 
-/// A folder with a small corpus, of which one sentence is an attack on the page.
+/// A folder with a small corpus, of which two lines are an attack on the page: two equal ones never find each other, so they are shown.
 struct Desk(TempDir);
 
 impl Desk {
@@ -30,7 +30,7 @@ impl Desk {
         for (code, sentence) in [("eng_Latn", "a cat sees # birds"), ("hin_Deva", "# पक्षी हैं"), ("arb_Arab", "# طيور")]
         {
             let line = |i: usize| {
-                if i == 3 { format!("{ATTACK} {code}") } else { sentence.replace('#', &(i * 37).to_string()) }
+                if i == 3 || i == 4 { format!("{ATTACK} {code}") } else { sentence.replace('#', &(i * 37).to_string()) }
             };
             fs::write(corpus.join(format!("{code}.txt")), (0..8).map(|i| line(i) + "\n").collect::<String>()).unwrap();
         }
@@ -122,7 +122,7 @@ fn a_corpus_that_holds_markup_is_shown_and_stays_inert() {
         let odd: Vec<_> =
             tags(page.split("<script>").next().unwrap()).into_iter().filter(|tag| !known.contains(tag)).collect();
         assert_eq!(odd, Vec::<&str>::new());
-        assert!(page.contains("script-src 'sha256-") && page.contains("default-src 'none'"));
+        assert!(page.contains("script-src &#39;sha256-") && page.contains("default-src &#39;none&#39;"));
         for word in ["src=\"http", "href=\"http", "@import", "url(http"] {
             assert!(!page.contains(word), "{word}");
         }
@@ -232,19 +232,19 @@ fn two_runs_are_compared_in_settings_and_in_every_number() {
     assert_eq!(of(&back, "sentence cosine"), cosine);
     let (wide, code) = json("a", "half", &["--tolerance", "10"]);
     assert!(wide["metrics"].as_array().unwrap().iter().all(|m| m["different"] == 0) && code == 1);
-    desk.refused(&["diff", "a", "half", "--tolerance", "-1"], 78, &["zero or more"]);
+    desk.refused(&["diff", "a", "half", "--tolerance=-1"], 78, &["zero or more"]);
     desk.refused(&["diff", "a", "corpus"], 66, &["is no run"]);
 }
 
 #[test]
 fn the_list_of_runs_shows_what_fits() {
     let desk = Desk::new();
-    desk.align("runs/first", &["--name", "first"]);
-    desk.lens("runs/second");
+    desk.align("runs/alpha", &["--name", "alpha"]);
+    desk.lens("runs/beta");
     let listed = |more: &[&str]| desk.fine(&[&["ls"], more].concat());
-    assert!(listed(&[]).contains("first") && listed(&[]).contains("second"));
+    assert!(listed(&[]).contains("alpha") && listed(&[]).contains("beta"));
     for (filter, found) in [
-        (["--name", "FIRST"], [true, false]),
+        (["--name", "ALPHA"], [true, false]),
         (["--probe", "lens"], [false, true]),
         (["--language", "arabic"], [true, true]),
         (["--model", "golden/models/llama"], [true, true]),
@@ -253,13 +253,13 @@ fn the_list_of_runs_shows_what_fits() {
         (["--language", "tha_Thai"], [false, false]),
     ] {
         let out = listed(&filter);
-        assert_eq!([out.contains("first"), out.contains("second")], found, "{filter:?}");
+        assert_eq!([out.contains("alpha"), out.contains("beta")], found, "{filter:?}");
     }
     let (out, err, _) = desk.say(&["ls", "--name", "nobody"]);
     assert!(out.is_empty() && err.contains("none of the 2 runs"), "{out}{err}");
-    let lines = listed(&["--json", "--name", "first"]);
+    let lines = listed(&["--json", "--name", "alpha"]);
     let line: Value = serde_json::from_str(lines.trim()).unwrap();
-    assert_eq!(line["manifest"]["name"], "first");
+    assert_eq!(line["manifest"]["name"], "alpha");
     desk.refused(&["ls", "--since", "yesterday"], 78, &["no time"]);
     desk.refused(&["ls", "--probe", "cka"], 78, &["align and lens"]);
 }

@@ -436,6 +436,7 @@ fn runs_are_filtered_by_words_and_ordered_by_columns() {
     assert_eq!(shown(&window), ["apple", "pear", "fig"]);
     click(&mut window, "Order runs by languages");
     assert_eq!(shown(&window), ["fig", "pear", "apple"]);
+    click(&mut window, "Filter runs");
     window.get_by_label("Filter runs").type_text("thai lab");
     settle(&mut window);
     assert_eq!(shown(&window), ["pear"]);

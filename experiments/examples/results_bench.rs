@@ -64,7 +64,7 @@ fn write_run(root: &Path, nth: usize, cells: usize) -> Result<()> {
             language: format!("q{}{}_Latn", letter(language / 26), letter(language)),
             pivot: "eng_Latn".to_owned(),
             layer: at / 2 % layers,
-            centring: if at % 2 == 0 { Centring::Raw } else { Centring::Language },
+            centring: if at.is_multiple_of(2) { Centring::Raw } else { Centring::Language },
             mexa: estimate(0),
             recall_from_pivot: estimate(1),
             recall_to_pivot: estimate(2),

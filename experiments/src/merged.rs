@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::Result;
 use arrow::{
-    array::{Array, ArrayRef, RecordBatch, StringArray, cast::AsArray as _},
+    array::{Array as _, ArrayRef, RecordBatch, StringArray, cast::AsArray as _},
     datatypes::{DataType, Field, Float32Type, Float64Type, Schema, SchemaRef, UInt32Type, UInt64Type},
 };
 use parquet::{

@@ -129,8 +129,11 @@ fn of_cell<'a>(cell: &'a AlignCell, intervals: bool, all: &mut Numbers<'a>) {
     all.push((place("cosine_wrong"), bare(cell.cosine_wrong)));
 }
 
+/// A metric of a sentence, and how it is read.
+type OfSentence = (&'static str, fn(&Outcome) -> f64);
+
 /// What is compared of a sentence.
-const OF_SENTENCES: [(&str, fn(&Outcome) -> f64); 4] = [
+const OF_SENTENCES: [OfSentence; 4] = [
     ("sentence cosine", |o| f64::from(o.cosine)),
     ("sentence hit", |o| f64::from(u8::from(o.hit()))),
     ("sentence rival back cosine", |o| f64::from(o.rival_back_cosine)),

@@ -22,7 +22,7 @@ impl Html {
     }
 }
 
-impl FromIterator<Html> for Html {
+impl FromIterator<Self> for Html {
     fn from_iter<T: IntoIterator<Item = Self>>(parts: T) -> Self {
         let mut all = Self::default();
         parts.into_iter().for_each(|part| all.push(part));

@@ -10,7 +10,7 @@ use crate::theme::Palette;
 
 /// What the row knows between frames.
 #[derive(Debug, Default)]
-pub struct FilterRow {
+pub(super) struct FilterRow {
     filter: Filter,
     order: Order,
     /// The newest, the largest, the end of the alphabet last.
@@ -19,7 +19,7 @@ pub struct FilterRow {
 
 impl FilterRow {
     /// Draws the row and gives the places of the entries to show, in their order.
-    pub fn show(&mut self, ui: &mut Ui, entries: &[Entry]) -> Vec<usize> {
+    pub(super) fn show(&mut self, ui: &mut Ui, entries: &[Entry]) -> Vec<usize> {
         ui.horizontal_wrapped(|ui| {
             let field = TextEdit::singleline(&mut self.filter.words)
                 .hint_text("Filter: name, model, corpus, language, probe")
