@@ -2,8 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may unwrap, in its helpers too")]
 
+#[path = "store/capture.rs"]
+mod capture;
 #[path = "store/faults.rs"]
 mod faults;
+#[path = "store/import.rs"]
+mod import;
 #[path = "store/large.rs"]
 mod large;
 #[path = "store/python.rs"]

@@ -290,7 +290,7 @@ pub(crate) fn width(point: Point, config: &Config) -> usize {
 }
 
 /// The tokens that a window leaves of a sentence: BOS when it is included, then the content without its first tokens.
-fn seen(window: Window, bos: usize, tokens: usize) -> impl Iterator<Item = usize> {
+pub(crate) fn seen(window: Window, bos: usize, tokens: usize) -> impl Iterator<Item = usize> {
     let head = if window.include_bos { bos } else { 0 };
     (0..head).chain(bos.saturating_add(window.skip_first)..tokens)
 }

@@ -10,7 +10,7 @@ use candle_core::{DType, Tensor};
 use crate::{
     Error, Result,
     alarm::Run,
-    capture::{Collector, Layout, sites},
+    capture::{Collector, Layout, sites, width},
     checkpoint::Checkpoint,
     device::Device,
     dtype::Dtype,
@@ -20,7 +20,7 @@ use crate::{
     model::{Batch, Config, Decoder, Scratch, Weights, config::Head, rope::LongRope},
     monitor::{Monitor, Tick},
     notes::Notes,
-    plan::{Capture, Plan, Site},
+    plan::{Capture, Plan, Point, Site},
     tensor::{Pass, Place},
     tokens::{Encoded, Tokenizer},
 };
@@ -261,6 +261,11 @@ impl Engine {
                 Err(Error::Plan { why })
             }
         }
+    }
+
+    /// Numbers in a row of this point.
+    pub(crate) fn width(&self, point: Point) -> usize {
+        width(point, self.computer.config())
     }
 
     /// Every site that this model has, in the order of the pass.

@@ -26,6 +26,8 @@
 //! A mapped file that somebody cuts while it is read ends the process (SIGBUS, exit code 135); the length is asked for before every
 //! read, so only a cut within that read can do it. Babelscope itself never changes a file that has its final name.
 
+mod capture;
+pub mod import;
 mod index;
 mod layout;
 mod meta;
@@ -37,7 +39,8 @@ mod state;
 mod tests;
 mod writer;
 
-pub use index::{Entry, Index, Store};
+pub use capture::{Captures, Capturing, capture};
+pub use index::{Entry, Index, Store, keys};
 pub use meta::{Made, POOLED, Record, Row, SCHEMA, ShardMeta, TensorRecord};
 pub use reader::Shard;
 pub use state::{State, quarantine, shard_folder, state, sweep};

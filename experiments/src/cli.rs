@@ -16,6 +16,7 @@ mod run;
 mod schema;
 mod serve;
 mod show;
+mod store;
 mod sweep;
 mod validate;
 
@@ -107,6 +108,8 @@ enum Command {
     Get(get::Arguments),
     /// Examine this machine: processor, GPU, memory, folders, disks, fonts, display; and say what to do
     Doctor(doctor::Arguments),
+    /// Stored activations: what is there, whether it is whole, captures of other programs
+    Store(store::Arguments),
     /// List the runs, all or those that fit
     Ls(ls::Arguments),
     /// Show a finished run again
@@ -240,6 +243,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Some(Command::Status(arguments)) => sweep::status(&arguments),
         Some(Command::Get(arguments)) => get::main(&arguments),
         Some(Command::Doctor(arguments)) => doctor::main(&arguments, &runs),
+        Some(Command::Store(arguments)) => store::main(&arguments),
         Some(Command::Ls(arguments)) => ls::main(&arguments, &runs),
         Some(Command::Show(arguments)) => show::main(&arguments, &runs),
         Some(Command::Serve(arguments)) => serve::main(&arguments),

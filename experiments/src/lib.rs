@@ -15,6 +15,7 @@ mod memory;
 pub mod merged;
 pub mod remote;
 pub mod run;
+pub mod saelens;
 pub mod serve;
 pub mod spec;
 pub mod sweep;

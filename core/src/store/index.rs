@@ -66,20 +66,16 @@ impl Index {
     /// # Errors
     /// [`Error::Read`] when a folder cannot be listed; [`Error::Store`] for a shard that is damaged.
     pub fn scan(root: &Path, below: &str) -> Result<Self> {
-        let base = root.join(below);
         let mut shards = Vec::new();
-        for folder in list(&base)?.into_iter().filter(|path| path.is_dir() && name(path).len() == 2) {
-            for path in list(&folder)? {
-                let name = name(&path);
-                let Some(key) = name.strip_suffix(".json").filter(|key| !key.starts_with('.')) else { continue };
-                if let State::Damaged(why) = state(&folder, key) {
-                    return Err(Error::Store { why: format!("the shard is damaged: {why}"), path });
-                }
-                let record = Record::read(&folder, key)?;
-                let parts = [below, &self::name(&folder), &record.file].map(|part| part.trim_matches('/').to_owned());
-                let file = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
-                shards.push(Entry::of(record, file));
+        for (folder, key) in keys(&root.join(below))? {
+            if let State::Damaged(why) = state(&folder, &key) {
+                let why = format!("the shard is damaged: {why}; `babelscope store verify` lists all");
+                return Err(Error::Store { why, path: folder.join(format!("{key}.json")) });
             }
+            let record = Record::read(&folder, &key)?;
+            let parts = [below, &name(&folder), &record.file].map(|part| part.trim_matches('/').to_owned());
+            let file = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
+            shards.push(Entry::of(record, file));
         }
         shards.sort_by(|a, b| {
             let order = |e: &Entry| (e.model.clone(), e.language.clone(), e.site.clone(), e.first_line, e.key.clone());
@@ -199,6 +195,22 @@ impl Store {
             |e: &Entry| e.language == language && (e.first_line..e.first_line + e.lines).contains(&line) && wanted(e);
         self.index.shards.iter().position(holds)
     }
+}
+
+/// Every record below `root`, whole or not: the folder it lies in and its key, in the order of the keys.
+///
+/// # Errors
+/// [`Error::Read`] when a folder cannot be listed.
+pub fn keys(root: &Path) -> Result<Vec<(PathBuf, String)>> {
+    let mut keys = Vec::new();
+    for folder in list(root)?.into_iter().filter(|path| path.is_dir() && name(path).len() == 2) {
+        for path in list(&folder)? {
+            if let Some(key) = name(&path).strip_suffix(".json").filter(|key| !key.starts_with('.')) {
+                keys.push((folder.clone(), key.to_owned()));
+            }
+        }
+    }
+    Ok(keys)
 }
 
 fn list(folder: &Path) -> Result<Vec<PathBuf>> {

@@ -41,6 +41,11 @@ static HOST: LazyLock<String> = LazyLock::new(|| {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).take(64).collect()
 });
 
+/// This machine's name, as temporary files and records have it.
+pub fn host() -> String {
+    HOST.clone()
+}
+
 static ATTEMPT: AtomicU64 = AtomicU64::new(0);
 
 /// A file beside its final place, named `.STEM.HOST-PID-N.tmp` so that no two processes of a cluster meet. Removed when it is

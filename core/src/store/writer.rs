@@ -12,7 +12,6 @@ use std::{
 };
 
 use rayon::prelude::*;
-use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
 use super::{
@@ -22,7 +21,7 @@ use super::{
     publish,
     state::{State, state},
 };
-use crate::{Error, Result, dtype::Dtype, hash::hex};
+use crate::{Error, Result, dtype::Dtype, hash::sha256_file};
 
 /// Numbers of one message to the writing thread, and how many messages may wait: at most 32 MiB.
 const PIECE: usize = 1 << 20;
@@ -192,7 +191,7 @@ impl ShardWriter {
             |source| Error::Read { what: "the shard that was just written", path: file.path().to_owned(), source };
         let (synced, hashed) = rayon::join(
             || file.as_file().sync_all(),
-            || rayon::join(|| sha256(file.path()), || tensors(file.path(), &layout, self.meta.dtype)),
+            || rayon::join(|| sha256_file(file.path()), || tensors(file.path(), &layout, self.meta.dtype)),
         );
         synced.map_err(|e| publish::failed("a shard", &place, layout.bytes, e))?;
         let (sha256, tensors) = (hashed.0.map_err(read)?, hashed.1.map_err(read)?);
@@ -262,7 +261,7 @@ fn name_data(mut file: NamedTempFile, place: &Path, sha: &str) -> Result<String>
     let second = place.with_extension(format!("{}.safetensors", sha.get(..16).unwrap_or(sha)));
     for place in [place, &second] {
         let Some(back) = publish::place_synced(file, place)? else { return Ok(name(place)) };
-        let there = sha256(place);
+        let there = sha256_file(place);
         if there.map_err(|source| Error::Read { what: "a shard without a record", path: place.to_owned(), source })?
             == sha
         {
@@ -331,14 +330,6 @@ impl Drop for ShardWriter {
         // Waited for, so that nothing is left once the writer is gone.
         self.join().ok();
     }
-}
-
-fn sha256(path: &Path) -> io::Result<String> {
-    let mut hasher = Sha256::new();
-    let mut file = File::open(path)?;
-    let bytes = file.metadata()?.len();
-    blocks(&mut file, &(0..bytes), |block| hasher.update(block))?;
-    Ok(hex(&hasher.finalize()))
 }
 
 /// Hashes and sums of the tensors, from the file as it was written.
