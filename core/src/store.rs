@@ -9,7 +9,7 @@
 //! | `rows.line` | `[rows]` | u32 | line of the corpus, counted from 0 |
 //! | `rows.position` | `[rows]` | u32 | token of the sentence as the model saw it, counted from 0; [`POOLED`] for a pooled row |
 //! | `rows.token` | `[rows]` | u32 | token id; [`POOLED`] for a pooled row |
-//! | `rows.start`, `rows.end` | `[rows]` | u32 | bytes of the sentence that the row stands for |
+//! | `rows.start`, `rows.end` | `[rows]` | u32 | bytes of the sentence that the row stands for; 0 to 0 where an import did not know them |
 //! | `layer.000`, `layer.001`, ... | `[rows, width]` | f32, bf16 or f16 | the states; 0 = embeddings, l = output of block l |
 //!
 //! The file is little-endian safetensors: eight bytes of header length, a JSON header, then the tensors in the order above without

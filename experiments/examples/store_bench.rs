@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! cargo run --release --example store_bench -- FOLDER [MEGABYTES] [MODEL...]
+//! cargo run --release --example store_bench -- FOLDER generate SENTENCES
 //! ```
+//! The second form captures so many generated sentences with the embedded model, and says what memory did meanwhile.
 //! `FOLDER` is on the disk that is measured; everything that is written there is removed. Linux with coreutils.
 
 #![expect(clippy::print_stdout, reason = "the numbers are its result")]
@@ -32,8 +34,12 @@ const REPEATS: usize = 3;
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let folder = arguments.next().unwrap_or_else(|| ".".to_owned());
-    let megabytes: usize = arguments.next().map_or(Ok(1000), |text| text.parse())?;
     let folder = tempfile::tempdir_in(folder)?;
+    let megabytes = arguments.next().unwrap_or_else(|| "1000".to_owned());
+    if megabytes == "generate" {
+        return generate(folder.path(), arguments.next().map_or(Ok(1_000_000), |text| text.parse())?);
+    }
+    let megabytes: usize = megabytes.parse()?;
     disk(folder.path(), megabytes)?;
     for model in ["lab".to_owned()].into_iter().chain(arguments) {
         overhead(folder.path(), &model)?;
@@ -150,21 +156,21 @@ fn shard(root: &Path, meta: &ShardMeta, values: &[f32]) -> Result<()> {
     Ok(())
 }
 
-/// Sentences of usual length from a few words, all different.
-fn sentences(count: usize) -> Vec<String> {
+/// Sentences of usual length from a few words.
+fn sentences(count: usize) -> impl Iterator<Item = String> {
     let words = [
         "the", "cat", "sees", "two", "red", "birds", "in", "a", "house", "and", "dog", "sleeps", "book", "girl", "has",
         "big",
     ];
-    let word = |line: usize, at: usize| words[(line * 7 + at * 5 + line / 16 * at) % words.len()];
-    (0..count).map(|line| (0..14 + line % 9).map(|at| word(line, at)).collect::<Vec<_>>().join(" ")).collect()
+    let word = move |line: usize, at: usize| words[(line * 7 + at * 5 + line / 16 * at) % words.len()];
+    (0..count).map(move |line| (0..14 + line % 9).map(|at| word(line, at)).collect::<Vec<_>>().join(" "))
 }
 
 fn overhead(folder: &Path, model: &str) -> Result<()> {
     let silent = Monitor::silent();
     let engine = Engine::load(model, &LoadOptions::default(), &silent)?;
     let count = if engine.info().parameters > 100_000_000 { 256 } else { 8192 };
-    let lines = sentences(count);
+    let lines: Vec<String> = sentences(count).collect();
     let layers: Vec<usize> = (0..=engine.info().layers).collect();
     let plan = Plan::layers(layers.clone(), Reduce::Mean(Window::default()));
     let what = Capturing { dtype: Dtype::Bf16, ..Capturing::mean("eng_Latn", layers) };
@@ -196,6 +202,33 @@ fn overhead(folder: &Path, model: &str) -> Result<()> {
         "{model}: {count} sentences, pooled capture alone {alone:.2} s, stored as bf16 {stored:.2} s ({:.1} MB): {:+.1} %",
         bytes as f64 / 1e6,
         100.0 * (stored / alone - 1.0)
+    );
+    Ok(())
+}
+
+/// Megabytes that this process has held at most.
+fn peak() -> Result<u64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM"));
+    Ok(line.and_then(|line| line.split_whitespace().nth(1)).map_or(Ok(0), str::parse)? / 1000)
+}
+
+fn generate(folder: &Path, count: usize) -> Result<()> {
+    let silent = Monitor::silent();
+    let engine = Engine::load("lab", &LoadOptions::default(), &silent)?;
+    let what = Capturing { dtype: Dtype::F16, ..Capturing::mean("eng_Latn", vec![0, engine.info().layers]) };
+    let warm = count.min(10 * what.block);
+    capture(&engine, sentences(warm).map(Ok), &what, &folder.join("warm"), &silent)?;
+    let before = peak()?;
+    let begun = Instant::now();
+    let done = capture(&engine, sentences(count).map(Ok), &what, &folder.join("store"), &silent)?;
+    let seconds = begun.elapsed().as_secs_f64();
+    println!(
+        "{} generated sentences into {} shards in {seconds:.0} s ({:.0} a second); peak memory {before} MB after {warm}, {} MB after all",
+        done.lines,
+        done.keys.len(),
+        done.lines as f64 / seconds,
+        peak()?
     );
     Ok(())
 }

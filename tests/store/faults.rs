@@ -11,7 +11,7 @@ use std::{
 use babelscope_core::{
     Error,
     dtype::Dtype,
-    store::{Made, Publication, Record, Shard, ShardWriter, State, quarantine, shard_folder, state},
+    store::{Index, Made, Publication, Record, Shard, ShardWriter, State, Store, quarantine, shard_folder, state},
 };
 
 use super::{folder, layer_values, meta, names, pooled, small, write};
@@ -101,6 +101,29 @@ fn a_record_that_is_damaged_newer_or_of_another_key_is_told_apart() {
     }
     fs::remove_file(&place).unwrap();
     assert_eq!(state(&folder, &key), State::Missing);
+}
+
+#[test]
+fn whatever_byte_of_a_record_or_index_changes_nothing_panics() {
+    let root = folder();
+    let (folder, key) = small(root.path());
+    Index::scan(root.path(), "").unwrap().write(root.path()).unwrap();
+    for place in [folder.join(format!("{key}.json")), root.path().join("index.json")] {
+        let whole = fs::read(&place).unwrap();
+        for at in 0..whole.len() {
+            for byte in [b'9', b'"', b'{', 0xff] {
+                let mut text = whole.clone();
+                text[at] = byte;
+                fs::write(&place, text).unwrap();
+                // What still reads, reads right.
+                if let Ok(values) = Shard::open(&folder, &key).and_then(|shard| shard.layer_rows(2, 0..6)) {
+                    assert_eq!(values, layer_values(2, 6, 5));
+                }
+                Store::open(root.path()).and_then(|store| store.shard(0)).ok();
+            }
+        }
+        fs::write(&place, whole).unwrap();
+    }
 }
 
 #[test]

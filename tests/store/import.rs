@@ -126,6 +126,7 @@ fn what_nobody_knows_is_refused() {
             "mean",
             "there is no tensor x; there are states",
         ),
+        ("compressed.npz", &of(LayerOf::Layer), "mean", "save it with numpy.savez, not savez_compressed"),
         ("list.pt", &nothing, "mean", "no named tensors were found; save a dict"),
         ("make_store.py", &nothing, "mean", "the ending .py is unknown"),
         ("nowhere.npz", &nothing, "mean", "cannot read a file to import"),

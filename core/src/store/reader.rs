@@ -9,6 +9,7 @@ use std::{
 
 use candle_core::{Device, Tensor};
 use memmap2::{Mmap, UncheckedAdvice};
+use sha2::{Digest as _, Sha256};
 
 use super::{
     layout::{COLUMNS, Layout, Part, layer_name},
@@ -155,9 +156,9 @@ impl Shard {
         for Part { name, .. } in &self.layout.parts {
             self.part(name)?;
         }
-        let mut hasher = <sha2::Sha256 as sha2::Digest>::new();
-        self.walk(0..self.map.len(), |block| sha2::Digest::update(&mut hasher, block));
-        let found = hex(&sha2::Digest::finalize(hasher));
+        let mut hasher = Sha256::new();
+        self.walk(0..self.map.len(), |block| hasher.update(block));
+        let found = hex(&hasher.finalize());
         if found == self.record.sha256 {
             return Ok(());
         }

@@ -118,18 +118,23 @@ pub(super) fn main(arguments: &Arguments) -> Result<()> {
 }
 
 /// Where shards lie below a folder: a sweep keeps them deeper.
-fn below(folder: &Path) -> &'static str {
-    if folder.join("shards/extract").is_dir() { "shards/extract" } else { "" }
+fn below(folder: &Path) -> Vec<&'static str> {
+    let of_sweep = ["shards/extract", "shards/tokens"].into_iter().filter(|below| folder.join(below).is_dir());
+    let of_sweep: Vec<_> = of_sweep.collect();
+    if of_sweep.is_empty() { vec![""] } else { of_sweep }
 }
 
 fn info(folder: &Path) -> Result<()> {
-    let index = Index::scan(folder, below(folder))?;
+    let mut shards = Vec::new();
+    for below in below(folder) {
+        shards.extend(Index::scan(folder, below)?.shards);
+    }
     let mut table = Table::new(["model", "language", "site", "pooling", "shards", "lines", "rows", "size"]);
     for column in 4..8 {
         table = table.right(column);
     }
     let kind = |e: &Entry| (e.model.clone(), e.language.clone(), e.site.clone(), e.pooling.clone());
-    for group in index.shards.chunk_by(|a, b| kind(a) == kind(b)) {
+    for group in shards.chunk_by(|a, b| kind(a) == kind(b)) {
         let (model, language, site, pooling) = kind(&group[0]);
         let lines: usize = group.iter().map(|e| e.lines).sum();
         let rows: usize = group.iter().map(|e| e.rows).sum();
@@ -142,7 +147,10 @@ fn info(folder: &Path) -> Result<()> {
 }
 
 fn verify(folder: &Path, deep: bool) -> Result<()> {
-    let found = keys(&folder.join(below(folder)))?;
+    let mut found = Vec::new();
+    for below in below(folder) {
+        found.extend(keys(&folder.join(below))?);
+    }
     let mut damaged = 0;
     for (place, key) in &found {
         let whole = match state(place, key) {

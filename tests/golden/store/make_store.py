@@ -28,7 +28,8 @@ def place(name):
 def with_numpy():
     # All hidden_states of a model of 3 blocks, pooled: entry 3 is behind the final norm.
     np.savez(place("stack.npz"), states=states(range(4), 5))
-    np.savez_compressed(place("named.npz"), layer_2=states([2], 5, np.float16)[0], layer_10=states([10], 5, np.float16)[0])
+    np.savez(place("named.npz"), layer_2=states([2], 5, np.float16)[0], layer_10=states([10], 5, np.float16)[0])
+    np.savez_compressed(place("compressed.npz"), layer_2=states([2], 5)[0])
     np.save(place("one.npy"), states([4], 5, np.float64)[0])
 
 

@@ -12,9 +12,6 @@ use candle_core::{DType, Device, Tensor, npy::NpzTensors, pickle::PthTensors, sa
 use super::{super::meta::POOLED, fail};
 use crate::{Error, Result};
 
-/// Deflate packs zeros at most this tightly, so a file that claims more than so many times its length lies.
-const RATIO: u64 = 1100;
-
 enum Reader {
     Npy,
     Npz(NpzTensors),
@@ -78,8 +75,9 @@ impl Foreign {
         })?;
         let file = Self { path: path.to_owned(), tensors, reader };
         for (name, (shape, dtype)) in &file.tensors {
+            // Nothing here is compressed.
             let bytes = shape.iter().try_fold(dtype.size_in_bytes() as u64, |n, d| n.checked_mul(*d as u64));
-            if bytes.is_none_or(|bytes| bytes > length.saturating_mul(RATIO)) {
+            if bytes.is_none_or(|bytes| bytes > length) {
                 return Err(fail(
                     path,
                     format!("{name} claims the shape {shape:?}, and the file has {length} bytes: damaged"),
@@ -132,7 +130,15 @@ impl Foreign {
 /// candle's readers trust their files; a panic on a damaged one becomes an error here.
 fn held<T>(path: &Path, work: impl FnOnce() -> candle_core::Result<T>) -> Result<T> {
     match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(result) => result.map_err(|e| fail(path, format!("the file cannot be read: {e}"))),
+        Ok(result) => result.map_err(|e| {
+            let why = e.to_string();
+            let hint = if why.contains("compression method") {
+                "; save it with numpy.savez, not savez_compressed"
+            } else {
+                ""
+            };
+            fail(path, format!("the file cannot be read: {why}{hint}"))
+        }),
         Err(_panic) => Err(fail(path, "the file is damaged; write it again")),
     }
 }
