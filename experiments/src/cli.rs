@@ -4,6 +4,7 @@ mod align;
 mod demo;
 mod diff;
 mod doctor;
+mod fetch;
 mod generate;
 mod get;
 mod inspect;
@@ -17,6 +18,7 @@ mod schema;
 mod serve;
 mod show;
 mod store;
+mod submit;
 mod sweep;
 mod validate;
 
@@ -95,7 +97,9 @@ enum Command {
     /// What a sweep will do: its shards, their sizes and their time
     Plan(sweep::PlanArguments),
     /// Go on with a sweep that was interrupted, then merge it
-    Resume(sweep::FolderArguments),
+    Resume(sweep::ResumeArguments),
+    /// Hand a sweep to a cluster: its bundles as arrays of jobs, then the merge
+    Submit(submit::Arguments),
     /// Do one bundle of a sweep: what a task of a cluster runs
     Shard(sweep::ShardArguments),
     /// Put the finished shards of a sweep together
@@ -104,6 +108,8 @@ enum Command {
     Verify(sweep::FolderArguments),
     /// How far a sweep is
     Status(sweep::StatusArguments),
+    /// Bring a finished run of another machine here, and verify it
+    Fetch(fetch::Arguments),
     /// Fetch a model from the Hugging Face Hub into the cache of this machine, and verify it
     Get(get::Arguments),
     /// Examine this machine: processor, GPU, memory, folders, disks, fonts, display; and say what to do
@@ -237,6 +243,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Some(Command::Schema) => schema::main(),
         Some(Command::Plan(arguments)) => sweep::plan(&arguments, &runs),
         Some(Command::Resume(arguments)) => sweep::resume(&arguments, runs),
+        Some(Command::Submit(arguments)) => submit::main(&arguments, &runs),
+        Some(Command::Fetch(arguments)) => fetch::main(arguments, runs),
         Some(Command::Shard(arguments)) => sweep::shard(&arguments, runs),
         Some(Command::Merge(arguments)) => sweep::merge(&arguments),
         Some(Command::Verify(arguments)) => sweep::verify(&arguments),

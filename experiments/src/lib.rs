@@ -1,6 +1,7 @@
 //! The run: a spec (TOML) becomes a run folder with manifest, tables, figures; the command line and the window both stand on it.
 
 mod atomic;
+pub mod cluster;
 pub mod diff;
 pub mod doctor;
 pub mod fault;

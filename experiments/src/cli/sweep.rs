@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use babelscope::{
+    cluster::{self, Queue},
     fault::{Fault, Kind},
     run::{Run, Workbench},
     spec::RunSpec,
@@ -11,6 +12,9 @@ use babelscope::{
 };
 use babelscope_core::{hub::human, monitor::Monitor};
 use clap::Args;
+use serde::Serialize;
+
+use super::submit;
 
 use crate::terminal::{self, report, table::Table};
 
@@ -37,6 +41,9 @@ pub(super) struct PlanArguments {
     /// Write the sweep's folder too, and start nothing
     #[arg(long, value_name = "RUN")]
     out: Option<PathBuf>,
+    /// Write the folder and print how another scheduler does it: k8s (indexed Jobs of Kubernetes, as YAML)
+    #[arg(long, value_name = "SCHEDULER", value_parser = ["k8s"])]
+    emit: Option<String>,
 }
 
 /// `babelscope plan spec.toml`.
@@ -47,6 +54,14 @@ pub(super) fn plan(arguments: &PlanArguments, runs: &Path) -> Result<()> {
     let planned = Plan::of(&mut bench, &spec, &progress.monitor()?);
     progress.finish();
     let plan = planned?;
+    if arguments.emit.is_some() {
+        terminal::note(&describe(&plan));
+        let (sweep, reused) = Sweep::create(&plan, runs, arguments.out.as_deref())?;
+        say_reused(reused);
+        terminal::note(&format!("written to {}", sweep.folder.display()));
+        terminal::print(cluster::manifests(&sweep)?.trim_end());
+        return Ok(());
+    }
     terminal::print(&describe(&plan));
     if let Some(out) = &arguments.out {
         let (sweep, reused) = Sweep::create(&plan, runs, Some(out))?;
@@ -62,9 +77,23 @@ pub(super) struct FolderArguments {
     run: PathBuf,
 }
 
+#[derive(Args)]
+pub(super) struct ResumeArguments {
+    /// The folder of a sweep
+    run: PathBuf,
+    /// Who does it: local (this process), slurm (as `submit`)
+    #[arg(long, default_value = "local", value_parser = ["local", "slurm"])]
+    engine: String,
+    #[command(flatten)]
+    how: submit::HowArguments,
+}
+
 /// `babelscope resume RUN`.
-pub(super) fn resume(arguments: &FolderArguments, runs: PathBuf) -> Result<()> {
+pub(super) fn resume(arguments: &ResumeArguments, runs: PathBuf) -> Result<()> {
     let sweep = Sweep::open(&arguments.run)?;
+    if arguments.engine == "slurm" {
+        return submit::sweep(&sweep, &arguments.how);
+    }
     let progress = terminal::Progress::new();
     let monitor = progress.monitor()?;
     finish(&sweep, &mut Workbench::new(runs), &progress, &monitor)
@@ -125,10 +154,25 @@ pub(super) struct StatusArguments {
 pub(super) fn status(arguments: &StatusArguments) -> Result<()> {
     let sweep = Sweep::open(&arguments.run)?;
     let status = sweep.status()?;
+    let queue = Queue::was_used(&sweep).then(|| Queue::of(&sweep));
     if arguments.json {
-        terminal::print(&serde_json::to_string_pretty(&status)?);
-    } else {
-        say_status(&sweep, &status);
+        #[derive(Serialize)]
+        struct Whole<'a> {
+            #[serde(flatten)]
+            status: &'a Status,
+            /// Absent where nothing was submitted, and where the queue does not answer.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            queue: Option<&'a Queue>,
+        }
+        let queue = queue.as_ref().and_then(|queue| queue.as_ref().ok());
+        terminal::print(&serde_json::to_string_pretty(&Whole { status: &status, queue })?);
+        return Ok(());
+    }
+    say_status(&sweep, &status);
+    match queue {
+        None => {}
+        Some(Ok(queue)) => submit::say_queue(&sweep, &queue),
+        Some(Err(error)) => terminal::note(&format!("{error:#}\nwhat stands above is what the folder says")),
     }
     Ok(())
 }
@@ -206,14 +250,14 @@ fn say_how_to_resume(sweep: &Sweep, error: anyhow::Error) -> anyhow::Error {
     Fault::new(kind, format!("{what}\n{left}go on with: babelscope resume {}", sweep.folder.display())).into()
 }
 
-fn say_reused(Reused(count): Reused) {
+pub(super) fn say_reused(Reused(count): Reused) {
     if count > 0 {
         terminal::note(&format!("{count} shards are those of another sweep here, and were linked"));
     }
 }
 
 /// The shards of a plan, what they will take, and whether there is room.
-fn describe(plan: &Plan) -> String {
+pub(super) fn describe(plan: &Plan) -> String {
     let mut table = Table::new(["model", "stage", "shards", "bundles", "tokens", "size", "time"])
         .right(2)
         .right(3)
