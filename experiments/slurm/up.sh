@@ -2,6 +2,7 @@
 # up.sh DIR [NODES] [PORT]: a private Slurm of virtual nodes on 127.0.0.1, for tests. Works as any one user, without systemd, cgroups or
 # files under /etc. Prints the line that lets Slurm's commands find it; down.sh DIR ends it. Uses the ports PORT to PORT + NODES.
 set -euo pipefail
+PATH=$PATH:/usr/sbin:/sbin
 umask 022
 dir=$(readlink -f "$1"); nodes=${2:-4}; port=${3:-17000}; host=$(hostname -s); user=$(id -un)
 

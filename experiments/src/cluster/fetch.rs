@@ -7,10 +7,7 @@ use std::{
 };
 
 use anyhow::Result;
-use babelscope_core::{
-    monitor::{Monitor, Tick},
-    store::State,
-};
+use babelscope_core::monitor::{Monitor, Tick};
 
 use crate::{
     fault::{Fault, Kind},
@@ -131,21 +128,15 @@ impl Fetch {
         if !self.all {
             return Ok((runs, 0));
         }
-        for shard in &sweep.shards {
-            monitor.check()?;
-            match sweep.state(shard) {
-                State::Done => sweep.verify(shard)?,
-                State::Missing => {
-                    return Err(Fault::new(
-                        Kind::Incomplete,
-                        format!("the shard {} is not done there; nothing was kept", shard.key),
-                    )
-                    .into());
-                }
-                State::Damaged(why) => return Err(Fault::data(format!("{why}; nothing was kept")).into()),
-            }
+        let missing = sweep.status()?.total.missing;
+        if missing > 0 {
+            let why = format!("{missing} shards are not done there; nothing was kept");
+            return Err(Fault::new(Kind::Incomplete, why).into());
         }
-        Ok((runs, sweep.shards.len()))
+        match sweep.verify(monitor)?.as_slice() {
+            [] => Ok((runs, sweep.shards.len())),
+            [first, ..] => Err(Fault::data(format!("{first}; nothing was kept")).into()),
+        }
     }
 }
 

@@ -67,8 +67,9 @@ program=${BABELSCOPE:-$program}
 @WORK@
 
 # 75: stopped on request. From 128: killed, by a lack of memory for instance. What was whole is kept, so the same again helps.
-# Everything else would end the same way.
-if { [ "$code" = 75 ] || [ "$code" -ge 128 ]; } && [ "${SLURM_RESTART_COUNT:-0}" -lt @RETRIES@ ]; then
+# Everything else would end the same way; and a task that was cancelled is no longer running in Slurm's books, and not wanted.
+wanted() { [ "$(squeue --noheader --jobs="@TASK@" --format=%T)" = RUNNING ]; }
+if { [ "$code" = 75 ] || [ "$code" -ge 128 ]; } && [ "${SLURM_RESTART_COUNT:-0}" -lt @RETRIES@ ] && wanted; then
   echo "exit $code: again, after ${SLURM_RESTART_COUNT:-0} of @RETRIES@ retries" >&2
   # Slurm ends this attempt itself.
   scontrol requeue "@TASK@" && exec sleep 60

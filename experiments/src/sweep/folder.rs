@@ -189,20 +189,6 @@ impl Sweep {
         }
     }
 
-    /// Hashes every file of a shard that is done.
-    ///
-    /// # Errors
-    /// [`Kind::Data`] with what is damaged.
-    pub fn verify(&self, shard: &Shard) -> Result<()> {
-        let root = self.stage(shard.stage);
-        match shard.stage {
-            Stage::Extract | Stage::Tokens => {
-                Ok(store::Shard::open(&store::shard_folder(&root, &shard.key), &shard.key)?.verify()?)
-            }
-            Stage::Lens | Stage::Align => record::read(&root, &shard.key).map(|_record| ()),
-        }
-    }
-
     pub(super) fn model(&self, label: &str) -> Result<&Model> {
         let found = self.info.models.iter().find(|model| model.label() == label);
         Ok(found
