@@ -63,7 +63,8 @@ fn model(family: &str) -> TempDir {
 /// Looks at a model and loads it; the second only where the first says that it is fine.
 fn open_model(path: &Path) -> Result<(), String> {
     let (path, options) = (path.to_str().unwrap(), LoadOptions::default());
-    within(64 * MB, || {
+    // A table with a number for each of 2^24 heads is the largest that a config can ask for.
+    within(256 * MB, || {
         Inspection::of(path, &options).map_err(|e| e.to_string())?;
         Engine::load(path, &options, &Monitor::silent()).map(drop).map_err(|e| e.to_string())
     })

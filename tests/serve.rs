@@ -21,7 +21,7 @@ use babelscope::{
     manifest::{FileInfo, Manifest},
     remote::{self, Place},
     run::{self, Run},
-    serve::Token,
+    serve::{Limits, Server, Token},
 };
 use babelscope_core::monitor::Monitor;
 use tempfile::TempDir;
@@ -642,15 +642,7 @@ fn two_clients_at_once_have_the_same_run_each_file_whole() {
 #[cfg(unix)]
 #[test]
 fn ctrl_c_ends_the_server_after_what_is_being_sent() {
-    const LENGTH: usize = 64 << 20;
-    let folder = runs();
-    let run = folder.path().join("align");
-    let mut manifest = run::manifest(&run).unwrap();
-    let content: Vec<u8> = (0..LENGTH).map(|i| (i % 251) as u8).collect();
-    fs::write(run.join("big.bin"), &content).unwrap();
-    let blake3 = blake3::hash(&content).to_hex().to_string();
-    manifest.files.push(FileInfo { path: "big.bin".to_owned(), bytes: LENGTH as u64, blake3 });
-    fs::write(run.join("manifest.json"), serde_json::to_string(&manifest).unwrap()).unwrap();
+    let (folder, content) = with_big_file(64 << 20);
     let mut server = Served::start(folder.path(), &[]);
     let _idle = server.connect();
     let mut stream = server.connect();
@@ -706,6 +698,45 @@ fn a_token_is_made_where_none_is_given_and_a_bad_start_has_a_sentence() {
     let (open, _out) = Served::start_with(Path::new(folder), &["--listen", "0.0.0.0:0"]);
     while open.logged("can be reached from other machines") == 0 {
         thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A run folder with a file of so many bytes beside its own.
+fn with_big_file(length: usize) -> (TempDir, Vec<u8>) {
+    let folder = runs();
+    let run = folder.path().join("align");
+    let mut manifest = run::manifest(&run).unwrap();
+    let content: Vec<u8> = (0..length).map(|i| (i % 251) as u8).collect();
+    fs::write(run.join("big.bin"), &content).unwrap();
+    let blake3 = blake3::hash(&content).to_hex().to_string();
+    manifest.files.push(FileInfo { path: "big.bin".to_owned(), bytes: length as u64, blake3 });
+    fs::write(run.join("manifest.json"), serde_json::to_string(&manifest).unwrap()).unwrap();
+    (folder, content)
+}
+
+#[test]
+fn a_client_that_takes_nothing_or_takes_for_ever_is_let_go() {
+    const LENGTH: usize = 64 << 20;
+    let (folder, _) = with_big_file(LENGTH);
+    let (short, long) = (Duration::from_millis(500), Duration::from_secs(3600));
+    for (write, connection) in [(short, long), (long, short)] {
+        let limits = Limits { write, connection, ..Limits::default() };
+        let server = Server::bind(folder.path(), "127.0.0.1:0".parse().unwrap(), token(), limits).unwrap();
+        let stop = server.stopper();
+        thread::scope(|scope| {
+            let running =
+                thread::Builder::new().name("server".to_owned()).spawn_scoped(scope, || server.run(&|_| ())).unwrap();
+            let mut stream = TcpStream::connect(server.address()).unwrap();
+            let head = "GET /v1/runs/align/file/big.bin HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer";
+            stream.write_all(format!("{head} {TOKEN}\r\n\r\n").as_bytes()).unwrap();
+            let mut came = vec![0; 100];
+            stream.read_exact(&mut came).unwrap();
+            // It ends with what is being sent: nobody reads, so only when it has given that up.
+            stop.stop();
+            running.join().unwrap();
+            stream.read_to_end(&mut came).ok();
+            assert!(came.len() < LENGTH, "{}", came.len());
+        });
     }
 }
 
@@ -775,5 +806,19 @@ fn a_server_that_lies_writes_nothing_elsewhere_and_nothing_without_end() {
         assert!(text.contains(words), "{words}: {text}");
         assert!(fetched(&inner).is_empty() && !into.path().join("outside").exists());
         assert!(heard.lock().unwrap().contains(TOKEN));
+    }
+}
+
+#[test]
+fn the_only_run_of_a_lying_server_does_not_name_a_folder_elsewhere() {
+    let text = fs::read(RUNS.path().join("runs/align/manifest.json")).unwrap();
+    for name in ["../../outside", "/tmp/outside", ".hidden", ""] {
+        let list = serde_json::json!({ "runs": [{ "name": name, "identity": "x", "kind": "run" }] });
+        let (place, heard) = liar(vec![whole(list.to_string().as_bytes()), whole(&text)]);
+        let into = tempfile::tempdir().unwrap();
+        let text = format!("{:#}", fetch(&Place { run: None, ..place }, &into.path().join("a/b")).unwrap_err());
+        assert!(text.contains("no name of a run"), "{text}");
+        assert!(!into.path().join("a").exists());
+        assert_eq!(heard.lock().unwrap().matches("GET").count(), 1);
     }
 }

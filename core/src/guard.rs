@@ -11,7 +11,7 @@ use std::{
 /// use babelscope_core::guard::guarded;
 /// assert_eq!(guarded(|| 5), Ok(5));
 /// # std::panic::set_hook(Box::new(|_| ()));
-/// assert_eq!(guarded(|| [1, 2][..].iter().nth(2).expect("a third number")), Err("a third number".to_owned()));
+/// assert_eq!(guarded(|| -> u32 { panic!("no third number") }), Err("no third number".to_owned()));
 /// ```
 ///
 /// # Errors

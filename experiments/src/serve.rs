@@ -155,7 +155,7 @@ impl Server {
                     log(&format!(
                         "{} {:?} {} {}",
                         peer.ip(),
-                        request.method,
+                        request.method.name(),
                         request.target.escape_debug(),
                         answer.status
                     ));

@@ -116,6 +116,8 @@ impl App {
 
     /// Fetches a run of another machine and opens it.
     pub fn open_remote(&mut self, place: Place, token: Token) {
+        // What went wrong before is what this attempt is about.
+        self.problem = None;
         let title = format!("opening {}/{}", place.origin, place.run.as_deref().unwrap_or_default());
         self.reader.submit(Slot::Open, title, Work::OpenRemote(place, token));
     }

@@ -102,6 +102,11 @@ pub fn fetch(place: &Place, token: &Token, runs: &Path, monitor: &Monitor) -> Re
 fn only(client: &Client<'_>) -> Result<String> {
     let Runs { runs } = client.json("/v1/runs", LISTING)?.unwrap_or(Runs { runs: Vec::new() });
     match runs.as_slice() {
+        // The name becomes that of a folder here.
+        [one] if !is_plain(&one.name) => {
+            let why = format!("the server calls its run {:?}, which is no name of a run", short(&one.name));
+            Err(client.fault(Kind::Data, &why))
+        }
         [one] => Ok(one.name.clone()),
         [] => Err(client.fault(Kind::Missing, "the server has no finished run")),
         _ => Err(client

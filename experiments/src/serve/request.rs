@@ -18,6 +18,17 @@ pub enum Method {
     Other,
 }
 
+impl Method {
+    /// Its name in a log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Other => "another method",
+        }
+    }
+}
+
 /// A part of a file, as `Range` asks for it; both ends count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Range {

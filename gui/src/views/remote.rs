@@ -29,9 +29,9 @@ pub fn show(ui: &Ui, view: &mut View, actions: &mut Vec<Action>) {
     if !view.shown {
         return;
     }
-    let shown = Modal::new(Id::unique("remote")).show(ui.ctx(), |ui| {
-        let colours = *Palette::current(ui);
-        ui.set_width(460.0);
+    let colours = *Palette::current(ui);
+    let shown = Modal::new(Id::unique("remote")).frame(colours.card_frame()).show(ui.ctx(), |ui| {
+        ui.set_width(500.0);
         ui.label(RichText::new("Open remote").heading().strong());
         ui.label(RichText::new("A run of another machine, where `babelscope serve` runs").color(colours.weak));
         ui.add_space(GAP);
@@ -46,8 +46,10 @@ pub fn show(ui: &Ui, view: &mut View, actions: &mut Vec<Action>) {
             address.request_focus();
         }
         ui.add_space(4.0);
-        let hint = "Through SSH, from this machine:  ssh -L 8080:127.0.0.1:8080 HOST babelscope serve RUNS";
-        ui.add(egui::Label::new(RichText::new(hint).small().color(colours.weak)).wrap());
+        let small = |text: &str| RichText::new(text).small().color(colours.weak);
+        ui.label(small("Through SSH, type this in a terminal of this machine:"));
+        let command = small("ssh -L 8080:127.0.0.1:8080 HOST babelscope serve RUNS").monospace();
+        ui.add(egui::Label::new(command).wrap().selectable(true));
         ui.add_space(GAP);
         let asked = Place::parse(&view.address).and_then(|place| Ok((place, Token::new(&view.token)?)));
         let enter = ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Enter));
@@ -67,6 +69,7 @@ pub fn show(ui: &Ui, view: &mut View, actions: &mut Vec<Action>) {
         });
         if let Err(why) = asked.as_ref().map_err(|why| format!("{why:#}"))
             && !view.address.trim().is_empty()
+            && (!view.token.is_empty() || Place::parse(&view.address).is_err())
         {
             ui.add(egui::Label::new(RichText::new(why).small().color(colours.warn)).wrap());
         }
