@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # up.sh DIR [NODES] [PORT]: a private Slurm of virtual nodes on 127.0.0.1, for tests. Works as any one user, without systemd, cgroups or
-# files under /etc. Prints the line that lets Slurm's commands find it; down.sh DIR ends it. Uses the ports PORT to PORT + NODES.
+# files under /etc; the machine must know its own name and have an address beside loopback. Prints the line that lets Slurm's commands
+# find it; down.sh DIR ends it. Uses the ports PORT to PORT + NODES.
 set -euo pipefail
 PATH=$PATH:/usr/sbin:/sbin
 umask 022
@@ -68,7 +69,8 @@ for ((i = 0; i < nodes; i++)); do
   mkdir -p "$dir/spool/n$i"
   slurmd -N "n$i"
 done
-for ((tries = 0; tries < 300; tries++)); do
+begun=$SECONDS
+while [ $((SECONDS - begun)) -lt 60 ]; do
   # A controller that is not there lets sinfo wait long.
   idle=$(timeout 2 sinfo --noheader --Node --format=%T 2> /dev/null | grep -c '^idle$' || true)
   if [ "$idle" = "$nodes" ]; then

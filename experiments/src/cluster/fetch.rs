@@ -69,8 +69,10 @@ impl Fetch {
             for name in NEEDED {
                 tool.copy(&self.within(name), here).map_err(|error| self.not_merged(name, error))?;
             }
-            // A sweep that only stores has no table.
-            tool.copy(&self.within("results.parquet"), here).ok();
+            // A sweep that only stores has no table, and not every one a report.
+            for name in ["results.parquet", "report.html"] {
+                tool.copy(&self.within(name), here).ok();
+            }
         }
         monitor.check()?;
         let (runs, shards) = if is_run { (verified(here, here)?, 0) } else { self.verify(here, monitor)? };
