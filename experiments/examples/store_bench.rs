@@ -163,13 +163,13 @@ fn sentences(count: usize) -> impl Iterator<Item = String> {
         "big",
     ];
     let word = move |line: usize, at: usize| words[(line * 7 + at * 5 + line / 16 * at) % words.len()];
-    (0..count).map(move |line| (0..14 + line % 9).map(|at| word(line, at)).collect::<Vec<_>>().join(" "))
+    (0..count).map(move |line| (0..6 + line % 7).map(|at| word(line, at)).collect::<Vec<_>>().join(" "))
 }
 
 fn overhead(folder: &Path, model: &str) -> Result<()> {
     let silent = Monitor::silent();
     let engine = Engine::load(model, &LoadOptions::default(), &silent)?;
-    let count = if engine.info().parameters > 100_000_000 { 256 } else { 8192 };
+    let count = if engine.info().parameters > 100_000_000 { 128 } else { 8192 };
     let lines: Vec<String> = sentences(count).collect();
     let layers: Vec<usize> = (0..=engine.info().layers).collect();
     let plan = Plan::layers(layers.clone(), Reduce::Mean(Window::default()));

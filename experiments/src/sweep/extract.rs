@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use babelscope_core::{
     Error,
-    alarm::Run,
+    alarm::{Alarm, Run},
     corpus::Corpus,
     engine::{Engine, Values},
     monitor::{Monitor, Tick},
@@ -70,8 +70,9 @@ pub(super) fn shard(
         site: SITE.to_owned(),
         layers: layers.clone(),
         pooling: if tokens { "tokens" } else { pooling.name() }.to_owned(),
-        include_bos: *include_bos,
-        skip_first: *skip_first,
+        // Where every token is kept, BOS is among them and nothing is left out.
+        include_bos: tokens || *include_bos,
+        skip_first: if tokens { 0 } else { *skip_first },
         dtype: sweep.spec.store.as_ref().map(|store| store.dtype).unwrap_or_default(),
         width: model.info.width,
     };
@@ -109,7 +110,11 @@ pub(super) fn shard(
             at_once = batch.len().div_ceil(2);
             continue;
         };
-        alarms.extend(run.alarms.iter().map(|alarm| format!("{}: {alarm} (counted from 0)", shard.language)));
+        alarms.extend(run.alarms.iter().map(|alarm| {
+            // The engine counts within what it was given.
+            let alarm = Alarm { sentence: shard.first + done + alarm.sentence, ..alarm.clone() };
+            format!("{}: {alarm} (counted from 0)", shard.language)
+        }));
         let mut next = row;
         for (captured, layer) in run.captured.iter().zip(layers) {
             next = row;

@@ -1,6 +1,6 @@
 //! Puts finished shards together: an ordinary run folder of each model, one table of all of them, an index of the stored states.
 
-use std::{fs, path::PathBuf, time::Instant};
+use std::{collections::BTreeSet, fs, path::PathBuf, time::Instant};
 
 use anyhow::Result;
 use babelscope_core::{
@@ -75,10 +75,20 @@ impl Sweep {
         monitor.tick(Tick { what: "merging", done: total, total, unit: "models" })?;
         merged.index = self.write_index()?;
         self.write_results(&merged.runs)?;
+        self.sweep_up();
         if !merged.runs.is_empty() {
             html::write(&self.folder.join(REPORT), &html::sweep(&self.folder, &merged.runs))?;
         }
         Ok(merged)
+    }
+
+    /// Removes what killed processes left beside the shards more than a day ago.
+    fn sweep_up(&self) {
+        let folder = |shard: &Shard| store::shard_folder(&self.stage(shard.stage), &shard.key);
+        let folders: BTreeSet<PathBuf> = self.shards.iter().map(folder).collect();
+        for folder in folders {
+            store::sweep(&folder);
+        }
     }
 
     /// Refuses a sweep with shards that are not done, and says which bundles to start again.
