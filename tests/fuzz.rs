@@ -33,7 +33,11 @@ use babelscope_core::{
     inspect::Inspection,
     lang,
     monitor::Monitor,
-    store::{Index, Made, Row, Shard, ShardMeta, ShardWriter, Store, shard_folder, state},
+    store::{
+        Index, Made, Row, Shard, ShardMeta, ShardWriter, Store,
+        import::{Choice, Origin, import},
+        shard_folder, state,
+    },
     tokens::Tokenizer,
 };
 use memory::within;
@@ -343,6 +347,42 @@ fn shards_of_a_store() {
             }
         });
     });
+}
+
+#[test]
+fn captures_of_other_programs() {
+    let desk = tempfile::tempdir().unwrap();
+    let root = desk.path().join("store");
+    let origin = Origin {
+        model: "made up".to_owned(),
+        language: "eng_Latn".to_owned(),
+        pooling: "mean".to_owned(),
+        ..Origin::default()
+    };
+    let choice = Choice { layers: vec![4], ..Choice::default() };
+    let take = |path: &Path, choice: &Choice| {
+        let taken = within(64 * MB, || import(&[path.to_owned()], choice, &origin, &root, &Monitor::silent()));
+        taken.map(drop).map_err(|e| e.to_string())
+    };
+    for (name, choice) in [("one.npy", &choice), ("sites.safetensors", &Choice::default())] {
+        let bytes = fs::read(golden("store").join(name)).unwrap();
+        let path = desk.path().join(name);
+        fs::write(&path, &bytes).unwrap();
+        assert_eq!(take(&path, choice), Ok(()));
+        fuzz(500, changes(), |changes| {
+            fs::write(&path, changed(&bytes, 600, &changes)).unwrap();
+            take(&path, choice).ok();
+        });
+    }
+    // candle's reader would ask for the room of 2^60 numbers, and nothing would be left to say why that was too much.
+    let bytes = fs::read(golden("store/one.npy")).unwrap();
+    let at = bytes.windows(9).position(|w| w == b"'shape': ").unwrap() + 9;
+    let end = at + bytes[at..].iter().position(|b| *b == b'\n').unwrap();
+    let huge = format!("{:1$}", "(1152921504606846976,), }", end - at);
+    let path = desk.path().join("huge.npy");
+    fs::write(&path, [&bytes[..at], huge.as_bytes(), &bytes[end..]].concat()).unwrap();
+    let why = take(&path, &choice).unwrap_err();
+    assert!(why.contains("it claims the shape (1152921504606846976,)"), "{why}");
 }
 
 #[test]

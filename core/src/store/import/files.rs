@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::Read as _,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
 };
@@ -36,6 +37,7 @@ impl Foreign {
         let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
         let (reader, tensors) = held(path, || match ending.as_str() {
             "npy" => {
+                claims(path, length).map_err(candle_core::Error::Msg)?;
                 let tensor = Tensor::read_npy(path)?;
                 let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
                 Ok((Reader::Npy, BTreeMap::from([(name, (tensor.dims().to_vec(), tensor.dtype()))])))
@@ -124,6 +126,33 @@ impl Foreign {
                 .ok_or_else(|| fail(&self.path, format!("{name} holds {id}, which is no token id")))
         };
         ids.iter().map(id).collect()
+    }
+}
+
+/// Refuses a .npy whose head claims more numbers than the file has bytes: candle's reader makes room for them first, and a process
+/// that asks for too much room is ended and not told.
+fn claims(path: &Path, length: u64) -> std::result::Result<(), String> {
+    let mut head = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(1 << 16).read_to_end(&mut head));
+    read.map_err(|e| e.to_string())?;
+    let damaged = || "the head of the .npy file is damaged".to_owned();
+    // Magic, version, and the length of the text that follows: two bytes in version 1, four since.
+    let wide = head.get(6).is_some_and(|version| *version > 1);
+    let told = head.get(8..if wide { 12 } else { 10 }).ok_or_else(damaged)?;
+    let told = told.iter().rev().fold(0, |all, byte| all << 8 | usize::from(*byte));
+    let text = head.get(10..).and_then(|text| text.get(..told)).ok_or_else(damaged)?;
+    let text = String::from_utf8_lossy(text);
+    // Of two shapes the reader would take the other one.
+    if text.matches("shape").count() != 1 {
+        return Err(damaged());
+    }
+    let shape =
+        text.split_once("shape").and_then(|(_, rest)| rest.split_once('(')?.1.split_once(')')).ok_or_else(damaged)?.0;
+    let sizes = shape.split(',').map(str::trim).filter(|size| !size.is_empty());
+    let numbers = sizes.map(|size| size.parse::<u64>().ok()).try_fold(1_u64, |all, size| all.checked_mul(size?));
+    match numbers {
+        Some(numbers) if numbers <= length => Ok(()),
+        _ => Err(format!("it claims the shape ({shape}), and the file has {length} bytes: damaged")),
     }
 }
 
