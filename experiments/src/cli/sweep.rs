@@ -7,10 +7,13 @@ use babelscope::{
     cluster::{self, Queue},
     fault::{Fault, Kind},
     run::{Run, Workbench},
-    spec::RunSpec,
+    spec::{EnginePlace, RunSpec},
     sweep::{Merged, Phase, Plan, Reused, Selection, Stage, Status, Summary, Sweep},
 };
-use babelscope_core::{hub::human, monitor::Monitor};
+use babelscope_core::{
+    hub::{free_space, human},
+    monitor::Monitor,
+};
 use clap::Args;
 use serde::Serialize;
 
@@ -216,12 +219,18 @@ pub(super) fn verify(arguments: &FolderArguments) -> Result<()> {
 
 /// Executes a sweep from its spec.
 pub(super) fn run(spec: &RunSpec, runs: PathBuf, out: Option<&Path>) -> Result<()> {
+    if spec.engine.kind == EnginePlace::Slurm {
+        let why = "the spec hands this sweep to Slurm ([engine] kind = \"slurm\"): `babelscope submit` does; \
+                   `--set engine.kind=local` runs it here";
+        return Err(Fault::spec(why).into());
+    }
     let mut bench = Workbench::new(runs.clone());
     let progress = terminal::Progress::new();
     let monitor = progress.monitor()?;
     let planned = Plan::of(&mut bench, spec, &monitor);
     progress.finish();
     let plan = planned?;
+    room(&plan, out.unwrap_or(&runs))?;
     let (sweep, reused) = Sweep::create(&plan, &runs, out)?;
     terminal::note(&describe(&plan));
     say_reused(reused);
@@ -285,6 +294,23 @@ pub(super) fn describe(plan: &Plan) -> String {
     }
     let bytes = human(plan.bytes());
     format!("{table}\nabout {bytes} on disk and {} on this machine (estimated)", time(plan.seconds()))
+}
+
+/// Refuses a plan that the disk cannot hold, before days are spent on it.
+fn room(plan: &Plan, place: &Path) -> Result<()> {
+    let there = place.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."));
+    match free_space(there) {
+        Some(free) if free < plan.bytes() => {
+            let (needed, free) = (human(plan.bytes()), human(free));
+            let why = format!(
+                "the sweep will take about {needed}, and {free} are free; make room, write elsewhere (--out, --runs), or store less \
+                 (`store.dtype`, `extract.layers`)\n{}",
+                there.display()
+            );
+            Err(Fault::new(Kind::Io, why).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Seconds as a person says them.
