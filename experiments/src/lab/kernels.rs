@@ -6,6 +6,9 @@ use std::sync::Mutex;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Storage, Tensor, bail};
 use rayon::prelude::*;
 
+/// Rows of a norm whose gradients are added up by one thread.
+const ROWS: usize = 64;
+
 fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     let CpuStorage::F32(all) = storage else { bail!("the laboratory trains in f32, got another dtype") };
     match layout.contiguous_offsets() {
@@ -69,12 +72,16 @@ impl CustomOp2 for RmsNorm {
             with_values(gain, |gain| {
                 with_values(grad, |grad| {
                     let mut dx = vec![0f32; x.len()];
-                    let dg = dx
-                        .par_chunks_mut(width)
-                        .zip(x.par_chunks(width).zip(grad.par_chunks(width)))
-                        .fold(
-                            || vec![0f32; width],
-                            |mut dg, (dx, (x, grad))| {
+                    // Blocks of a fixed size, added up in their order: a sum that follows the threads would differ from one
+                    // training to the next.
+                    let block = width * ROWS;
+                    let parts: Vec<Vec<f32>> = dx
+                        .par_chunks_mut(block)
+                        .zip(x.par_chunks(block).zip(grad.par_chunks(block)))
+                        .map(|(dx, (x, grad))| {
+                            let mut dg = vec![0f32; width];
+                            let rows = dx.chunks_mut(width).zip(x.chunks(width).zip(grad.chunks(width)));
+                            for (dx, (x, grad)) in rows {
                                 let scale = self.scale(x);
                                 let dot: f32 = (0..width).map(|i| grad[i] * gain[i] * x[i]).sum();
                                 let back = dot * scale * scale * scale / width as f32;
@@ -82,10 +89,11 @@ impl CustomOp2 for RmsNorm {
                                     dx[i] = grad[i] * gain[i] * scale - x[i] * back;
                                     dg[i] += grad[i] * x[i] * scale;
                                 }
-                                dg
-                            },
-                        )
-                        .reduce(|| vec![0f32; width], add);
+                            }
+                            dg
+                        })
+                        .collect();
+                    let dg = parts.into_iter().fold(vec![0f32; width], add);
                     (dx, dg)
                 })
             })
@@ -447,6 +455,22 @@ mod tests {
         for i in -800..800 {
             let x = i as f32 / 10.0;
             assert!((exp(x) / x.exp() - 1.0).abs() < 4e-7, "{x}: {} {}", exp(x), x.exp());
+        }
+    }
+
+    #[test]
+    fn the_gain_of_a_norm_is_the_same_whatever_the_threads_do() {
+        let (x, g) = (var(&[1000, 32], 3), var(&[32], 4));
+        let gradient = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            pool.install(|| {
+                let grads = rms_norm(&x, &g, 1e-5).unwrap().sqr().unwrap().sum_all().unwrap().backward().unwrap();
+                grads.get(&g).unwrap().to_vec1::<f32>().unwrap()
+            })
+        };
+        let one = gradient(1);
+        for threads in [2, 3, 7] {
+            assert_eq!(gradient(threads), one, "{threads} threads");
         }
     }
 
