@@ -2,10 +2,23 @@
 
 use std::path::Path;
 
-/// Free bytes of the disk that `path` is on, or would be on; `None` where the system does not say.
+/// Free bytes of the disk that `path` is on, or would be on, for somebody without special rights; `None` where the system does not
+/// say.
 pub fn free_space(path: &Path) -> Option<u64> {
     let path = std::path::absolute(path).ok()?;
     let there = path.ancestors().find_map(|folder| folder.canonicalize().ok())?;
+    free(&there)
+}
+
+/// Asked of the file system itself: lists of disks leave out those in memory and on the network.
+#[cfg(unix)]
+fn free(there: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(there).ok()?;
+    disk.f_bavail.checked_mul(disk.f_frsize)
+}
+
+#[cfg(not(unix))]
+fn free(there: &Path) -> Option<u64> {
     let disks = sysinfo::Disks::new_with_refreshed_list().ok()?;
     let holding = disks.iter().filter(|disk| there.starts_with(disk.mount_point()));
     // A mount point within another holds what is below it; of two at one place the later covers the earlier.
