@@ -5,6 +5,8 @@
 
 mod alignment;
 mod checklist;
+mod cut;
+mod faces;
 mod facts;
 mod lens;
 mod markup;

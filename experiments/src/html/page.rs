@@ -2,7 +2,10 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::markup::{Html, element, plain, raw, text};
+use super::{
+    faces,
+    markup::{Html, element, plain, raw, text},
+};
 
 /// Says that a file is ours and may be replaced. In the first hundred bytes.
 pub(super) const MARKER: &str = r#"<meta name="generator" content="babelscope report">"#;
@@ -14,7 +17,7 @@ const SCRIPT: &str = include_str!("script.js");
 pub(super) fn page(title: &str, body: Html) -> String {
     // Even if a text became markup, the browser runs no script but this one and fetches nothing.
     let policy = format!(
-        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src '{}'",
+        "default-src 'none'; img-src data:; font-src data:; style-src 'unsafe-inline'; script-src '{}'",
         digest(SCRIPT.as_bytes())
     );
     let head: Html = [
@@ -27,9 +30,11 @@ pub(super) fn page(title: &str, body: Html) -> String {
     .into_iter()
     .collect();
     let body: Html = [element("main", &[], body), raw("script", SCRIPT)].into_iter().collect();
-    let (head, body) = (head.into_string(), element("body", &[], body).into_string());
+    let body = element("body", &[], body).into_string();
+    let faces = faces::style(&body);
+    let head = head.into_string();
     format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">{MARKER}\n{head}</head>\n{body}\n</html>\n"
+        "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">{MARKER}\n{head}<style>{faces}</style></head>\n{body}\n</html>\n"
     )
 }
 

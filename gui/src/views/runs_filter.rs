@@ -21,10 +21,11 @@ impl FilterRow {
     /// Draws the row and gives the places of the entries to show, in their order.
     pub(super) fn show(&mut self, ui: &mut Ui, entries: &[Entry]) -> Vec<usize> {
         ui.horizontal_wrapped(|ui| {
-            let field = TextEdit::singleline(&mut self.filter.words)
-                .hint_text("Filter: name, model, corpus, language, probe")
-                .desired_width(280.0);
-            ui.add(field).accessible_name("Filter runs");
+            let field =
+                TextEdit::singleline(&mut self.filter.words).hint_text("Filter: words of a run").desired_width(280.0);
+            ui.add(field)
+                .accessible_name("Filter runs")
+                .on_hover_text("Words that all occur in its name, model, corpus, languages or probes");
             if !self.filter.is_empty() && ui.button("Clear").on_hover_text("Show every run").clicked() {
                 self.filter = Filter::default();
             }
