@@ -1,12 +1,12 @@
 //! The face for Chinese, Japanese and Korean cut down to the characters of a page: 3 MB become half of one.
 //!
 //! OpenType with CFF outlines: outlines of other glyphs are emptied, the character map is written anew with the page's characters only (so that a
-//! browser asks another face for any other), and tables for vertical text and substitutions are left out. Glyph numbers stay.
+//! browser asks another face for any other), and tables for vertical text and substitutions are left out. Glyph numbers stay, so kerning does.
 
 use std::collections::BTreeMap;
 
 /// Tables that horizontal text needs; `cmap` and `CFF ` are made anew.
-const KEPT: [&[u8; 4]; 6] = [b"OS/2", b"head", b"hhea", b"hmtx", b"maxp", b"name"];
+const KEPT: [&[u8; 4]; 7] = [b"GPOS", b"OS/2", b"head", b"hhea", b"hmtx", b"maxp", b"name"];
 /// A glyph without outline: `endchar`.
 const EMPTY: &[u8] = &[14];
 /// Operators of CFF dictionaries.
