@@ -30,28 +30,30 @@ pub(super) fn encode(values: &[f32], dtype: Dtype, bytes: &mut Vec<u8>) -> Resul
             return Err(Bad { at, value: *value, overflow, count });
         }
     }
+    let from = bytes.len();
+    bytes.resize(from + values.len() * dtype.size(), 0);
+    let to = &mut bytes[from..];
     match dtype {
-        Dtype::F32 => {
-            for x in values {
-                bytes.extend(x.to_le_bytes());
-            }
-        }
+        Dtype::F32 => place(values, |x| x.to_le_bytes(), to.as_chunks_mut().0),
         Dtype::Bf16 => {
             let mut rounded = vec![bf16::ZERO; values.len()];
             rounded.convert_from_f32_slice(values);
-            for x in rounded {
-                bytes.extend(x.to_le_bytes());
-            }
+            place(&rounded, |x| x.to_le_bytes(), to.as_chunks_mut().0);
         }
         Dtype::F16 => {
             let mut rounded = vec![f16::ZERO; values.len()];
             rounded.convert_from_f32_slice(values);
-            for x in rounded {
-                bytes.extend(x.to_le_bytes());
-            }
+            place(&rounded, |x| x.to_le_bytes(), to.as_chunks_mut().0);
         }
     }
     Ok(())
+}
+
+/// The bytes of each number to its place: a copy, where the machine is little-endian.
+fn place<T: Copy, const N: usize>(values: &[T], bytes: impl Fn(T) -> [u8; N], to: &mut [[u8; N]]) {
+    for (to, x) in to.iter_mut().zip(values) {
+        *to = bytes(*x);
+    }
 }
 
 /// The largest number whose rounding is finite.
