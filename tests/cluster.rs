@@ -158,7 +158,8 @@ impl Desk {
 
     /// The sweep of the spec on this machine alone, elsewhere.
     fn alone(&self) -> PathBuf {
-        self.run(&["--runs", "other", "run", "spec.toml", "--out", "other/alone"]).fine();
+        let here = ["--set", "engine.kind=local", "--out", "other/alone"];
+        self.run(&[&["--runs", "other", "run", "spec.toml"][..], &here].concat()).fine();
         self.path("other/alone")
     }
 }
