@@ -18,7 +18,6 @@
 //! - Languages of unequal length are refused, where the original cuts the longer one silently.
 
 mod analyse;
-mod bootstrap;
 mod nearest;
 mod report;
 mod states;
@@ -30,12 +29,12 @@ use babelscope_core::monitor::{Monitor, Tick};
 use rayon::prelude::*;
 
 pub use analyse::{Extraction, analyse};
-pub use bootstrap::Draws;
 pub use nearest::{outcomes_of_similarities, pair_outcomes};
-pub use report::{AlignCell, AlignReport, Centring, Estimate, Outcome, OverLayers};
+pub use report::{AlignCell, AlignReport, Centring, Outcome, OverLayers};
 pub use states::LanguageStates;
 
 use crate::{Error, Result};
+pub use crate::{bootstrap::Draws, measure::Estimate};
 use unit::Unit;
 
 /// What is computed.

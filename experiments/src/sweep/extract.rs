@@ -33,8 +33,6 @@ const SENTENCES: usize = 256;
 const SENTENCES_OF_TOKENS: usize = 32;
 /// A row stands in memory as it was captured, as it is handed over, and while it is written.
 const COPIES: usize = 3;
-/// Marks what a number too large for the column becomes.
-const NONE: u32 = u32::MAX;
 
 /// Computes and publishes an extraction shard.
 pub(super) fn shard(
@@ -76,7 +74,7 @@ pub(super) fn shard(
         dtype: sweep.spec.store.as_ref().map(|store| store.dtype).unwrap_or_default(),
         width: model.info.width,
     };
-    let rows = rows(shard.first, lines, &encoded, tokens);
+    let rows = rows(shard.first, lines, &encoded, tokens)?;
     let folder = store::shard_folder(&sweep.stage(shard.stage), &shard.key);
     let mut writer = ShardWriter::create(&folder, meta, &rows)?;
     let plan = Plan::layers(layers.clone(), reduce);
@@ -164,19 +162,21 @@ fn out_of_memory(error: &Error) -> bool {
 }
 
 /// What each row of the shard is.
-fn rows(first: usize, lines: &[String], encoded: &[Encoded], tokens: bool) -> Vec<Row> {
-    let small = |n: usize| u32::try_from(n).unwrap_or(NONE);
+fn rows(first: usize, lines: &[String], encoded: &[Encoded], tokens: bool) -> Result<Vec<Row>> {
+    let small = |n: usize| {
+        u32::try_from(n).map_err(|_e| Fault::data(format!("line, token or byte {n} is beyond what a shard can count")))
+    };
     let mut rows = Vec::new();
-    for (at, (line, encoded)) in lines.iter().zip(encoded).enumerate() {
-        let line_number = small(first + at);
+    for (at, (text, encoded)) in lines.iter().zip(encoded).enumerate() {
+        let line = small(first + at)?;
         if !tokens {
-            rows.push(Row::pooled(line_number, small(line.len())));
+            rows.push(Row::pooled(line, small(text.len())?));
             continue;
         }
         for (position, (id, span)) in encoded.ids.iter().zip(&encoded.spans).enumerate() {
-            let (start, end) = (small(span.start), small(span.end));
-            rows.push(Row { line: line_number, position: small(position), token: *id, start, end });
+            let (position, start, end) = (small(position)?, small(span.start)?, small(span.end)?);
+            rows.push(Row { line, position, token: *id, start, end });
         }
     }
-    rows
+    Ok(rows)
 }

@@ -158,8 +158,10 @@ impl Sweep {
         };
         let mut whole = AlignReport::default();
         let mut alarms = Vec::new();
+        let mut products = BTreeSet::new();
         for shard in self.of_model(model, Stage::Extract) {
             let stored = self.stored(shard)?;
+            products.insert(format!("{} ({})", stored.record().made.kernel, stored.record().made.device));
             seconds.align += stored.record().made.seconds;
             alarms.extend(stored.record().made.alarms.iter().cloned());
             whole.tokens += shard.tokens;
@@ -179,6 +181,13 @@ impl Sweep {
             (whole.chance_mexa, whole.chance_recall) = (part.chance_mexa, part.chance_recall);
         }
         whole.notes.extend(alarms);
+        if products.len() > 1 {
+            let which = products.into_iter().collect::<Vec<_>>().join("; ");
+            whole.notes.push(format!(
+                "the states were computed by different matrix products, whose last digits differ: {which}; machines of one kind give \
+                 equal ones"
+            ));
+        }
         // The order of a run that was never cut.
         let languages = &self.info.corpus.languages;
         let place = |cell: &AlignCell| {

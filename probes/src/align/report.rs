@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::measure::Estimate;
+
 /// What is done to the states of a language before the cosine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -10,17 +12,6 @@ pub enum Centring {
     Raw,
     /// The mean of its own language is subtracted.
     Language,
-}
-
-/// A value with its bootstrap interval over sentences.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Estimate {
-    /// The value.
-    pub value: f64,
-    /// 2.5 % percentile of the bootstrap; NaN never: equal to the value when the bootstrap is off.
-    pub low: f64,
-    /// 97.5 % percentile.
-    pub high: f64,
 }
 
 /// One cell of the heat map: a language against the pivot at a layer.

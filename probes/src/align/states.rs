@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use babelscope_core::engine::{Captured, Values};
 use babelscope_core::plan::Site;
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, CowArray, Ix2};
 
-use crate::{Error, Result};
+use crate::{Error, Result, source::StateSource};
 
 /// Pooled states of the same sentences in several languages at several layers: finite, parallel, at least two languages and
 /// two sentences.
@@ -16,6 +16,8 @@ pub struct LanguageStates {
     layers: Vec<usize>,
     /// `[language][layer]`, each `[n, width]` in standard layout.
     states: Vec<Vec<Array2<f32>>>,
+    /// `[language][sentence]`, without BOS; empty where nobody knows them.
+    tokens: Vec<Vec<Vec<u32>>>,
 }
 
 fn refuse<T>(why: String) -> Result<T> {
@@ -94,7 +96,24 @@ impl LanguageStates {
         }
         let standard = |s: Array2<f32>| if s.is_standard_layout() { s } else { s.as_standard_layout().into_owned() };
         let states = states.into_iter().map(|of| of.into_iter().map(standard).collect()).collect();
-        Ok(Self { languages, layers, states })
+        Ok(Self { languages, layers, states, tokens: Vec::new() })
+    }
+
+    /// The same with the token ids of each sentence, `tokens[language][sentence]`, without BOS.
+    ///
+    /// # Errors
+    /// Another number of languages or sentences than the states have.
+    pub fn with_tokens(mut self, tokens: Vec<Vec<Vec<u32>>>) -> Result<Self> {
+        let n = self.sentences();
+        if tokens.len() != self.languages.len() || tokens.iter().any(|of| of.len() != n) {
+            let found: Vec<usize> = tokens.iter().map(Vec::len).collect();
+            return refuse(format!(
+                "expected the tokens of {n} sentences in {} languages, got those of {found:?}",
+                self.languages.len()
+            ));
+        }
+        self.tokens = tokens;
+        Ok(self)
     }
 
     /// Takes what the engine captured of each language: pooled captures at `embeddings` or `resid_post.l`, with the same
@@ -167,5 +186,31 @@ impl LanguageStates {
     /// States `[n, width]` of a language at a layer, both as indices.
     pub(crate) fn at(&self, language: usize, layer: usize) -> ArrayView2<'_, f32> {
         self.states[language][layer].view()
+    }
+}
+
+impl StateSource for LanguageStates {
+    fn languages(&self) -> &[String] {
+        &self.languages
+    }
+
+    fn layers(&self) -> &[usize] {
+        &self.layers
+    }
+
+    fn sentences(&self) -> usize {
+        self.states[0][0].nrows()
+    }
+
+    fn state(&self, language: usize, layer: usize) -> Result<CowArray<'_, f32, Ix2>> {
+        Ok(self.at(language, layer).into())
+    }
+
+    fn tokens(&self, language: usize) -> Option<&[Vec<u32>]> {
+        self.tokens.get(language).map(Vec::as_slice)
+    }
+
+    fn in_memory(&self) -> bool {
+        true
     }
 }

@@ -7,14 +7,13 @@
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use super::Estimate;
-use crate::{Error, Result};
+use crate::{Error, Result, measure::Estimate};
 
 /// Draws of n sentences out of n, made once from a seed and used for every language, layer and measure, so that two intervals
 /// rest on the same sentences.
 ///
 /// ```
-/// use babelscope_probes::align::Draws;
+/// use babelscope_probes::bootstrap::Draws;
 /// let draws = Draws::new(4, 1000, 7)?;
 /// let share = draws.share([true, true, true, false].into_iter());
 /// assert_eq!(share.value, 0.75);
@@ -52,6 +51,27 @@ impl Draws {
         Ok(Self { n, draws, counts })
     }
 
+    /// How many draws.
+    pub fn draws(&self) -> usize {
+        self.draws
+    }
+
+    /// How often each sentence was drawn in draw `b`: weights for a statistic that is not a mean of the sentences'. `[n]`.
+    pub fn weights(&self, b: usize) -> Vec<f64> {
+        (0..self.n).map(|i| f64::from(self.counts[i * self.draws + b])).collect()
+    }
+
+    /// The mean of a number of each sentence with its percentile interval.
+    pub fn mean(&self, values: &[f64]) -> Estimate {
+        let mut sums = vec![0f64; self.draws];
+        for (value, row) in values.iter().zip(self.counts.chunks_exact(self.draws.max(1))) {
+            sums.iter_mut().zip(row).for_each(|(s, c)| *s += value * f64::from(*c));
+        }
+        let n = self.n as f64;
+        sums.iter_mut().for_each(|s| *s /= n);
+        interval(values.iter().sum::<f64>() / n, sums)
+    }
+
     /// The share of hits with its percentile interval (2.5 %, 97.5 %; linear between order statistics, as numpy does).
     pub fn share(&self, hits: impl Iterator<Item = bool>) -> Estimate {
         let mut sums = vec![0u32; self.draws];
@@ -73,6 +93,30 @@ impl Draws {
         };
         Estimate { value, low: percentile(0.025), high: percentile(0.975) }
     }
+}
+
+/// A value with the 2.5 % and 97.5 % percentiles (linear between order statistics, as numpy does) of the values that it has in the
+/// draws. Draws without a finite value are left out; where none is left, the interval is the value itself.
+///
+/// ```
+/// use babelscope_probes::bootstrap::interval;
+/// let found = interval(0.5, (0..=100).map(|i| f64::from(i) / 100.0).collect());
+/// assert!((found.low - 0.025).abs() < 1e-12 && (found.high - 0.975).abs() < 1e-12);
+/// ```
+pub fn interval(value: f64, mut drawn: Vec<f64>) -> Estimate {
+    drawn.retain(|v| v.is_finite());
+    drawn.sort_unstable_by(f64::total_cmp);
+    match (quantile(&drawn, 0.025), quantile(&drawn, 0.975)) {
+        (Some(low), Some(high)) => Estimate { value, low, high },
+        _ => Estimate { value, low: value, high: value },
+    }
+}
+
+/// The quantile of numbers in ascending order, linear between order statistics; `None` where there are none.
+pub fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
+    let at = q * sorted.len().checked_sub(1)? as f64;
+    let (below, above) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
+    Some(below + (above - below) * at.fract())
 }
 
 #[cfg(test)]
