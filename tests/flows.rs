@@ -51,7 +51,11 @@ fn the_demo_runs_from_nothing_and_is_only_shown_the_second_time() {
 fn what_was_computed_is_what_is_read_back() {
     let desk = Desk::new();
     let probes = vec![
-        ProbeSpec::Align { pivots: vec!["eng_Latn".into(), "hin_Deva".into()], bootstrap: 100 },
+        ProbeSpec::Align(AlignParams {
+            pivots: vec!["eng_Latn".into(), "hin_Deva".into()],
+            bootstrap: 100,
+            ..AlignParams::default()
+        }),
         ProbeSpec::lens(vec!["पक्षी 3".into(), "a bird".into()]),
     ];
     let mut spec = RunSpec::new("both", ModelSpec::new(format!("{GOLDEN}/llama")), probes);

@@ -171,10 +171,8 @@ fn small_run(desk: &Path) -> Run {
         let text: String = (0..8).map(|i| format!("{} {word}\n", i * 37)).collect();
         fs::write(corpus.join(format!("{code}.txt")), text).unwrap();
     }
-    let mut align = ProbeSpec::align("eng_Latn");
-    if let ProbeSpec::Align { bootstrap, .. } = &mut align {
-        *bootstrap = 100;
-    }
+    let pivots = vec!["eng_Latn".to_owned()];
+    let align = ProbeSpec::Align(AlignParams { pivots, bootstrap: 100, ..AlignParams::default() });
     let probes = vec![align, ProbeSpec::lens(vec!["طيور birds".to_owned()])];
     let mut spec = RunSpec::new("fuzz", ModelSpec::new(golden("models/llama").to_str().unwrap()), probes);
     corpus.to_str().unwrap().clone_into(&mut spec.data.path);

@@ -16,7 +16,7 @@ use std::{
 use babelscope::{
     fault::Fault,
     run::{Outcome as Executed, Run, Workbench},
-    spec::{ModelSpec, ProbeSpec, RunSpec},
+    spec::{LensSpec, ModelSpec, ProbeSpec, RunSpec},
 };
 use babelscope_core::monitor::{Monitor, Tick};
 use babelscope_gui::{
@@ -26,7 +26,7 @@ use babelscope_gui::{
     views::Screen,
     worker::{Answer, Work, Worker},
 };
-use babelscope_probes::align::{AlignCell, Centring};
+use babelscope_probes::align::{AlignCell, AlignParams, Centring};
 use babelscope_tests::synthetic;
 use egui::{Event, Key, Modifiers, OutputCommand, PointerButton, Pos2, Vec2};
 use egui_kittest::{
@@ -48,11 +48,8 @@ fn fake(told: SyncSender<RunSpec>) -> Worker {
         let told = told.clone();
         move |work: Work, _: &Monitor| match work {
             Work::Execute(spec) => {
-                let lens_only = !spec.probe.iter().any(|p| matches!(p, ProbeSpec::Align { .. }));
-                let text = spec.probe.iter().find_map(|p| match p {
-                    ProbeSpec::Lens { texts, .. } => texts.first().cloned(),
-                    ProbeSpec::Align { .. } => None,
-                });
+                let lens_only = spec.align().is_none();
+                let text = spec.lens().and_then(|lens| lens.texts.first().cloned());
                 let run = match text {
                     Some(text) if lens_only => synthetic::lens_run(&spec, &text),
                     _ => synthetic::run(),
@@ -297,7 +294,7 @@ fn a_typed_sentence_is_read_with_the_model_and_corpus_of_the_open_run() {
     let spec = specs.recv_timeout(Duration::from_secs(60)).unwrap();
     let run = synthetic::run();
     assert_eq!((&spec.model, &spec.data), (&run.spec.model, &run.spec.data));
-    assert_eq!(spec.probe, [ProbeSpec::Lens { texts: vec!["Two birds".to_owned()], top_k: 10 }]);
+    assert_eq!(spec.probe, [ProbeSpec::Lens(LensSpec { texts: vec!["Two birds".to_owned()], top_k: 10 })]);
     spec.check().unwrap();
     // <s> and two words.
     until(&mut window, "the new grid", |w| w.query_by_label(LENS).is_some());
@@ -461,7 +458,11 @@ fn real_window<'a>(root: &Path) -> Window<'a> {
 #[test]
 fn a_run_of_the_embedded_model_shows_its_own_numbers() {
     let root = tempfile::tempdir().unwrap();
-    let probe = vec![ProbeSpec::Align { pivots: vec!["eng_Latn".to_owned()], bootstrap: 100 }];
+    let probe = vec![ProbeSpec::Align(AlignParams {
+        pivots: vec!["eng_Latn".to_owned()],
+        bootstrap: 100,
+        ..AlignParams::default()
+    })];
     let mut spec = RunSpec::new("screens", ModelSpec::new("lab"), probe);
     spec.data.limit = 12;
     let executed = Workbench::new(root.path()).execute(&spec, &Monitor::silent()).unwrap();

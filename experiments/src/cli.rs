@@ -1,6 +1,7 @@
 //! The commands. One file each; this one parses, dispatches, and turns errors into exit codes.
 
 mod align;
+mod data;
 mod demo;
 mod diff;
 mod doctor;
@@ -11,6 +12,7 @@ mod inspect;
 mod lab;
 mod lens;
 mod ls;
+mod measure;
 mod report;
 mod results;
 mod run;
@@ -20,6 +22,7 @@ mod show;
 mod store;
 mod submit;
 mod sweep;
+mod tasks;
 mod validate;
 
 use std::{
@@ -63,6 +66,8 @@ Examples:
   babelscope
   babelscope align --model ~/models/Qwen3-0.6B --corpus flores/ --pivot eng_Latn
   babelscope align --model lab --corpus lab --pivot all --layers 0,4,8 --print-spec > spec.toml
+  babelscope similarity --model lab --corpus lab --set shuffles=0
+  babelscope tasks --model lab --corpus lab --scores belebele.csv
   babelscope lens --model lab --text \"The cat sees two red birds.\"
   babelscope generate lab --prompt \"The cat\" --max-new-tokens 20
   babelscope get Qwen/Qwen3-0.6B
@@ -82,6 +87,22 @@ enum Command {
     Run(run::Arguments),
     /// How closely do sentences of the same meaning lie together, at each layer?
     Align(align::Arguments),
+    /// Which sentences are each other's nearest, by other similarities: ranks, margins, hubs
+    Retrieval(measure::Arguments),
+    /// How alike are the spaces of two languages? CKA, CCA, RSA, Procrustes, neighbours
+    Similarity(measure::Arguments),
+    /// How much of a state is its language, and what is left without it?
+    Structure(measure::Arguments),
+    /// Neurons that fire for one language, and what switching them off does
+    Neurons(measure::Arguments),
+    /// What a linear probe reads at each layer, with its controls
+    Classify(measure::Arguments),
+    /// Sentences in the plane, layer by layer
+    Map(measure::Arguments),
+    /// What the tokenizer does to each language
+    Tokenizer(measure::Arguments),
+    /// How alignment goes along with scores of tasks, premium and resources
+    Tasks(tasks::Arguments),
     /// What would each layer say next, and in which language?
     Lens(lens::Arguments),
     /// Continue texts, or answer in the model's own chat template
@@ -235,6 +256,14 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         None | Some(Command::Demo) => demo::main(runs),
         Some(Command::Run(arguments)) => run::main(&arguments, runs),
         Some(Command::Align(arguments)) => align::main(&arguments, runs),
+        Some(Command::Retrieval(arguments)) => measure::main("retrieval", &arguments, runs),
+        Some(Command::Similarity(arguments)) => measure::main("similarity", &arguments, runs),
+        Some(Command::Structure(arguments)) => measure::main("structure", &arguments, runs),
+        Some(Command::Neurons(arguments)) => measure::main("neurons", &arguments, runs),
+        Some(Command::Classify(arguments)) => measure::main("classify", &arguments, runs),
+        Some(Command::Map(arguments)) => measure::main("map", &arguments, runs),
+        Some(Command::Tokenizer(arguments)) => measure::main("tokenizer", &arguments, runs),
+        Some(Command::Tasks(arguments)) => tasks::main(&arguments, runs),
         Some(Command::Lens(arguments)) => lens::main(&arguments, runs),
         Some(Command::Generate(arguments)) => generate::main(&arguments),
         Some(Command::Lab(arguments)) => lab::main(&arguments),

@@ -6,6 +6,8 @@ use babelscope_core::engine::ModelInfo;
 use babelscope_probes::lens::LensReport;
 use serde::{Deserialize, Serialize};
 
+use crate::tables::measures::Probed;
+
 /// The version of the layout that this program writes and reads.
 pub const SCHEMA: u32 = 1;
 
@@ -38,6 +40,9 @@ pub struct Manifest {
     pub align: Option<AlignInfo>,
     /// What the lens says beside its cells, one entry a text.
     pub lens: Vec<LensInfo>,
+    /// What the probes say beside their rows, in the order of the table.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub measured: Vec<MeasuredInfo>,
     /// What a person should know before believing the numbers.
     pub notes: Vec<String>,
     /// Every other file of the folder.
@@ -110,6 +115,12 @@ pub struct Seconds {
     pub align: f64,
     /// The lens.
     pub lens: f64,
+    /// The pass over the sentences, where several probes read its states.
+    #[serde(default)]
+    pub capture: f64,
+    /// All other probes.
+    #[serde(default)]
+    pub probes: f64,
     /// Tables and figures.
     pub write: f64,
     /// Everything.
@@ -163,6 +174,24 @@ pub struct AlignInfo {
     pub seed: u64,
     /// Notes of the measure.
     pub notes: Vec<String>,
+}
+
+/// What a probe says beside its rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeasuredInfo {
+    /// Kind of the probe, as in the spec.
+    pub probe: String,
+    /// Its seed.
+    pub seed: u64,
+    /// Its notes.
+    pub notes: Vec<String>,
+}
+
+impl MeasuredInfo {
+    /// What of a probe is not in the table.
+    pub(crate) fn of(probed: &Probed) -> Self {
+        Self { probe: probed.probe.clone(), seed: probed.seed, notes: probed.measured.notes.clone() }
+    }
 }
 
 /// What the lens says beside its cells.

@@ -2,6 +2,8 @@
 
 pub(crate) mod folder;
 pub(crate) mod identity;
+pub(crate) mod probes;
+pub(crate) mod states;
 pub(crate) mod workbench;
 pub(crate) mod write;
 
@@ -12,7 +14,7 @@ use std::{
 
 use anyhow::Result;
 use babelscope_core::corpus::Corpus;
-use babelscope_probes::{align::AlignReport, lens::LensReport};
+use babelscope_probes::{align::AlignReport, lens::LensReport, measure::Measured};
 
 pub(crate) use folder::{sync_folders, verify};
 pub use workbench::{Outcome, Workbench};
@@ -22,7 +24,7 @@ use crate::{
     manifest::Manifest,
     spec::RunSpec,
     sweep::Sweep,
-    tables,
+    tables::{self, measures::Probed},
 };
 
 /// The manifest's name in a run folder.
@@ -33,6 +35,8 @@ pub(crate) const SPEC: &str = "spec.toml";
 pub(crate) const RESULTS: &str = "tables/results.parquet";
 /// The outcomes of the sentences, below a run folder.
 pub(crate) const SENTENCES: &str = "tables/sentences.parquet";
+/// The numbers of all other measures, below a run folder.
+pub(crate) const MEASURES: &str = "tables/measures.parquet";
 /// The sentences, below a run folder.
 pub(crate) const CORPUS: &str = "tables/corpus.parquet";
 
@@ -51,9 +55,16 @@ pub struct Run {
     pub align: Option<AlignReport>,
     /// The lens, one report a text.
     pub lens: Vec<LensReport>,
+    /// The numbers of every other probe, and what alignment says beside its cells.
+    pub measured: Vec<Probed>,
 }
 
 impl Run {
+    /// What a probe of this kind said.
+    pub fn probed(&self, kind: &str) -> Option<&Measured> {
+        self.measured.iter().find(|probed| probed.probe == kind).map(|probed| &probed.measured)
+    }
+
     /// Reads a run folder back.
     ///
     /// # Errors
@@ -78,7 +89,12 @@ impl Run {
         } else {
             tables::lens::read(&folder.join("tables"), &manifest.lens)?
         };
-        Ok(Self { folder: folder.to_owned(), spec, manifest, corpus, align, lens })
+        let measured = if manifest.measured.is_empty() {
+            Vec::new()
+        } else {
+            tables::measures::read(&folder.join(MEASURES), &manifest.measured)?
+        };
+        Ok(Self { folder: folder.to_owned(), spec, manifest, corpus, align, lens, measured })
     }
 }
 

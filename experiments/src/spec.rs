@@ -1,16 +1,19 @@
 //! One TOML file = one run. What a person clicks and what a script says are the same spec.
 
 mod keys;
+mod probe;
 mod sweep;
 
 use std::{collections::BTreeSet, path::Path};
 
 use anyhow::{Context as _, Result};
 use babelscope_core::{corpus::Corpus, dtype::Dtype, engine::LoadOptions};
+use babelscope_probes::align::AlignParams;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use keys::nearest;
+pub use probe::{LensSpec, ProbeSpec, Reads};
 pub use sweep::{EnginePlace, EngineSpec, SlurmSpec, StoreSpec};
 
 use crate::fault::Fault;
@@ -149,61 +152,6 @@ impl Pooling {
     }
 }
 
-/// An analysis.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum ProbeSpec {
-    /// MEXA and retrieval.
-    Align {
-        /// Pivots; empty means every language (all pairs).
-        #[serde(default = "default_pivots")]
-        pivots: Vec<String>,
-        /// Bootstrap draws; 0 switches the interval off.
-        #[serde(default = "default_bootstrap")]
-        bootstrap: usize,
-    },
-    /// The logit lens on texts. The token sets of its languages are made from the corpus.
-    Lens {
-        /// The texts.
-        texts: Vec<String>,
-        /// How many tokens are kept in each cell.
-        #[serde(default = "default_top_k")]
-        top_k: usize,
-    },
-}
-
-impl ProbeSpec {
-    /// Alignment with one pivot and the default bootstrap.
-    pub fn align(pivot: impl Into<String>) -> Self {
-        Self::Align { pivots: vec![pivot.into()], bootstrap: default_bootstrap() }
-    }
-
-    /// The lens with the default number of tokens a cell.
-    pub fn lens(texts: Vec<String>) -> Self {
-        Self::Lens { texts, top_k: default_top_k() }
-    }
-
-    /// The name in the spec.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Align { .. } => "align",
-            Self::Lens { .. } => "lens",
-        }
-    }
-}
-
-fn default_pivots() -> Vec<String> {
-    vec!["eng_Latn".to_owned()]
-}
-
-fn default_bootstrap() -> usize {
-    1000
-}
-
-fn default_top_k() -> usize {
-    5
-}
-
 impl RunSpec {
     /// A spec with every default.
     pub fn new(name: impl Into<String>, model: ModelSpec, probe: Vec<ProbeSpec>) -> Self {
@@ -310,8 +258,9 @@ impl RunSpec {
         if let Some(twice) = repeated(&self.extract.layers) {
             return Some(format!("`extract.layers` names layer {twice} twice"));
         }
-        let aligns = self.probe.iter().any(|p| matches!(p, ProbeSpec::Align { .. }));
-        if aligns && self.extract.pooling == Pooling::Last && (self.extract.include_bos || self.extract.skip_first > 0)
+        if self.reads_states()
+            && self.extract.pooling == Pooling::Last
+            && (self.extract.include_bos || self.extract.skip_first > 0)
         {
             return Some(
                 "`extract.pooling` is `last`, which takes one token, so `include_bos` and `skip_first` would do nothing; leave them out"
@@ -319,10 +268,10 @@ impl RunSpec {
             );
         }
         if self.probe.is_empty() && self.store.is_none() {
-            return Some(
-                "there is no [[probe]] and no [store], so there is nothing to do; known kinds of probe: align, lens"
-                    .to_owned(),
-            );
+            return Some(format!(
+                "there is no [[probe]] and no [store], so there is nothing to do; known kinds of probe: {}",
+                ProbeSpec::KINDS.join(", ")
+            ));
         }
         if let Some(why) = self.engine.problem().or_else(|| self.store.as_ref()?.problem()) {
             return Some(why);
@@ -346,6 +295,27 @@ impl RunSpec {
         Some(format!("two models are called {twice}; give each an `id` of its own, as tables tell them apart by it"))
     }
 
+    /// The alignment analysis, if it is asked for.
+    pub fn align(&self) -> Option<&AlignParams> {
+        self.probe.iter().find_map(|probe| match probe {
+            ProbeSpec::Align(params) => Some(params),
+            _ => None,
+        })
+    }
+
+    /// The lens, if it is asked for.
+    pub fn lens(&self) -> Option<&LensSpec> {
+        self.probe.iter().find_map(|probe| match probe {
+            ProbeSpec::Lens(spec) => Some(spec),
+            _ => None,
+        })
+    }
+
+    /// Whether some probe reads the pooled states of the sentences.
+    pub fn reads_states(&self) -> bool {
+        self.probe.iter().any(|probe| probe.reads() == Reads::States)
+    }
+
     /// Whether this is more than one run: several models, activations that are kept, or another place than this process.
     pub fn is_sweep(&self) -> bool {
         self.model.len() > 1 || self.store.is_some() || self.engine.kind != EnginePlace::Local
@@ -361,37 +331,6 @@ impl RunSpec {
     /// The JSON schema of specs, for editors: `#:schema FILE` in the first line of a TOML file.
     pub fn schema() -> serde_json::Value {
         schemars::schema_for!(Self).to_value()
-    }
-}
-
-impl ProbeSpec {
-    fn problem(&self, languages: &[String]) -> Option<String> {
-        match self {
-            Self::Align { pivots, bootstrap } => {
-                if let Some(twice) = repeated(pivots) {
-                    return Some(format!("`pivots` names {twice} twice"));
-                }
-                if languages.len() == 1 {
-                    return Some("`data.languages` has one language; alignment compares at least two".to_owned());
-                }
-                if !matches!(bootstrap, 0 | 100..=1_000_000) {
-                    return Some(format!(
-                        "`bootstrap` is {bootstrap}; expected 100 to 1000000 draws, or 0 for no interval"
-                    ));
-                }
-                let outside = pivots.iter().find(|p| !languages.is_empty() && !languages.contains(p))?;
-                Some(format!("the pivot {outside} is not among `data.languages`; add it there"))
-            }
-            Self::Lens { texts, top_k } => {
-                if texts.is_empty() {
-                    return Some("`texts` is empty; the lens needs at least one text".to_owned());
-                }
-                if let Some(at) = texts.iter().position(|t| t.trim().is_empty()) {
-                    return Some(format!("text {} of the lens is empty", at + 1));
-                }
-                (*top_k == 0 || *top_k > 1000).then(|| format!("`top_k` is {top_k}; expected 1 to 1000"))
-            }
-        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! record lies beside it. So any number of processes may work in one folder, a second copy of a shard is never an error, and a
 //! sweep that was interrupted goes on with what is missing. The folder is the truth; queues and logs are hints.
 //!
-//! `plan` cuts, `folder` keeps, `extract` and `analyse` compute, `merge` makes an ordinary run folder of each model.
+//! `plan` cuts, `folder` keeps, `extract` and `analyse` compute, `source` reads what was stored, `merge` makes an ordinary run folder of each model.
 
 mod analyse;
 mod bundle;
@@ -13,6 +13,7 @@ mod folder;
 mod merge;
 mod plan;
 mod record;
+mod source;
 mod status;
 mod work;
 

@@ -3,6 +3,7 @@
 pub mod align;
 pub mod corpus;
 pub mod lens;
+pub mod measures;
 
 use std::{
     fs::File,
@@ -40,6 +41,10 @@ pub(crate) fn optional_strings(values: impl IntoIterator<Item = Option<String>>)
 
 pub(crate) fn u32s(values: impl IntoIterator<Item = u32>) -> ArrayRef {
     Arc::new(UInt32Array::from_iter_values(values))
+}
+
+pub(crate) fn optional_u32s(values: impl IntoIterator<Item = Option<u32>>) -> ArrayRef {
+    Arc::new(values.into_iter().collect::<UInt32Array>())
 }
 
 pub(crate) fn u64s(values: impl IntoIterator<Item = u64>) -> ArrayRef {
@@ -157,6 +162,10 @@ impl Table {
 
     pub(crate) fn u32s(&self, column: &str) -> Result<Vec<u32>> {
         Ok(self.column::<UInt32Array>(column)?.values().to_vec())
+    }
+
+    pub(crate) fn optional_u32s(&self, column: &str) -> Result<Vec<Option<u32>>> {
+        Ok(self.column::<UInt32Array>(column)?.iter().collect())
     }
 
     pub(crate) fn u64s(&self, column: &str) -> Result<Vec<u64>> {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use babelscope::spec::{ProbeSpec, RunSpec};
+use babelscope::spec::{LensSpec, ProbeSpec, RunSpec};
 use clap::Args;
 
 use super::{ModelArguments, OutArguments};
@@ -29,7 +29,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn main(arguments: &Arguments, runs: PathBuf) -> Result<()> {
-    let probe = ProbeSpec::Lens { texts: arguments.text.clone(), top_k: arguments.top_k };
+    let probe = ProbeSpec::Lens(LensSpec { texts: arguments.text.clone(), top_k: arguments.top_k });
     let mut spec = RunSpec::new("lens", arguments.model.spec(), vec![probe]);
     spec.data.path.clone_from(&arguments.corpus);
     spec.extract.layers.clone_from(&arguments.layers);

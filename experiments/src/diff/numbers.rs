@@ -72,7 +72,7 @@ impl Change {
 /// Every number of a run but those of its sentences, sorted by place.
 pub(super) fn of(run: &Run) -> Numbers<'_> {
     let mut all = Vec::new();
-    let intervals = run.spec.probe.iter().any(|p| matches!(p, crate::spec::ProbeSpec::Align { bootstrap: 1.., .. }));
+    let intervals = run.spec.align().is_some_and(|params| params.bootstrap > 0);
     if let Some(report) = &run.align {
         let none = Place { metric: "chance_mexa", of: "", pivot: "", layer: 0, centring: "", at: 0, code: "", twin: 0 };
         all.push((none, bare(report.chance_mexa)));
@@ -112,10 +112,7 @@ fn bare(value: f64) -> Number {
 }
 
 fn place<'a>(cell: &'a AlignCell, metric: &'static str) -> Place<'a> {
-    let centring = match cell.centring {
-        Centring::Raw => "raw",
-        Centring::Language => "centred",
-    };
+    let centring = cell.centring.name();
     Place { metric, of: &cell.language, pivot: &cell.pivot, layer: cell.layer, centring, at: 0, code: "", twin: 0 }
 }
 

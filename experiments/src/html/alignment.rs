@@ -74,7 +74,7 @@ pub(super) fn interval(run: &Run, cell: &AlignCell) -> String {
 
 /// Whether the run has intervals.
 pub(super) fn intervals(run: &Run) -> bool {
-    run.spec.probe.iter().any(|p| matches!(p, crate::spec::ProbeSpec::Align { bootstrap: 1.., .. }))
+    run.spec.align().is_some_and(|params| params.bootstrap > 0)
 }
 
 /// The section; `id` is the anchor.

@@ -106,11 +106,7 @@ fn metrics(run: &Run) -> String {
 }
 
 fn uncertainty(run: &Run) -> String {
-    let draws = run.spec.probe.iter().find_map(|p| match p {
-        ProbeSpec::Align { bootstrap, .. } => Some(*bootstrap),
-        ProbeSpec::Lens { .. } => None,
-    });
-    match draws {
+    match run.spec.align().map(|params| params.bootstrap) {
         Some(0) => "No intervals: the bootstrap was switched off.".to_owned(),
         Some(draws) => format!(
             "95 % percentile bootstrap intervals (2.5 % to 97.5 %) over sentences, {} draws; the outcomes of sentences are drawn with replacement, \

@@ -9,7 +9,7 @@ use super::{
     languages::{self, Language},
     recipe::{Condition, Recipe, World},
     tokenizer,
-    world::held_out,
+    world::{Meaning, held_out},
 };
 
 /// Seed of the choice of the held-out sentences.
@@ -20,6 +20,34 @@ pub const HELD_OUT: usize = 240;
 /// The held-out lines of a language: line i means the same in every language, the island included.
 pub fn corpus(language: Language) -> Vec<String> {
     held_out(HELD_OUT_SEED, HELD_OUT).iter().map(|meaning| languages::sentence(language, meaning)).collect()
+}
+
+/// The kinds of labels that the held-out sentences have by construction.
+pub const LABELS: [&str; 5] = ["event", "kind", "colour", "number", "noun"];
+
+/// A label of each held-out sentence: what happens (own, see, buy, give), whether it is about an animal or a thing, its colour, how
+/// many, and what. `None` for another word than those of [`LABELS`].
+pub fn labels(kind: &str) -> Option<Vec<String>> {
+    if !LABELS.contains(&kind) {
+        return None;
+    }
+    let of = |meaning: &Meaning| {
+        let (event, what) = match meaning {
+            Meaning::Own { what, .. } => ("own", what),
+            Meaning::See { what, .. } => ("see", what),
+            Meaning::Buy { what, .. } => ("buy", what),
+            Meaning::Give { what, .. } => ("give", what),
+            _ => return None,
+        };
+        Some(match kind {
+            "event" => event.to_owned(),
+            "kind" => if what.noun.animate() { "animal" } else { "thing" }.to_owned(),
+            "colour" => format!("{:?}", what.colour).to_lowercase(),
+            "number" => what.number.to_string(),
+            _ => format!("{:?}", what.noun).to_lowercase(),
+        })
+    };
+    held_out(HELD_OUT_SEED, HELD_OUT).iter().map(of).collect()
 }
 
 /// The held-out prompts of the facts world, one column a language; they are the same in both conditions.
@@ -85,6 +113,20 @@ mod tests {
         assert_eq!(json(include_str!("../../../core/lab/tokenizer.json")), json(&built));
         let recipe: Recipe = toml::from_str(include_str!("../../../core/lab/recipe.toml")).unwrap();
         assert_eq!(recipe, Recipe::small());
+    }
+
+    #[test]
+    fn labels_say_what_the_sentences_say() {
+        let english = corpus(languages::PIVOT);
+        let plain = |word: &str| word.to_owned();
+        let first: Vec<Vec<String>> = LABELS.iter().map(|kind| labels(kind).unwrap()).collect();
+        assert_eq!(english[0], "Paul has four black rabbits.");
+        assert_eq!(first.iter().map(|of| of[0].clone()).collect::<Vec<_>>(), ["own", "animal", "black", "4", "rabbit"]);
+        assert!(first.iter().all(|of| of.len() == HELD_OUT));
+        for (line, colour) in english.iter().zip(labels("colour").unwrap()) {
+            assert!(line.split(' ').map(plain).any(|word| word == colour), "{line}: {colour}");
+        }
+        assert_eq!(labels("shape"), None);
     }
 
     #[test]

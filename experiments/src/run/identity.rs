@@ -1,5 +1,7 @@
 //! What determines a result, and its hash: paths, threads, devices and dates do not.
 
+use std::path::Path;
+
 use anyhow::Result;
 use babelscope_core::{
     corpus::Corpus,
@@ -9,7 +11,11 @@ use babelscope_core::{
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::spec::{ExtractSpec, ModelSpec, ProbeSpec, RunSpec};
+use super::probes::LAB;
+use crate::{
+    fault::Fault,
+    spec::{ExtractSpec, ModelSpec, ProbeSpec, RunSpec},
+};
 
 /// Raised by hand whenever the same inputs give other numbers than before.
 pub(crate) const COMPUTE_VERSION: u32 = 1;
@@ -38,7 +44,7 @@ struct Identity<'a> {
     lines: usize,
     site: &'a str,
     extract: &'a ExtractSpec,
-    probes: &'a [ProbeSpec],
+    probes: Vec<ProbeSpec>,
     seed: u64,
 }
 
@@ -61,10 +67,27 @@ pub(crate) fn identity(spec: &RunSpec, model: &ModelInfo, corpus: &Corpus) -> Re
         lines: corpus.len(),
         site: SITE,
         extract: &spec.extract,
-        probes: &spec.probe,
+        probes: by_content(&spec.probe)?,
         seed: spec.seed,
     };
     canonical_hash(&identity)
+}
+
+/// The probes with the hash of each file that they read in place of its path.
+pub(crate) fn by_content(probes: &[ProbeSpec]) -> Result<Vec<ProbeSpec>> {
+    let mut probes = probes.to_vec();
+    for probe in &mut probes {
+        for (what, path) in probe.files_mut() {
+            if path.is_empty() || path.starts_with(LAB) {
+                continue;
+            }
+            let place = Path::new(path.as_str());
+            let place = if place.is_dir() { place.join("tokenizer.json") } else { place.to_owned() };
+            let bytes = std::fs::read(&place).map_err(|e| Fault::read(&format!("the file of `{what}`"), &place, &e))?;
+            *path = format!("blake3:{}", blake3::hash(&bytes).to_hex());
+        }
+    }
+    Ok(probes)
 }
 
 /// BLAKE3 (hex) of a value's canonical JSON: sorted keys, no spaces.

@@ -10,25 +10,23 @@ use anyhow::{Context as _, Result};
 use babelscope_core::{
     corpus::Corpus,
     engine::Engine,
-    monitor::{Monitor, Tick},
+    monitor::Monitor,
     plan::{Reduce, Window},
 };
-use babelscope_probes::{
-    align::{self, AlignParams, AlignReport, Extraction},
-    lens::{self, LensParams, LensReport, TokenSets},
-};
+use babelscope_probes::{capture::Extraction, lens::TokenSets};
 
 use super::{
     Run,
     folder::Draft,
     identity::identity,
-    manifest,
-    write::{Parts, align_seed},
+    manifest, probes,
+    states::States,
+    write::{Found, Parts},
 };
 use crate::{
     fault::{Fault, Kind},
     manifest::{Seconds, now},
-    spec::{ExtractSpec, ModelSpec, Pooling, ProbeSpec, RunSpec, nearest},
+    spec::{ExtractSpec, ModelSpec, Pooling, ProbeSpec, Reads, RunSpec, nearest},
 };
 
 /// What [`Workbench::execute`] did.
@@ -168,63 +166,45 @@ impl Job {
         Run::open(folder).map(Some)
     }
 
-    fn compute(mut self, folder: &Path, monitor: &Monitor) -> Result<(Draft, Run)> {
+    fn compute(self, folder: &Path, monitor: &Monitor) -> Result<(Draft, Run)> {
         // Before the work: a place that cannot be written to is found now.
         let draft = Draft::begin(folder)?;
-        let (mut aligned, mut lenses) = (None, Vec::new());
-        for probe in self.spec.probe.clone() {
-            match probe {
-                ProbeSpec::Align { pivots, bootstrap } => {
-                    let seed = align_seed(&self.spec);
-                    let params = AlignParams { pivots, bootstrap, seed, ..AlignParams::default() };
-                    aligned = Some(self.align(&params, monitor)?);
-                }
-                ProbeSpec::Lens { texts, top_k } => lenses = self.lens(&texts, top_k, monitor)?,
+        let Self { spec, engine, corpus, identity, mut notes, started, clock, mut seconds } = self;
+        let mut found = Found::default();
+        let mut tokens = 0;
+        if spec.reads_states() {
+            let begun = Instant::now();
+            let extraction = Extraction { layers: spec.extract.layers.clone(), reduce: reduce(&spec.extract) };
+            let states = States::capture(&engine, &corpus, &extraction, draft.path(), monitor)?;
+            seconds.capture = begun.elapsed().as_secs_f64();
+            tokens = states.read;
+            for probe in spec.probe.iter().filter(|probe| probe.reads() == Reads::States) {
+                let begun = Instant::now();
+                found.take(probes::of_states(probe, &spec, states.source(), monitor)?);
+                let spent = begun.elapsed().as_secs_f64();
+                *(if probe.kind() == "align" { &mut seconds.align } else { &mut seconds.probes }) += spent;
+            }
+            notes.extend(states.alarms);
+        }
+        for probe in spec.probe.iter().filter(|probe| probe.reads() == Reads::Model) {
+            let begun = Instant::now();
+            found.take(probes::of_model(probe, &spec, &engine, &corpus, monitor)?);
+            let spent = begun.elapsed().as_secs_f64();
+            *(if probe.kind() == "lens" { &mut seconds.lens } else { &mut seconds.probes }) += spent;
+        }
+        for probe in &spec.probe {
+            if let ProbeSpec::Tasks(params) = probe {
+                let begun = Instant::now();
+                let said = probes::of_probes(params, &spec, &found.measured, engine.tokenizer(), &corpus, monitor)?;
+                found.measured.push(said);
+                seconds.probes += begun.elapsed().as_secs_f64();
             }
         }
-
-        let notes = self.notes;
-        let parts = Parts {
-            spec: self.spec,
-            identity: self.identity,
-            started: self.started,
-            clock: self.clock,
-            seconds: self.seconds,
-            model: self.engine.info().clone(),
-            corpus: self.corpus,
-            align: aligned,
-            lens: lenses,
-            notes,
-        };
+        notes.extend(found.notes(&corpus));
+        let model = engine.info().clone();
+        let parts = Parts { spec, identity, started, clock, seconds, model, corpus, found, tokens, notes };
         let run = parts.write(&draft, folder, monitor)?;
         Ok((draft, run))
-    }
-
-    fn align(&mut self, params: &AlignParams, monitor: &Monitor) -> Result<AlignReport> {
-        let begun = Instant::now();
-        let extraction = Extraction { layers: self.spec.extract.layers.clone(), reduce: reduce(&self.spec.extract) };
-        let report = align::analyse(&self.engine, &self.corpus, &extraction, params, monitor)?;
-        self.seconds.align = begun.elapsed().as_secs_f64();
-        self.notes.extend(report.notes.iter().cloned());
-        Ok(report)
-    }
-
-    fn lens(&mut self, texts: &[String], top_k: usize, monitor: &Monitor) -> Result<Vec<LensReport>> {
-        let begun = Instant::now();
-        let sets = token_sets(&self.engine, &self.corpus)?;
-        self.notes.extend(lens_note(&self.corpus));
-        let params = LensParams { layers: self.spec.extract.layers.clone(), top_k, ..LensParams::default() };
-        let total = texts.len();
-        let mut reports = Vec::with_capacity(total);
-        for (done, text) in texts.iter().enumerate() {
-            monitor.tick(Tick { what: "reading texts through the lens", done, total, unit: "texts" })?;
-            // Its own ticks would be a bar for each text.
-            let report = lens::analyse(&self.engine, text, &sets, &params, &monitor.quiet());
-            reports.push(report.with_context(|| format!("text {} of the lens", done + 1))?);
-        }
-        monitor.tick(Tick { what: "reading texts through the lens", done: total, total, unit: "texts" })?;
-        self.seconds.lens = begun.elapsed().as_secs_f64();
-        Ok(reports)
     }
 }
 
@@ -234,10 +214,7 @@ pub(crate) fn sentences(spec: &RunSpec) -> Result<Corpus> {
     let corpus = corpus
         .select(&spec.data.languages, spec.data.limit)
         .map_err(|e| Fault::spec(format!("the [data] of the spec does not fit the corpus: {e}")))?;
-    let pivots = spec.probe.iter().flat_map(|p| match p {
-        ProbeSpec::Align { pivots, .. } => pivots.as_slice(),
-        ProbeSpec::Lens { .. } => &[],
-    });
+    let pivots = spec.probe.iter().flat_map(ProbeSpec::pivots);
     for pivot in pivots {
         if !corpus.languages.contains(pivot) {
             let near = nearest(pivot, corpus.languages.iter().map(String::as_str));
@@ -261,11 +238,6 @@ pub(crate) fn token_sets(engine: &Engine, corpus: &Corpus) -> Result<TokenSets> 
     let tokenizer = engine.tokenizer();
     let one = corpus.languages.len() < 2;
     Ok(if one { TokenSets::scripts_only(tokenizer) } else { TokenSets::from_corpus(tokenizer, corpus)? })
-}
-
-pub(crate) fn lens_note(corpus: &Corpus) -> Option<String> {
-    let note = "the corpus has one language, so the lens tells scripts apart, but no languages";
-    (corpus.languages.len() < 2).then(|| note.to_owned())
 }
 
 pub(crate) fn reduce(extract: &ExtractSpec) -> Reduce {
@@ -297,10 +269,11 @@ pub(crate) fn resolved(spec: &RunSpec, engine: &Engine, corpus: &Corpus) -> Resu
         model.path = absolute(&model.path);
     }
     for probe in &mut spec.probe {
-        if let ProbeSpec::Align { pivots, .. } = probe
-            && pivots.is_empty()
-        {
+        if let Some(pivots) = probe.pivots_mut().filter(|pivots| pivots.is_empty()) {
             pivots.clone_from(&corpus.languages);
+        }
+        for (_, path) in probe.files_mut() {
+            *path = absolute(path);
         }
     }
     Ok(spec)

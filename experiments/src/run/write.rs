@@ -8,22 +8,24 @@ use babelscope_core::{
     engine::ModelInfo,
     monitor::{Monitor, Tick},
 };
-use babelscope_probes::{align::AlignReport, lens::LensReport};
+use babelscope_probes::{align::AlignReport, lens::LensReport, project::MapReport};
 
 use super::{
-    CORPUS, MANIFEST, RESULTS, Run, SENTENCES, SPEC,
+    CORPUS, MANIFEST, MEASURES, RESULTS, Run, SENTENCES, SPEC,
     folder::Draft,
     identity::{SITE, derived_seed},
+    probes::Said,
 };
 use crate::{
     fault::{Fault, Kind},
     figures,
     html::{self, REPORT},
     manifest::{
-        AlignInfo, CaptureInfo, CorpusInfo, LensInfo, Machine, Manifest, Program, SCHEMA, Seconds, peak_memory_bytes,
+        AlignInfo, CaptureInfo, CorpusInfo, LensInfo, Machine, Manifest, MeasuredInfo, Program, SCHEMA, Seconds,
+        peak_memory_bytes,
     },
-    spec::{ProbeSpec, RunSpec},
-    tables::{self, align::Labels},
+    spec::RunSpec,
+    tables::{self, align::Labels, measures::Probed},
 };
 
 /// A run whose numbers are there and whose folder is not.
@@ -36,9 +38,47 @@ pub(crate) struct Parts {
     pub(crate) seconds: Seconds,
     pub(crate) model: ModelInfo,
     pub(crate) corpus: Corpus,
+    pub(crate) found: Found,
+    /// Tokens that the model read of the corpus.
+    pub(crate) tokens: usize,
+    pub(crate) notes: Vec<String>,
+}
+
+/// What the probes of a run said.
+#[derive(Default)]
+pub(crate) struct Found {
     pub(crate) align: Option<AlignReport>,
     pub(crate) lens: Vec<LensReport>,
-    pub(crate) notes: Vec<String>,
+    pub(crate) map: Option<MapReport>,
+    /// In the order of the work.
+    pub(crate) measured: Vec<Probed>,
+}
+
+impl Found {
+    /// Takes in what a probe said.
+    pub(crate) fn take(&mut self, said: Option<Said>) {
+        match said {
+            None => (),
+            Some(Said::Align(report, probed)) => {
+                self.align = Some(report);
+                self.measured.push(probed);
+            }
+            Some(Said::Lens(reports)) => self.lens = reports,
+            Some(Said::Map(report)) => self.map = Some(report),
+            Some(Said::Rows(probed)) => self.measured.push(probed),
+        }
+    }
+
+    /// What a person should know before believing the numbers.
+    pub(crate) fn notes(&self, corpus: &Corpus) -> Vec<String> {
+        let lens = "the corpus has one language, so the lens tells scripts apart, but no languages";
+        let lens = (!self.lens.is_empty() && corpus.languages.len() < 2).then(|| lens.to_owned());
+        let align = self.align.iter().flat_map(|report| report.notes.iter().cloned());
+        let rows = (self.measured.iter())
+            .flat_map(|probed| probed.measured.notes.iter().map(|note| format!("{}: {note}", probed.probe)));
+        let map = self.map.iter().flat_map(|report| report.notes.iter().map(|note| format!("map: {note}")));
+        align.chain(lens).chain(rows).chain(map).collect()
+    }
 }
 
 /// The seed of the bootstrap of the alignment analysis.
@@ -52,13 +92,19 @@ impl Parts {
         let begun = Instant::now();
         let mut manifest = self.manifest();
         let clock = self.clock;
+        let mut found = self.found;
+        if let Some(report) = &mut found.align {
+            report.tokens = self.tokens;
+        }
         let mut run = Run {
             folder: folder.to_owned(),
             spec: self.spec,
             manifest: manifest.clone(),
             corpus: self.corpus,
-            align: self.align,
-            lens: self.lens,
+            align: found.align,
+            lens: found.lens,
+            measured: found.measured,
+            map: found.map,
         };
         write_tables(draft, &run)?;
         monitor.tick(Tick { what: "drawing figures", done: 0, total: 1, unit: "run" })?;
@@ -98,7 +144,7 @@ impl Parts {
                 sha256: self.corpus.sha256.clone(),
                 lines: self.corpus.len(),
                 languages: self.corpus.languages.clone(),
-                tokens: self.align.as_ref().map_or(0, |report| report.tokens),
+                tokens: self.tokens,
                 notes: self.corpus.notes.clone(),
             },
             capture: CaptureInfo {
@@ -111,13 +157,14 @@ impl Parts {
                 include_bos: extract.include_bos,
                 skip_first: extract.skip_first,
             },
-            align: self.align.as_ref().map(|report| AlignInfo {
+            align: self.found.align.as_ref().map(|report| AlignInfo {
                 chance_mexa: report.chance_mexa,
                 chance_recall: report.chance_recall,
                 seed: align_seed(&self.spec),
                 notes: report.notes.clone(),
             }),
-            lens: self.lens.iter().map(LensInfo::of).collect(),
+            lens: self.found.lens.iter().map(LensInfo::of).collect(),
+            measured: self.found.measured.iter().map(MeasuredInfo::of).collect(),
             notes: self.notes.clone(),
             files: Vec::new(),
         }
@@ -127,24 +174,22 @@ impl Parts {
 fn write_tables(draft: &Draft, run: &Run) -> Result<()> {
     let folder = draft.subfolder("tables")?;
     tables::corpus::write(&draft.path().join(CORPUS), &run.corpus)?;
-    if let (Some(report), Some(info)) = (&run.align, &run.manifest.align) {
-        let model = run.spec.model.first();
-        let labels = Labels {
-            model: model.map_or("", |m| m.id.as_str()),
-            revision: run
-                .manifest
-                .model
-                .revision
-                .as_deref()
-                .or(model.and_then(|m| m.load.revision.as_deref()))
-                .unwrap_or_default(),
-            site: &run.manifest.capture.site,
-            pooling: &run.manifest.capture.pooling,
-            seed: info.seed,
-            intervals: run.spec.probe.iter().any(|p| matches!(p, ProbeSpec::Align { bootstrap: 1.., .. })),
-        };
+    let model = run.spec.model.first();
+    let asked = model.and_then(|m| m.load.revision.as_deref());
+    let labels = Labels {
+        model: model.map_or("", |m| m.id.as_str()),
+        revision: run.manifest.model.revision.as_deref().or(asked).unwrap_or_default(),
+        site: &run.manifest.capture.site,
+        pooling: &run.manifest.capture.pooling,
+        seed: run.manifest.align.as_ref().map_or(0, |info| info.seed),
+        intervals: run.spec.align().is_some_and(|params| params.bootstrap > 0),
+    };
+    if let Some(report) = &run.align {
         tables::align::write_results(&draft.path().join(RESULTS), report, labels)?;
         tables::align::write_sentences(&draft.path().join(SENTENCES), report)?;
+    }
+    if !run.measured.is_empty() {
+        tables::measures::write(&draft.path().join(MEASURES), &run.measured, labels)?;
     }
     if !run.lens.is_empty() {
         tables::lens::write(&folder, &run.lens)?;
@@ -158,8 +203,10 @@ fn log(manifest: &Manifest) -> String {
         format!("{} run {} begun", manifest.started, manifest.name),
         format!("identity {}", manifest.identity),
         format!("{:9.3} s loading the model", s.load),
+        format!("{:9.3} s reading the sentences", s.capture),
         format!("{:9.3} s alignment", s.align),
         format!("{:9.3} s lens", s.lens),
+        format!("{:9.3} s other probes", s.probes),
         format!("{:9.3} s tables and figures", s.write),
         format!("{:9.3} s in all", s.total),
     ];

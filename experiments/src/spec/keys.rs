@@ -39,7 +39,7 @@ fn complete() -> Table {
         extract: ExtractSpec::default(),
         store: Some(StoreSpec::default()),
         engine: EngineSpec { kind: EnginePlace::Slurm, ..EngineSpec::default() },
-        probe: vec![ProbeSpec::align("x"), ProbeSpec::lens(vec!["x".to_owned()])],
+        probe: ProbeSpec::KINDS.into_iter().filter_map(ProbeSpec::of_kind).collect(),
     };
     Table::try_from(&spec).unwrap_or_default()
 }
@@ -237,7 +237,14 @@ mod tests {
         let spec = RunSpec::parse(GOOD).unwrap();
         let changed =
             spec.with("probe.0.bootstrap=700").unwrap().with("data.languages=[\"eng_Latn\", \"deu_Latn\"]").unwrap();
-        assert_eq!(changed.probe, [ProbeSpec::Align { pivots: vec!["eng_Latn".into()], bootstrap: 700 }]);
+        assert_eq!(
+            changed.probe,
+            [ProbeSpec::Align(AlignParams {
+                pivots: vec!["eng_Latn".into()],
+                bootstrap: 700,
+                ..AlignParams::default()
+            })]
+        );
         assert_eq!(changed.data.languages, ["eng_Latn", "deu_Latn"]);
         assert_eq!(spec.with("model.0.revision=main").unwrap().model[0].load.revision.as_deref(), Some("main"));
         assert_eq!(spec.with("name=second").unwrap().name, "second");
@@ -286,7 +293,10 @@ mod tests {
         let good = RunSpec::parse(GOOD).unwrap();
         type Spoil = fn(&mut RunSpec);
         let cases: [(Spoil, &str); 16] = [
-            (|s| s.probe = vec![ProbeSpec::Align { pivots: Vec::new(), bootstrap: 50 }], "bootstrap"),
+            (
+                |s| s.probe = vec![ProbeSpec::Align(AlignParams { bootstrap: 50, ..AlignParams::default() })],
+                "bootstrap",
+            ),
             (|s| s.schema = 2, "reads 1"),
             (|s| s.name = "../x".into(), "folder"),
             (|s| s.name = ".x".into(), "folder"),
@@ -301,7 +311,7 @@ mod tests {
             (|s| s.extract.layers = vec![1, 2, 1], "layer 1 twice"),
             (|s| s.data.languages = vec!["deu_Latn".into(), "fra_Latn".into()], "not among"),
             (|s| s.probe = vec![ProbeSpec::lens(vec![" ".into()])], "text 1"),
-            (|s| s.probe = vec![ProbeSpec::Lens { texts: vec!["x".into()], top_k: 0 }], "top_k"),
+            (|s| s.probe = vec![ProbeSpec::Lens(LensSpec { texts: vec!["x".into()], top_k: 0 })], "top_k"),
         ];
         for (spoil, says) in cases {
             let mut spec = good.clone();

@@ -19,7 +19,7 @@ impl Phase {
 
     /// Where a stage belongs.
     pub fn of(stage: Stage) -> Self {
-        if stage == Stage::Align { Self::Probe } else { Self::Extract }
+        if matches!(stage, Stage::Align | Stage::States) { Self::Probe } else { Self::Extract }
     }
 }
 

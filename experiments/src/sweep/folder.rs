@@ -185,7 +185,9 @@ impl Sweep {
         let root = self.stage(shard.stage);
         match shard.stage {
             Stage::Extract | Stage::Tokens => store::state(&store::shard_folder(&root, &shard.key), &shard.key),
-            Stage::Lens | Stage::Align => record::state(&store::shard_folder(&root, &shard.key), &shard.key),
+            Stage::Lens | Stage::Align | Stage::Model | Stage::States => {
+                record::state(&store::shard_folder(&root, &shard.key), &shard.key)
+            }
         }
     }
 
@@ -275,7 +277,7 @@ impl Sweep {
     fn link(&self, shard: &Shard, from: &Path) -> Result<bool> {
         let whole = match shard.stage {
             Stage::Extract | Stage::Tokens => store::state(from, &shard.key),
-            Stage::Lens | Stage::Align => record::state(from, &shard.key),
+            Stage::Lens | Stage::Align | Stage::Model | Stage::States => record::state(from, &shard.key),
         };
         if whole != State::Done {
             return Ok(false);

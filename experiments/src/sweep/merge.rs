@@ -9,12 +9,12 @@ use babelscope_core::{
     store::{self, State},
 };
 use babelscope_probes::{
-    align::{AlignCell, AlignReport},
+    align::{AlignCell, AlignParams, AlignReport},
     lens::LensReport,
 };
 
 use super::{
-    analyse::{RESULTS, SENTENCES},
+    analyse::{MAP, MEASURES, RESULTS, SENTENCES},
     folder::Sweep,
     plan::{Model, Shard, Stage},
     record,
@@ -26,10 +26,11 @@ use crate::{
     run::{
         self, Run,
         folder::Draft,
-        workbench::{corpus_notes, lens_note, taken},
-        write::{Parts, align_seed},
+        probes::{self, Said},
+        workbench::{corpus_notes, taken},
+        write::{Found, Parts, align_seed},
     },
-    spec::ProbeSpec,
+    spec::{ProbeSpec, Reads},
     tables,
 };
 
@@ -112,15 +113,10 @@ impl Sweep {
         let started = now();
         let mut seconds = Seconds::default();
         let mut notes = corpus_notes(&self.spec, &corpus);
-        let (align, lens) = {
-            let align = self.aligned(model, &mut seconds)?;
-            (align, self.lenses(model, &mut seconds)?)
-        };
-        notes.extend(align.iter().flat_map(|report| report.notes.iter().cloned()));
-        if !lens.is_empty() {
-            notes.extend(lens_note(&corpus));
-        }
-        seconds.total = seconds.align + seconds.lens;
+        let (found, tokens, alarms) = self.found(model, &corpus, &mut seconds)?;
+        notes.extend(alarms);
+        notes.extend(found.notes(&corpus));
+        seconds.total = seconds.capture + seconds.align + seconds.lens + seconds.probes;
         let draft = Draft::begin(folder)?;
         let parts = Parts {
             spec: model.spec.clone(),
@@ -130,8 +126,8 @@ impl Sweep {
             seconds,
             model: model.info.clone(),
             corpus,
-            align,
-            lens,
+            found,
+            tokens,
             notes,
         };
         let run = parts.write(&draft, folder, monitor)?;
@@ -150,61 +146,106 @@ impl Sweep {
         record::read(&self.stage(shard.stage), &shard.key).map_err(|error| self.put_away(shard, error))
     }
 
-    fn aligned(&self, model: &Model, seconds: &mut Seconds) -> Result<Option<AlignReport>> {
-        let Some(ProbeSpec::Align { pivots, .. }) =
-            model.spec.probe.iter().find(|probe| matches!(probe, ProbeSpec::Align { .. }))
-        else {
-            return Ok(None);
-        };
-        let mut whole = AlignReport::default();
-        let mut alarms = Vec::new();
-        let mut products = BTreeSet::new();
+    /// Everything that the shards of a model say.
+    fn found(&self, model: &Model, corpus: &Corpus, seconds: &mut Seconds) -> Result<(Found, usize, Vec<String>)> {
+        let (mut tokens, mut alarms, mut products) = (0, Vec::new(), BTreeSet::new());
         for shard in self.of_model(model, Stage::Extract) {
             let stored = self.stored(shard)?;
             products.insert(format!("{} ({})", stored.record().made.kernel, stored.record().made.device));
-            seconds.align += stored.record().made.seconds;
+            seconds.capture += stored.record().made.seconds;
             alarms.extend(stored.record().made.alarms.iter().cloned());
-            whole.tokens += shard.tokens;
+            tokens += shard.tokens;
         }
+        if products.len() > 1 {
+            let which = products.into_iter().collect::<Vec<_>>().join("; ");
+            alarms.push(format!(
+                "the states were computed by different matrix products, whose last digits differ: {which}; machines of one kind give \
+                 equal ones"
+            ));
+        }
+        let mut found = Found::default();
+        // In the order of a run that was never cut: what reads states, what reads the model, what reads probes.
+        for reads in [Reads::States, Reads::Model] {
+            for probe in model.spec.probe.iter().filter(|probe| probe.reads() == reads) {
+                match probe {
+                    ProbeSpec::Align(params) => found.take(Some(self.aligned(model, params, seconds)?)),
+                    ProbeSpec::Lens(_) => found.lens = self.lenses(model, seconds)?,
+                    _ => found.take(Some(self.whole(model, probe.kind(), seconds)?)),
+                }
+            }
+        }
+        for probe in &model.spec.probe {
+            if let ProbeSpec::Tasks(params) = probe {
+                let inspection = self.inspection(model)?;
+                let quiet = Monitor::silent();
+                let said =
+                    probes::of_probes(params, &model.spec, &found.measured, inspection.tokenizer(), corpus, &quiet)?;
+                found.measured.push(said);
+            }
+        }
+        Ok((found, tokens, alarms))
+    }
+
+    /// Where the files of an analysis lie, and its record.
+    fn analysed(&self, shard: &Shard) -> Result<(record::Record, impl Fn(&str) -> PathBuf + use<>)> {
+        let record = self.record(shard)?;
+        let folder = store::shard_folder(&self.stage(shard.stage), &shard.key);
+        let key = shard.key.clone();
+        Ok((record, move |name: &str| folder.join(format!("{key}.{name}"))))
+    }
+
+    /// A probe that is one shard.
+    fn whole(&self, model: &Model, kind: &str, seconds: &mut Seconds) -> Result<Said> {
+        let mine = |shard: &&Shard| shard.probe == kind && shard.model == model.label();
+        let shard = self.shards.iter().find(mine);
+        let shard = shard.ok_or_else(|| Fault::data(format!("the plan has no shard for the probe {kind}")))?;
+        let (record, at) = self.analysed(shard)?;
+        seconds.probes += record.made.seconds;
+        if let Some(info) = record.map {
+            return Ok(Said::Map(tables::map::read(&at(MAP), &info)?));
+        }
+        let info = record.measured.ok_or_else(|| Fault::data(format!("the record of {} has no rows", shard.key)))?;
+        let probed = tables::measures::read(&at(MEASURES), &[info])?.into_iter().next();
+        Ok(Said::Rows(probed.unwrap_or_default()))
+    }
+
+    fn aligned(&self, model: &Model, params: &AlignParams, seconds: &mut Seconds) -> Result<Said> {
+        let mut whole = AlignReport::default();
         for shard in self.of_model(model, Stage::Align) {
-            let record = self.record(shard)?;
-            let folder = store::shard_folder(&self.stage(Stage::Align), &shard.key);
-            let at = |name: &str| folder.join(format!("{}.{name}", shard.key));
+            let (record, at) = self.analysed(shard)?;
             let (chance_mexa, chance_recall) = record
                 .chance
                 .ok_or_else(|| Fault::data(format!("the record of the shard {} has no chance level", shard.key)))?;
             let info = AlignInfo { chance_mexa, chance_recall, seed: align_seed(&model.spec), notes: record.notes };
             let part = tables::align::read(&at(RESULTS), &at(SENTENCES), &info, 0)?;
+            for probed in tables::measures::read(&at(MEASURES), record.measured.as_slice())? {
+                whole.measured.rows.extend(probed.measured.rows);
+            }
             seconds.align += record.made.seconds;
             whole.cells.extend(part.cells);
-            whole.notes.extend(part.notes);
+            // Every shard of a pivot knows the same of the languages.
+            for note in part.notes {
+                if !whole.notes.contains(&note) {
+                    whole.notes.push(note);
+                }
+            }
             (whole.chance_mexa, whole.chance_recall) = (part.chance_mexa, part.chance_recall);
-        }
-        whole.notes.extend(alarms);
-        if products.len() > 1 {
-            let which = products.into_iter().collect::<Vec<_>>().join("; ");
-            whole.notes.push(format!(
-                "the states were computed by different matrix products, whose last digits differ: {which}; machines of one kind give \
-                 equal ones"
-            ));
         }
         // The order of a run that was never cut.
         let languages = &self.info.corpus.languages;
         let place = |cell: &AlignCell| {
-            let pivot = pivots.iter().position(|pivot| *pivot == cell.pivot);
+            let pivot = params.pivots.iter().position(|pivot| *pivot == cell.pivot);
             (pivot, languages.iter().position(|language| *language == cell.language), cell.layer)
         };
         whole.cells.sort_by_key(place);
-        Ok(Some(whole))
+        Ok(probes::aligned(whole, &model.spec))
     }
 
     fn lenses(&self, model: &Model, seconds: &mut Seconds) -> Result<Vec<LensReport>> {
         let mut reports = Vec::new();
         for shard in self.of_model(model, Stage::Lens) {
-            let record = self.record(shard)?;
+            let (record, named) = self.analysed(shard)?;
             let info = record.lens.ok_or_else(|| Fault::data(format!("the record of {} has no text", shard.key)))?;
-            let folder = store::shard_folder(&self.stage(Stage::Lens), &shard.key);
-            let named = |file: &str| folder.join(format!("{}.{file}", shard.key));
             reports.extend(tables::lens::read_named(named, &[info])?);
             seconds.lens += record.made.seconds;
         }

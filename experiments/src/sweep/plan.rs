@@ -16,11 +16,12 @@ use super::bundle;
 use crate::{
     run::{
         Workbench,
-        identity::{COMPUTE_VERSION, SITE, canonical_hash, identity},
+        identity::{COMPUTE_VERSION, SITE, by_content, canonical_hash, identity},
+        probes,
         workbench::{resolved, sentences},
         write::align_seed,
     },
-    spec::{ExtractSpec, ModelSpec, Pooling, ProbeSpec, RunSpec, StoreSpec},
+    spec::{ExtractSpec, ModelSpec, Pooling, ProbeSpec, Reads, RunSpec, StoreSpec},
 };
 
 /// How long the speed of the machine is measured, for the time that the plan states.
@@ -36,13 +37,17 @@ pub enum Stage {
     Tokens,
     /// One text through the logit lens.
     Lens,
-    /// Alignment of one language with the pivots, or of all pairs at one layer.
+    /// A probe that runs the model itself.
+    Model,
+    /// Alignment of one language with the pivots, or of one pivot with all languages.
     Align,
+    /// Another probe that reads stored states.
+    States,
 }
 
 impl Stage {
     /// Every stage, in the order of the work.
-    pub const ALL: [Self; 4] = [Self::Extract, Self::Tokens, Self::Lens, Self::Align];
+    pub const ALL: [Self; 6] = [Self::Extract, Self::Tokens, Self::Lens, Self::Model, Self::Align, Self::States];
 
     /// The name of its folder.
     pub fn name(self) -> &'static str {
@@ -50,7 +55,9 @@ impl Stage {
             Self::Extract => "extract",
             Self::Tokens => "tokens",
             Self::Lens => "lens",
+            Self::Model => "model",
             Self::Align => "align",
+            Self::States => "states",
         }
     }
 }
@@ -76,9 +83,9 @@ pub struct Shard {
     /// Which text of the lens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<usize>,
-    /// The one layer that all pairs are compared at.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub layer: Option<usize>,
+    /// Kind of the probe, where the stage does not say it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub probe: String,
     /// Keys of the shards that it reads.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<String>,
@@ -155,7 +162,7 @@ impl Plan {
         }
         monitor.tick(Tick { what: "planning", done: total, total, unit: "models" })?;
         // Bundles hold one model, and analyses wait for every extraction; so phases lie together, models within them.
-        shards.sort_by_key(|shard| shard.stage == Stage::Align);
+        shards.sort_by_key(|shard| bundle::Phase::of(shard.stage) == bundle::Phase::Probe);
         bundle::assign(&mut shards, spec.engine.minutes_per_task * 60.0);
         let whole = RunSpec {
             model: models.iter().flat_map(|model| model.spec.model.clone()).collect(),
@@ -220,9 +227,9 @@ impl Cutter<'_> {
         let mut shards = Vec::new();
         // `blocks[language]`: the keys of its blocks.
         let mut blocks: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        let aligns = spec.probe.iter().any(|probe| matches!(probe, ProbeSpec::Align { .. }));
+        let reads = spec.reads_states();
         for language in &self.corpus.languages {
-            if !aligns && self.store_is_unused(spec) {
+            if !reads && self.store_is_unused(spec) {
                 break;
             }
             let lines = self.corpus.lines(language).unwrap_or_default();
@@ -239,13 +246,17 @@ impl Cutter<'_> {
             }
         }
         for probe in &spec.probe {
-            match probe {
-                ProbeSpec::Lens { texts, .. } => {
-                    for (at, text) in texts.iter().enumerate() {
-                        shards.push(self.lens(at, text, probe, engine)?);
+            match (probe, probe.reads()) {
+                (ProbeSpec::Lens(lens), _) => {
+                    for (at, text) in lens.texts.iter().enumerate() {
+                        shards.push(self.lens(at, text, lens.top_k, engine)?);
                     }
                 }
-                ProbeSpec::Align { pivots, .. } => shards.extend(self.align(probe, pivots, &blocks)?),
+                (ProbeSpec::Align(params), _) => shards.extend(self.align(probe, &params.pivots, &blocks)?),
+                (_, Reads::States) => shards.push(self.whole(Stage::States, probe, &blocks)?),
+                (_, Reads::Model) => shards.push(self.whole(Stage::Model, probe, &BTreeMap::new())?),
+                // Merging does it, from what the others found.
+                (_, Reads::Probes) => (),
             }
         }
         Ok(shards)
@@ -300,7 +311,7 @@ impl Cutter<'_> {
             first,
             lines: block.len(),
             text: None,
-            layer: None,
+            probe: String::new(),
             needs: Vec::new(),
             tokens,
             bytes: (rows * row) as u64,
@@ -309,10 +320,7 @@ impl Cutter<'_> {
         })
     }
 
-    fn lens(&self, at: usize, text: &str, probe: &ProbeSpec, engine: &Engine) -> Result<Shard> {
-        let ProbeSpec::Lens { top_k, .. } = probe else {
-            return Err(anyhow::anyhow!("the lens was asked of a {}", probe.kind()));
-        };
+    fn lens(&self, at: usize, text: &str, top_k: usize, engine: &Engine) -> Result<Shard> {
         // The token sets of the languages are made from all sentences, so the run's identity stands for them.
         let run = &self.model.identity;
         let key = canonical_hash(&(Stage::Lens, COMPUTE_VERSION, run, at, text, top_k))?;
@@ -323,7 +331,24 @@ impl Cutter<'_> {
         Ok(Shard { text: Some(at), tokens, ..self.analysis(Stage::Lens, key, Vec::new(), bytes, seconds) })
     }
 
-    /// With pivots that are fewer than the languages, a shard for each other language; else one for each layer.
+    /// A probe that is one shard, however many languages it reads.
+    fn whole(&self, stage: Stage, probe: &ProbeSpec, blocks: &BTreeMap<&str, Vec<String>>) -> Result<Shard> {
+        let needs: Vec<String> = blocks.values().flatten().cloned().collect();
+        // States are named by their keys; what runs the model is named by the run.
+        let run = if stage == Stage::Model { self.model.identity.as_str() } else { "" };
+        let by_content = by_content(std::slice::from_ref(probe))?;
+        let seed = probes::seed(&self.model.spec, probe.kind());
+        let key = canonical_hash(&(stage, COMPUTE_VERSION, by_content, seed, &needs, run))?;
+        let (languages, layers) = (self.corpus.languages.len(), self.model.spec.extract.layers.len());
+        let (n, width) = (self.corpus.len() as f64, self.model.info.width as f64);
+        // A few products of all pairs with each pivot at every layer, at about 20 GFLOP/s.
+        let pairs = (probe.pivots().len().max(1) * languages * layers) as f64;
+        let seconds = pairs * (20.0 * n * n * width / 2e10 + n / 1e3);
+        let shard = self.analysis(stage, key, needs, pairs as u64 * 4096, seconds);
+        Ok(Shard { probe: probe.kind().to_owned(), ..shard })
+    }
+
+    /// With pivots that are fewer than the languages, a shard for each other language; else one for each pivot.
     fn align(&self, probe: &ProbeSpec, pivots: &[String], blocks: &BTreeMap<&str, Vec<String>>) -> Result<Vec<Shard>> {
         let spec = &self.model.spec;
         let needs = |languages: &[&String]| -> Vec<String> {
@@ -339,12 +364,13 @@ impl Cutter<'_> {
         if others.is_empty() {
             let all: Vec<&String> = self.corpus.languages.iter().collect();
             let needs = needs(&all);
-            let pairs = all.len() * all.len().saturating_sub(1) / 2;
-            return (layers.iter())
-                .map(|layer| {
-                    let key = canonical_hash(&(&parameters, &needs, layer))?;
-                    let shard = self.analysis(Stage::Align, key, needs.clone(), bytes(pairs, 1), seconds(pairs, 1));
-                    Ok(Shard { layer: Some(*layer), ..shard })
+            let pairs = all.len().saturating_sub(1);
+            let (bytes, seconds) = (bytes(pairs, layers.len()), seconds(pairs, layers.len()));
+            return (pivots.iter())
+                .map(|pivot| {
+                    let key = canonical_hash(&(&parameters, &needs, layers, pivot))?;
+                    let shard = self.analysis(Stage::Align, key, needs.clone(), bytes, seconds);
+                    Ok(Shard { language: pivot.clone(), ..shard })
                 })
                 .collect();
         }
@@ -372,7 +398,7 @@ impl Cutter<'_> {
             first: 0,
             lines: 0,
             text: None,
-            layer: None,
+            probe: String::new(),
             needs,
             tokens: 0,
             bytes,

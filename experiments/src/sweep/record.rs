@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::{
     fault::Fault,
-    manifest::{FileInfo, LensInfo, Program},
+    manifest::{FileInfo, LensInfo, MapInfo, MeasuredInfo, Program},
 };
 
 const SCHEMA: u32 = 1;
@@ -26,6 +26,12 @@ pub(super) struct Record {
     pub(super) chance: Option<(f64, f64)>,
     /// What of a text is not in its tables.
     pub(super) lens: Option<LensInfo>,
+    /// What of a probe is not in its table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) measured: Option<MeasuredInfo>,
+    /// What of a map is not in its table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) map: Option<MapInfo>,
     /// Not part of the result: where and how long.
     pub(super) made: Made,
 }
@@ -44,6 +50,8 @@ pub(super) struct Said {
     pub(super) notes: Vec<String>,
     pub(super) chance: Option<(f64, f64)>,
     pub(super) lens: Option<LensInfo>,
+    pub(super) measured: Option<MeasuredInfo>,
+    pub(super) map: Option<MapInfo>,
 }
 
 /// Publishes every file of `draft` (a folder in `folder`) under `KEY.NAME`, then the record. `false`: a twin was first.
@@ -76,6 +84,8 @@ pub(super) fn publish(folder: &Path, key: &str, draft: &TempDir, said: Said, sec
         notes: said.notes,
         chance: said.chance,
         lens: said.lens,
+        measured: said.measured,
+        map: said.map,
         made,
     };
     let text = serde_json::to_string_pretty(&record)? + "\n";

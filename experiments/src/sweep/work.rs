@@ -159,14 +159,19 @@ impl Sweep {
     /// Computes one shard; `false`: a twin was first.
     fn one(&self, bench: &mut Workbench, shard: &Shard, loaded: &mut Loaded, monitor: &Monitor) -> Result<bool> {
         let model = self.model(&shard.model)?;
-        if shard.stage == Stage::Align {
-            return analyse::align(self, model, shard, &mut loaded.held, monitor);
-        }
         if loaded.corpus.is_none() {
             loaded.corpus = Some(self.corpus().map_err(for_all)?);
         }
         let Some(corpus) = &loaded.corpus else { return Ok(false) };
+        match shard.stage {
+            Stage::Align => return analyse::align(self, model, corpus, shard, &mut loaded.held, monitor),
+            Stage::States => return analyse::of_states(self, model, corpus, shard, &mut loaded.held, monitor),
+            Stage::Extract | Stage::Tokens | Stage::Lens | Stage::Model => (),
+        }
         let engine: Arc<Engine> = self.engine(bench, model, &monitor.quiet()).map_err(for_all)?;
+        if shard.stage == Stage::Model {
+            return analyse::of_model(self, model, &engine, corpus, shard, monitor);
+        }
         if shard.stage != Stage::Lens {
             let publication = extract::shard(self, model, &engine, corpus, shard, monitor)?;
             return Ok(publication == store::Publication::New);

@@ -47,15 +47,8 @@ fn chance(report: &AlignReport, metric: &str) -> Option<f64> {
     }
 }
 
-fn centring_name(centring: Centring) -> &'static str {
-    match centring {
-        Centring::Raw => "raw",
-        Centring::Language => "language",
-    }
-}
-
 fn centring_from(name: &str) -> Option<Centring> {
-    [Centring::Raw, Centring::Language].into_iter().find(|c| centring_name(*c) == name)
+    Centring::ALL.into_iter().find(|c| c.name() == name)
 }
 
 /// Writes the metrics: `model, revision, language, pivot, layer, site, pooling, centring, metric, value, n, chance,
@@ -86,7 +79,7 @@ pub fn write_results(path: &Path, report: &AlignReport, labels: Labels<'_>) -> R
             ("layer", u32s(rows.iter().map(|r| small(r.0.layer)))),
             ("site", constant(labels.site)),
             ("pooling", constant(labels.pooling)),
-            ("centring", strings(rows.iter().map(|r| centring_name(r.0.centring)))),
+            ("centring", strings(rows.iter().map(|r| r.0.centring.name()))),
             ("metric", strings(rows.iter().map(|r| r.1))),
             ("value", f64s(rows.iter().map(|r| Some(r.2)))),
             ("n", u32s(rows.iter().map(|r| small(r.0.n)))),
@@ -113,7 +106,7 @@ pub fn write_sentences(path: &Path, report: &AlignReport) -> Result<()> {
             ("language", strings(rows().map(|r| &r.0.language))),
             ("pivot", strings(rows().map(|r| &r.0.pivot))),
             ("layer", u32s(rows().map(|r| small(r.0.layer)))),
-            ("centring", strings(rows().map(|r| centring_name(r.0.centring)))),
+            ("centring", strings(rows().map(|r| r.0.centring.name()))),
             ("line", u32s(rows().map(|r| small(r.1)))),
             ("hit", bools(rows().map(|r| r.2.hit()))),
             ("cosine", f32s(rows().map(|r| r.2.cosine))),

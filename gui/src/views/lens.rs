@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use babelscope::spec::{ModelSpec, ProbeSpec, RunSpec};
+use babelscope::spec::{LensSpec, ModelSpec, ProbeSpec, RunSpec};
 use babelscope_core::{lang::Direction, tokens::Piece};
 use babelscope_probes::lens::{Candidate, LensCell, LensReport};
 use egui::{Color32, Id, Key, Modifiers, Panel, Pos2, Rect, RichText, ScrollArea, Sense, Ui, pos2, vec2};
@@ -209,7 +209,7 @@ impl View {
 
 /// The spec that reads `text` as the open run would: same model, same corpus for the token sets.
 pub fn spec(text: &str, base: Option<&Loaded>) -> RunSpec {
-    let probe = vec![ProbeSpec::Lens { texts: vec![text.to_owned()], top_k: TOP_K }];
+    let probe = vec![ProbeSpec::Lens(LensSpec { texts: vec![text.to_owned()], top_k: TOP_K })];
     let base = base.map(|loaded| &loaded.run.spec);
     let model = base.and_then(|spec| spec.model.first().cloned()).unwrap_or_else(|| ModelSpec::new("lab"));
     let mut spec = RunSpec::new("lens", model, probe);

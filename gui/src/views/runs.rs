@@ -66,8 +66,7 @@ impl Form {
         let words = |text: &str| text.split([' ', ',']).filter(|w| !w.is_empty()).map(str::to_owned).collect();
         let mut probe = Vec::new();
         if self.align {
-            let ProbeSpec::Align { bootstrap, .. } = ProbeSpec::align("") else { unreachable!("align makes an Align") };
-            probe.push(ProbeSpec::Align { pivots: words(&self.pivots), bootstrap });
+            probe.push(ProbeSpec::Align(AlignParams { pivots: words(&self.pivots), ..AlignParams::default() }));
         }
         if self.lens {
             let texts = self.texts.lines().map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect();

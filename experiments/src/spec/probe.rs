@@ -1,0 +1,201 @@
+//! The analyses that a spec may ask for: one kind each, with the parameters of its measure.
+
+use babelscope_probes::{
+    align::AlignParams, classify::ClassifyParams, neurons::NeuronParams, project::MapParams, relate::TaskParams,
+    retrieval::RetrievalParams, similarity::SimilarityParams, subspace::StructureParams, tokenizer::TokenizerParams,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::repeated;
+
+/// An analysis.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum ProbeSpec {
+    /// MEXA and recall by exact cosines, with the outcome of every sentence.
+    Align(AlignParams),
+    /// The logit lens on texts. The token sets of its languages are made from the corpus.
+    Lens(LensSpec),
+    /// Everything by nearest neighbours: other similarities, ranks, margins, hubs.
+    Retrieval(RetrievalParams),
+    /// How alike two spaces are: CKA, CCA, RSA, Procrustes, neighbours.
+    Similarity(SimilarityParams),
+    /// The subspace of language: its share, its coordinates, and what removing it does.
+    Structure(StructureParams),
+    /// Neurons that fire for one language.
+    Neurons(NeuronParams),
+    /// What a linear probe reads from the states.
+    Classify(ClassifyParams),
+    /// Sentences in the plane, layer by layer.
+    Map(MapParams),
+    /// What the tokenizer does to each language.
+    Tokenizer(TokenizerParams),
+    /// How alignment goes along with scores of tasks, with premium and with resources.
+    Tasks(TaskParams),
+}
+
+/// The lens.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LensSpec {
+    /// The texts.
+    pub texts: Vec<String>,
+    /// How many tokens are kept in each cell.
+    #[serde(default = "default_top_k")]
+    pub top_k: usize,
+}
+
+fn default_top_k() -> usize {
+    5
+}
+
+/// What a probe reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// The pooled states of all sentences.
+    States,
+    /// The model itself.
+    Model,
+    /// What other probes of the run found.
+    Probes,
+}
+
+impl ProbeSpec {
+    /// Every kind, in the order in which they are documented.
+    pub const KINDS: [&str; 10] =
+        ["align", "lens", "retrieval", "similarity", "structure", "neurons", "classify", "map", "tokenizer", "tasks"];
+
+    /// Alignment with one pivot and every default.
+    pub fn align(pivot: impl Into<String>) -> Self {
+        Self::Align(AlignParams { pivots: vec![pivot.into()], ..AlignParams::default() })
+    }
+
+    /// The lens with the default number of tokens a cell.
+    pub fn lens(texts: Vec<String>) -> Self {
+        Self::Lens(LensSpec { texts, top_k: default_top_k() })
+    }
+
+    /// The analysis of this kind with every default; `None` for another word. The lens has no text then.
+    pub fn of_kind(kind: &str) -> Option<Self> {
+        Some(match kind {
+            "align" => Self::align("eng_Latn"),
+            "lens" => Self::lens(Vec::new()),
+            "retrieval" => Self::Retrieval(RetrievalParams::default()),
+            "similarity" => Self::Similarity(SimilarityParams::default()),
+            "structure" => Self::Structure(StructureParams::default()),
+            "neurons" => Self::Neurons(NeuronParams::default()),
+            "classify" => Self::Classify(ClassifyParams::default()),
+            "map" => Self::Map(MapParams::default()),
+            "tokenizer" => Self::Tokenizer(TokenizerParams::default()),
+            "tasks" => Self::Tasks(TaskParams::default()),
+            _ => return None,
+        })
+    }
+
+    /// The name in the spec.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Align(_) => "align",
+            Self::Lens(_) => "lens",
+            Self::Retrieval(_) => "retrieval",
+            Self::Similarity(_) => "similarity",
+            Self::Structure(_) => "structure",
+            Self::Neurons(_) => "neurons",
+            Self::Classify(_) => "classify",
+            Self::Map(_) => "map",
+            Self::Tokenizer(_) => "tokenizer",
+            Self::Tasks(_) => "tasks",
+        }
+    }
+
+    /// What it reads.
+    pub fn reads(&self) -> Reads {
+        match self {
+            Self::Align(_)
+            | Self::Retrieval(_)
+            | Self::Similarity(_)
+            | Self::Structure(_)
+            | Self::Classify(_)
+            | Self::Map(_) => Reads::States,
+            Self::Lens(_) | Self::Neurons(_) | Self::Tokenizer(_) => Reads::Model,
+            Self::Tasks(_) => Reads::Probes,
+        }
+    }
+
+    /// The languages that it compares the others with; empty where it has none, or takes all.
+    pub fn pivots(&self) -> &[String] {
+        match self {
+            Self::Align(params) => &params.pivots,
+            Self::Retrieval(params) => &params.pivots,
+            Self::Similarity(params) => &params.pivots,
+            Self::Structure(params) => &params.pivots,
+            Self::Tokenizer(params) => &params.pivots,
+            Self::Tasks(params) => &params.pivots,
+            Self::Lens(_) | Self::Neurons(_) | Self::Classify(_) | Self::Map(_) => &[],
+        }
+    }
+
+    /// The same, to be written out or replaced; `None` where it has none.
+    pub fn pivots_mut(&mut self) -> Option<&mut Vec<String>> {
+        match self {
+            Self::Align(params) => Some(&mut params.pivots),
+            Self::Retrieval(params) => Some(&mut params.pivots),
+            Self::Similarity(params) => Some(&mut params.pivots),
+            Self::Structure(params) => Some(&mut params.pivots),
+            Self::Tokenizer(params) => Some(&mut params.pivots),
+            Self::Tasks(params) => Some(&mut params.pivots),
+            Self::Lens(_) | Self::Neurons(_) | Self::Classify(_) | Self::Map(_) => None,
+        }
+    }
+
+    /// Files that it reads, by the name of their key.
+    pub fn files_mut(&mut self) -> Vec<(&'static str, &mut String)> {
+        match self {
+            Self::Classify(params) => vec![("labels", &mut params.labels)],
+            Self::Tokenizer(params) => vec![("compare", &mut params.compare)],
+            Self::Tasks(params) => vec![("scores", &mut params.scores)],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Why this makes no sense by itself; `languages` are those that the spec names, empty for all.
+    pub(super) fn problem(&self, languages: &[String]) -> Option<String> {
+        if let Some(twice) = repeated(self.pivots()) {
+            return Some(format!("`pivots` names {twice} twice"));
+        }
+        let own = match self {
+            Self::Align(params) => params.problem(),
+            Self::Lens(spec) => spec.problem(),
+            Self::Retrieval(params) => params.problem(),
+            Self::Similarity(params) => params.problem(),
+            Self::Structure(params) => params.problem(),
+            Self::Neurons(params) => params.problem(),
+            Self::Classify(params) => params.problem(),
+            Self::Map(params) => params.problem(),
+            Self::Tokenizer(params) => params.problem(),
+            Self::Tasks(params) => params.problem(),
+        };
+        if own.is_some() {
+            return own;
+        }
+        if languages.len() == 1 && !matches!(self, Self::Lens(_) | Self::Tokenizer(_) | Self::Map(_)) {
+            let kind = self.kind();
+            return Some(format!("`data.languages` has one language; `{kind}` compares at least two"));
+        }
+        let outside = self.pivots().iter().find(|p| !languages.is_empty() && !languages.contains(p))?;
+        Some(format!("the pivot {outside} is not among `data.languages`; add it there"))
+    }
+}
+
+impl LensSpec {
+    fn problem(&self) -> Option<String> {
+        if self.texts.is_empty() {
+            return Some("`texts` is empty; the lens needs at least one text".to_owned());
+        }
+        if let Some(at) = self.texts.iter().position(|t| t.trim().is_empty()) {
+            return Some(format!("text {} of the lens is empty", at + 1));
+        }
+        (self.top_k == 0 || self.top_k > 1000).then(|| format!("`top_k` is {}; expected 1 to 1000", self.top_k))
+    }
+}
