@@ -27,7 +27,7 @@ mod tests;
 use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context as _, Result};
-use babelscope_probes::{align::AlignReport, lens::LensReport, measure::Row};
+use babelscope_probes::{align::AlignReport, lens::LensReport, measure::Row, project::MapReport};
 
 pub(crate) use colour::{ink_on, quantity};
 pub use curves::curves;
@@ -121,6 +121,11 @@ fn measures(group: &Group<'_>, source: &Source) -> (String, String) {
         Shape::Bars => bars::bars(headline, rows, source),
     };
     (group.name.clone(), svg)
+}
+
+/// The names of the figures of the maps.
+pub(crate) fn map_names(report: &MapReport) -> Vec<String> {
+    map::kinds(report).into_iter().map(|(method, centring)| map::name(method, centring)).collect()
 }
 
 /// The layer of a matrix that says most: with the largest mean. `None` where it has no layers.

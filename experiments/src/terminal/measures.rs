@@ -32,7 +32,7 @@ pub(crate) fn run(run: &Run) {
     }
     if let Some(map) = &run.map {
         let (layers, languages) = (map.layers.len(), map.languages.len());
-        print(&format!("Map: sentences of {languages} languages at {layers} layers, in figures/ and tables/map.parquet.\n"));
+        print(&format!("Map: sentences of {languages} languages at {layers} layers, in figures/ and tables/map_points.parquet.\n"));
     }
 }
 
