@@ -8,7 +8,7 @@ use babelscope_core::{
     plan::{Plan, Reduce},
 };
 
-use super::{AlignCell, AlignParams, AlignReport, Draws, LanguageStates, align, align_some};
+use super::{AlignParams, AlignReport, LanguageStates, align, align_some, rows::adjust, walk::enough};
 use crate::{Error, Result};
 
 /// What of each sentence is compared.
@@ -21,10 +21,11 @@ pub struct Extraction {
 }
 
 /// Captures every language of `corpus` and measures it. With pivots named, only their states and those of one language are held
-/// at a time; with all pairs, those of all languages.
+/// at a time; with all pairs, or with a correction that learns from all languages, those of all.
 ///
 /// # Errors
-/// As [`LanguageStates::new`] and [`align`]; a corpus without one of the pivots; whatever the engine refuses.
+/// As [`LanguageStates::new`] and [`align`]; a corpus without one of the pivots or with fewer than 4 sentences; whatever the engine
+/// refuses.
 pub fn analyse(
     engine: &Engine,
     corpus: &Corpus,
@@ -41,7 +42,10 @@ pub fn analyse(
         return refuse(format!("the corpus {} has one language; alignment needs at least 2", corpus.name));
     }
     // Before the model runs, as it would be refused after.
-    Draws::new(corpus.len(), params.bootstrap, params.seed)?;
+    enough(corpus.len(), &format!("the corpus {}", corpus.name))?;
+    if let Some(why) = params.problem() {
+        return refuse(why);
+    }
     if extraction.reduce == Reduce::All {
         return refuse(
             "every token was asked for; alignment needs one vector a sentence: mean, weighted or last".into(),
