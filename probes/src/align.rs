@@ -50,8 +50,8 @@ pub use params::{AlignParams, Ties};
 pub use report::{AlignCell, AlignReport, Centring, Outcome, OverLayers};
 pub use states::LanguageStates;
 
-pub use crate::{bootstrap::Draws, measure::Estimate};
 use crate::{Error, Result, source::StateSource};
+pub use crate::{bootstrap::Draws, measure::Estimate};
 use walk::{enough, walk};
 
 /// Measures every language against every pivot at every layer.
@@ -125,7 +125,10 @@ pub fn align_some(
 pub fn align_source(source: &dyn StateSource, params: &AlignParams, monitor: &Monitor) -> Result<AlignReport> {
     let languages = source.languages().len();
     if languages < 2 {
-        return Err(Error::Input { measure: "align", why: format!("at least 2 languages are needed, got {languages}") });
+        return Err(Error::Input {
+            measure: "align",
+            why: format!("at least 2 languages are needed, got {languages}"),
+        });
     }
     if source.layers().is_empty() {
         return Err(Error::Input { measure: "align", why: "the source has no layer".into() });

@@ -91,7 +91,11 @@ fn curve(found: &Found) -> Vec<f64> {
     let all: Vec<(u32, u32)> = (0u32..).zip(&found.beaten).map(|(i, by)| (i, *by)).collect();
     let mut worth = |m: usize| {
         let mut equal = vec![0u32; m];
-        found.equal.iter().filter(|(i, j)| (*i as usize) < m && (*j as usize) < m).for_each(|(i, _)| equal[*i as usize] += 1);
+        found
+            .equal
+            .iter()
+            .filter(|(i, j)| (*i as usize) < m && (*j as usize) < m)
+            .for_each(|(i, _)| equal[*i as usize] += 1);
         let counted = all[..m].iter().filter(|(_, by)| *by as usize >= m);
         counted.map(|(i, _)| f64::from(1 + equal[*i as usize]).recip()).sum::<f64>() / m as f64
     };
@@ -108,7 +112,8 @@ impl Cell {
         centring: Centring,
         n: usize,
     ) -> AlignCell {
-        let outcomes = if mirrored { self.outcomes.iter().map(Outcome::mirrored).collect() } else { self.outcomes.clone() };
+        let outcomes =
+            if mirrored { self.outcomes.iter().map(Outcome::mirrored).collect() } else { self.outcomes.clone() };
         let [mexa, from, to] = order(self.shares, mirrored);
         AlignCell {
             language: language.to_owned(),

@@ -34,7 +34,11 @@ pub(super) struct Pairs {
 }
 
 impl Pairs {
-    pub(super) fn new(source: &dyn StateSource, languages: &RangeInclusive<usize>, params: &AlignParams) -> Result<Self> {
+    pub(super) fn new(
+        source: &dyn StateSource,
+        languages: &RangeInclusive<usize>,
+        params: &AlignParams,
+    ) -> Result<Self> {
         if let Some(why) = params.problem() {
             return Err(Error::Input { measure: "align", why });
         }

@@ -143,11 +143,8 @@ impl Screen {
             let (p, a) = (p[i] - p_mean, a[i] - a_mean);
             let shift = (b_mean * p + g_mean * a) as f32;
             let (share, inverse, along) = (c[i] as f32, p as f32, a as f32);
-            let size = share * share_most
-                + inverse.abs() * along_most
-                + along.abs() * inverse_most
-                + shift_most
-                + shift.abs();
+            let size =
+                share * share_most + inverse.abs() * along_most + along.abs() * inverse_most + shift_most + shift.abs();
             let lost = c_lost * f64::from(share_most).max(d_lost) + c[i] * d_lost;
             // Roundings of each factor, of each product and of each sum: nine at most, and that of the cosines themselves.
             let slack = 20.0 * HALF * size + 1.01 * lost as f32 + 4.0 * HALF;

@@ -83,7 +83,7 @@ fn tiled(
     (rows, right, height): (Rows, &Right<'_>, usize),
 ) -> Vec<Found> {
     let left = &pivot.whole(rows == Rows::Centred).short;
-    let mut scans: Vec<Scan<'_>> = centred.iter().map(|c| Scan::new(pivot, language, *c, rows, ties)).collect();
+    let mut scans: Vec<Scan<'_, '_, '_>> = centred.iter().map(|c| Scan::new(pivot, language, *c, rows, ties)).collect();
     let places = left.panels() * LANES;
     let mut products = vec![0f32; height.min(left.panels()) * LANES * places];
     let mut lower = products.clone();
@@ -99,9 +99,9 @@ fn tiled(
 }
 
 /// The search with one centring.
-struct Scan<'a> {
-    pivot: &'a Unit<'a>,
-    language: &'a Unit<'a>,
+struct Scan<'a, 'p, 'l> {
+    pivot: &'a Unit<'p>,
+    language: &'a Unit<'l>,
     centred: bool,
     ties: Ties,
     screen: Screen,
@@ -123,8 +123,8 @@ struct Scan<'a> {
     seen: Vec<(u32, u32, f32)>,
 }
 
-impl<'a> Scan<'a> {
-    fn new(pivot: &'a Unit<'a>, language: &'a Unit<'a>, centred: bool, rows: Rows, ties: Ties) -> Self {
+impl<'a, 'p, 'l> Scan<'a, 'p, 'l> {
+    fn new(pivot: &'a Unit<'p>, language: &'a Unit<'l>, centred: bool, rows: Rows, ties: Ties) -> Self {
         let n = pivot.sentences();
         let screen = Screen::new(pivot, language, centred, rows);
         let diagonal = (0..n).map(|i| {

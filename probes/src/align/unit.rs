@@ -66,8 +66,7 @@ pub(crate) struct Unit<'a> {
 impl<'a> Unit<'a> {
     /// `states` are finite; where they are not, so is the mean.
     pub(super) fn new(states: CowArray<'a, f32, Ix2>) -> Self {
-        let states =
-            if states.is_standard_layout() { states } else { states.as_standard_layout().into_owned().into() };
+        let states = if states.is_standard_layout() { states } else { states.as_standard_layout().into_owned().into() };
         let (n, width) = states.dim();
         let mean = mean(states.view());
         let zero = vec![0.0; width];

@@ -32,8 +32,7 @@ pub(super) fn walk(
     let families = families(params);
     let draws = Draws::new(source.sentences(), params.bootstrap, params.seed)?;
     let nulls = Nulls::new(source, params, &pairs.computed)?;
-    let rules =
-        Rules { ties: params.ties, draws: &draws, shuffled: nulls.shuffled(), outcomes: params.outcomes };
+    let rules = Rules { ties: params.ties, draws: &draws, shuffled: nulls.shuffled(), outcomes: params.outcomes };
     let centrings = params.centrings.len();
     let total = pairs.computed.len() * source.layers().len() * centrings;
     let walk = Walk { source, languages, pairs, families, rules, nulls: &nulls, monitor, total, done: Mutex::new(0) };
@@ -112,7 +111,9 @@ impl Walk<'_> {
             .collect::<Result<_>>()?;
         for (layer, held) in layers.iter().zip(&held) {
             for (language, units) in held.iter().enumerate().filter(|(l, _)| self.languages.contains(l)) {
-                found.told.extend(units.as_ref().map(|units| Told::new(language, layer.number(), units, &self.families)));
+                found
+                    .told
+                    .extend(units.as_ref().map(|units| Told::new(language, layer.number(), units, &self.families)));
             }
         }
         // Sums over the layers are taken in one order, whichever thread was first.

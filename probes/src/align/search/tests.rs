@@ -78,9 +78,8 @@ fn check(found: &Found, s: &Array2<f32>, ties: Ties) -> std::result::Result<(), 
     prop_assert_eq!(&found.outcomes, &expected);
     prop_assert_eq!(&found.beaten, &beaten(s, ties));
     for (i, (outcome, alone)) in expected.iter().zip(&found.alone).enumerate() {
-        let others = |of: &dyn Fn(usize) -> f32, best: f32| {
-            (0..s.nrows()).filter(|j| *j != i && of(*j) == best).count() == 1
-        };
+        let others =
+            |of: &dyn Fn(usize) -> f32, best: f32| (0..s.nrows()).filter(|j| *j != i && of(*j) == best).count() == 1;
         prop_assert_eq!(alone[0], others(&|j| s[[i, j]], outcome.rival_cosine));
         prop_assert_eq!(alone[1], others(&|j| s[[j, i]], outcome.rival_back_cosine));
     }
