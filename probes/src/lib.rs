@@ -10,5 +10,6 @@ pub mod null;
 mod product;
 pub mod source;
 mod spectrum;
+pub mod subspace;
 
 pub use error::{Error, Result};
