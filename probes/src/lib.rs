@@ -2,11 +2,14 @@
 
 pub mod align;
 pub mod bootstrap;
+pub mod correct;
 pub mod error;
 pub mod lens;
 pub mod measure;
 pub mod null;
 mod product;
 pub mod source;
+mod spectrum;
+pub mod subspace;
 
 pub use error::{Error, Result};
