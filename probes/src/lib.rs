@@ -2,6 +2,7 @@
 
 pub mod align;
 pub mod bootstrap;
+pub mod correct;
 pub mod error;
 pub mod lens;
 pub mod measure;
@@ -9,5 +10,6 @@ pub mod null;
 mod product;
 pub mod retrieval;
 pub mod source;
+mod spectrum;
 
 pub use error::{Error, Result};

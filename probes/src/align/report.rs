@@ -18,9 +18,9 @@ pub enum Centring {
     /// All but the top: the mean of its own language is subtracted, then its first principal components are removed (Mu and
     /// Viswanath 2018).
     Top,
-    /// The subspace that the means of the languages span is removed.
+    /// The mean of all languages is subtracted, then the subspace that the means of the languages span is removed.
     Subspace,
-    /// The mean of its own language is subtracted, then each dimension divided by its standard deviation.
+    /// The mean of all languages is subtracted, then each dimension divided by its standard deviation over all languages.
     Standardised,
     /// The mean of its own language is subtracted, then the states multiplied by the inverse root of their covariance.
     Whitened,
