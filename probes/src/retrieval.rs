@@ -57,7 +57,7 @@ use crate::{
 use notes::Notes;
 use over_layers::OverLayers;
 use pair::Pair;
-use prepared::Prepared;
+use prepared::{Correction, Prepared};
 use products::Base;
 use rows::Context;
 
@@ -125,6 +125,10 @@ pub struct RetrievalParams {
     pub margin_neighbours: usize,
     /// Whether each state also loses the mean of its own features, as xsim's `center=True` does. This is not language centring.
     pub row_centred: bool,
+    /// How many principal components the centring `top` removes; 0: width / 100, at least 1.
+    pub top: usize,
+    /// How many dimensions the centring `subspace` removes; 0: one less than there are languages.
+    pub rank: usize,
     /// Bootstrap draws for the intervals; 0 switches them off, otherwise at least 100.
     pub bootstrap: usize,
     /// Permutations for the nulls; 0 switches them off, otherwise at least 19.
@@ -143,6 +147,8 @@ impl Default for RetrievalParams {
             neighbours: 10,
             margin_neighbours: 4,
             row_centred: false,
+            top: 0,
+            rank: 0,
             bootstrap: 1000,
             shuffles: 200,
             matched: true,
@@ -240,15 +246,16 @@ pub fn retrieval(source: &dyn StateSource, params: &RetrievalParams, seed: u64, 
     let mut done = 0;
     for layer in 0..source.layers().len() {
         for &centring in &params.centrings {
+            let correction = Correction::fit(source, layer, centring, params)?;
             let mut held: BTreeMap<usize, Prepared> = BTreeMap::new();
             let mut seen = BTreeSet::new();
             for some in pairs.chunks(at_once) {
                 let needed: BTreeSet<usize> = some.iter().flat_map(|pair| [pair.left, pair.right]).collect();
                 held.retain(|language, _| needed.contains(language));
                 let new: Vec<usize> = needed.into_iter().filter(|language| !held.contains_key(language)).collect();
-                let prepared = new.into_par_iter().map(|language| {
-                    Ok((language, Prepared::new(source, language, layer, centring, params.row_centred)?))
-                });
+                let prepared = new
+                    .into_par_iter()
+                    .map(|language| Ok((language, Prepared::new(source, language, layer, &correction)?)));
                 for (language, prepared) in prepared.collect::<Result<Vec<_>>>()? {
                     if seen.insert(language) {
                         measured.rows.push(context.anisotropy(language, layer, centring, &prepared));

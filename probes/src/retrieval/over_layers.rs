@@ -7,7 +7,6 @@ use super::{rows::Context, search::Side};
 use crate::{
     measure::Row,
     null::{Permutations, fit},
-    source::StateSource as _,
 };
 
 /// What is counted and shuffled.
@@ -116,13 +115,11 @@ pub(super) struct OverLayers(BTreeMap<(usize, usize, String, Metric), Sum>);
 impl OverLayers {
     pub(super) fn add(&mut self, hits: Hits, layer: usize) {
         let Hits { pivot, language, variant, counted } = hits;
-        let mut sum = |metric| self.0.entry((pivot, language, variant.clone(), metric)).or_default();
-        match counted {
-            Err(why) => METRICS.iter().for_each(|metric| sum(*metric).missing = Some((layer, why))),
-            Ok(counted) => {
-                for Counted { metric, hits, drawn } in counted {
-                    sum(metric).add(&hits, &drawn, layer);
-                }
+        for (at, metric) in METRICS.into_iter().enumerate() {
+            let sum = self.0.entry((pivot, language, variant.clone(), metric)).or_default();
+            match &counted {
+                Ok(counted) => sum.add(&counted[at], layer),
+                Err(why) => sum.missing = Some((layer, why)),
             }
         }
     }
@@ -166,7 +163,8 @@ impl OverLayers {
 }
 
 impl Sum {
-    fn add(&mut self, hits: &[bool], drawn: &[Vec<u32>; 2], layer: usize) {
+    fn add(&mut self, counted: &Counted, layer: usize) {
+        let Counted { hits, drawn, .. } = counted;
         self.layers += 1;
         self.hits.resize(hits.len(), 0);
         self.hits.iter_mut().zip(hits).for_each(|(sum, hit)| *sum += u32::from(*hit));

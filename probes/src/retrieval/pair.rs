@@ -11,7 +11,7 @@ use super::{
     rows::{Context, Place},
     search::{Margin, Scores, Side, xsim_errors},
 };
-use crate::{Result, align::Centring, measure::Row, null::Permutations, source::StateSource};
+use crate::{Result, align::Centring, measure::Row, source::StateSource};
 
 /// Languages that are compared, as places in the source. The similarities of (P, X) and (X, P) are the same ones turned, so both
 /// orders are one piece of work.
@@ -83,7 +83,7 @@ impl Pair {
 }
 
 impl Found {
-    fn new(context: &Context<'_>, bases: &[Base], left: &Prepared, right: &Prepared) -> Self {
+    pub(super) fn new(context: &Context<'_>, bases: &[Base], left: &Prepared, right: &Prepared) -> Self {
         let params = context.params;
         let all = products(left, right, bases); // [base, n, n]
         let of = |base: Base| all.index_axis(Axis(0), base as usize);

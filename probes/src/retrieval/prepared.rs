@@ -4,14 +4,15 @@ use std::cmp::Ordering;
 
 use ndarray::{Array1, Array2, ArrayView2, Axis};
 
-use super::MEASURE;
+use super::{MEASURE, RetrievalParams};
 use crate::{
-    Error, Result,
+    Result,
     align::Centring,
+    correct::{Corrector, Options},
     source::{StateSource, finite},
 };
 
-/// Below this share of the state's own norm, what a correction leaves is rounding, not a direction.
+/// Below this share of the state's own norm, what a subtraction leaves is rounding, not a direction.
 const ROUNDING: f64 = 1e-6;
 
 pub(super) struct Prepared {
@@ -25,40 +26,80 @@ pub(super) struct Prepared {
     pub(super) duplicates: usize,
 }
 
+/// What is done to the states of every language at one layer.
+pub(super) struct Correction {
+    centring: Centring,
+    row_centred: bool,
+    /// For all but raw and language: those stay in f64 here, as in [`crate::align`].
+    corrector: Option<Corrector>,
+}
+
+impl Correction {
+    pub(super) fn fit(
+        source: &dyn StateSource,
+        layer: usize,
+        centring: Centring,
+        params: &RetrievalParams,
+    ) -> Result<Self> {
+        let options = Options { top: params.top, rank: params.rank };
+        let corrector = match centring {
+            Centring::Raw | Centring::Language => None,
+            Centring::Global | Centring::Top | Centring::Subspace | Centring::Standardised | Centring::Whitened => {
+                Some(Corrector::fit(source, layer, centring, &options)?)
+            }
+        };
+        Ok(Self { centring, row_centred: params.row_centred, corrector })
+    }
+
+    /// Corrected states; zero where nothing but rounding is left.
+    fn apply(&self, language: usize, captured: ArrayView2<'_, f32>) -> Array2<f64> {
+        let mut states = match &self.corrector {
+            Some(corrector) => corrector.apply(language, captured).mapv(f64::from),
+            None => captured.mapv(f64::from),
+        };
+        if self.centring == Centring::Language {
+            let before = squared(&states);
+            let mean = states.fold_axis(Axis(0), 0f64, |sum, x| sum + x) / states.nrows() as f64;
+            states -= &mean;
+            still(&mut states, &before);
+        }
+        if self.row_centred {
+            let before = squared(&states);
+            for mut row in states.outer_iter_mut() {
+                let mean = row.sum() / row.len() as f64;
+                row -= mean;
+            }
+            still(&mut states, &before);
+        }
+        states
+    }
+}
+
+fn squared(states: &Array2<f64>) -> Vec<f64> {
+    states.outer_iter().map(|row| row.iter().map(|x| x * x).sum()).collect()
+}
+
+/// Makes zero what is rounding of a state with the squared norm `before`.
+fn still(states: &mut Array2<f64>, before: &[f64]) {
+    let left = squared(states);
+    for ((mut row, left), before) in states.outer_iter_mut().zip(left).zip(before) {
+        if left.sqrt() <= ROUNDING * before.sqrt() {
+            row.fill(0.0);
+        }
+    }
+}
+
 impl Prepared {
     pub(super) fn new(
         source: &dyn StateSource,
         language: usize,
         layer: usize,
-        centring: Centring,
-        row_centred: bool,
+        correction: &Correction,
     ) -> Result<Self> {
         let captured = finite(source, language, layer, MEASURE)?;
-        let mut states = captured.mapv(f64::from);
-        match centring {
-            Centring::Raw => {}
-            Centring::Language => {
-                let mean = states.fold_axis(Axis(0), 0f64, |sum, x| sum + x) / states.nrows() as f64;
-                states -= &mean;
-            }
-            Centring::Global | Centring::Top | Centring::Subspace | Centring::Standardised | Centring::Whitened => {
-                let why = format!("the centring `{}` is not available here; use `raw` or `language`", centring.name());
-                return Err(Error::Input { measure: MEASURE, why });
-            }
-        }
-        if row_centred {
-            for mut row in states.outer_iter_mut() {
-                let mean = row.sum() / row.len() as f64;
-                row -= mean;
-            }
-        }
-        let squared: Vec<f64> = states.outer_iter().map(|row| row.iter().map(|x| x * x).sum()).collect();
-        let inverse = captured.outer_iter().zip(&squared).map(|(before, left)| {
-            let before = before.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
-            let left = left.sqrt();
-            if left > ROUNDING * before && left > 0.0 { left.recip() } else { 0.0 }
-        });
-        let inverse = inverse.collect();
+        let states = correction.apply(language, captured.view());
+        let squared = squared(&states);
+        let inverse = squared.iter().map(|s| if *s > 0.0 { s.sqrt().recip() } else { 0.0 }).collect();
         Ok(Self { squared, inverse, duplicates: duplicates(captured.view()), states })
     }
 
@@ -91,9 +132,9 @@ fn duplicates(states: ArrayView2<'_, f32>) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::array;
+    use ndarray::{Array2, array};
 
-    use super::{Prepared, duplicates};
+    use super::{super::RetrievalParams, Correction, Prepared, duplicates};
     use crate::align::{Centring, LanguageStates};
 
     #[test]
@@ -102,27 +143,35 @@ mod tests {
         assert_eq!(duplicates(array![[1f32, 2.], [2., 1.]].view()), 0);
     }
 
-    #[test]
-    fn cosines_within_are_the_mean_of_all_pairs() {
-        let state = array![[1f32, 0.], [0., 2.], [3., 3.], [0., 0.]];
+    fn prepared(state: Array2<f32>, params: &RetrievalParams) -> Prepared {
         let languages = vec!["eng_Latn".into(), "deu_Latn".into()];
         let states = LanguageStates::new(languages, vec![0], vec![vec![state.clone()], vec![state]]).unwrap();
-        let prepared = Prepared::new(&states, 0, 0, Centring::Raw, false).unwrap();
+        let correction = Correction::fit(&states, 0, params.centrings[0], params).unwrap();
+        Prepared::new(&states, 0, 0, &correction).unwrap()
+    }
+
+    #[test]
+    fn cosines_within_are_the_mean_of_all_pairs() {
+        let found = prepared(array![[1f32, 0.], [0., 2.], [3., 3.], [0., 0.]], &RetrievalParams::default());
         // cos(1, 2) = 0, cos(1, 3) = cos(2, 3) = sqrt(1/2); the zero state has cosine 0 with all.
         let half = 0.5f64.sqrt();
-        for (got, expected) in prepared.cosines_within().iter().zip([half / 3.0, half / 3.0, 2.0 * half / 3.0, 0.0]) {
+        for (got, expected) in found.cosines_within().iter().zip([half / 3.0, half / 3.0, 2.0 * half / 3.0, 0.0]) {
             assert!((got - expected).abs() < 1e-12);
         }
-        assert_eq!(prepared.lost(), [false, false, false, true]);
+        assert_eq!(found.lost(), [false, false, false, true]);
     }
 
     #[test]
     fn row_centring_takes_the_mean_of_the_features() {
-        let state = array![[1f32, 3.], [5., 5.], [0., 2.], [4., 0.]];
-        let languages = vec!["eng_Latn".into(), "deu_Latn".into()];
-        let states = LanguageStates::new(languages, vec![0], vec![vec![state.clone()], vec![state]]).unwrap();
-        let prepared = Prepared::new(&states, 0, 0, Centring::Raw, true).unwrap();
-        assert_eq!(prepared.states, array![[-1., 1.], [0., 0.], [-1., 1.], [2., -2.]]);
-        assert_eq!(prepared.lost(), [false, true, false, false]);
+        let params = RetrievalParams { row_centred: true, ..RetrievalParams::default() };
+        let found = prepared(array![[1f32, 3.], [5., 5.], [0., 2.], [4., 0.]], &params);
+        assert_eq!(found.states, array![[-1., 1.], [0., 0.], [-1., 1.], [2., -2.]]);
+        assert_eq!(found.lost(), [false, true, false, false]);
+    }
+
+    #[test]
+    fn rounding_is_no_direction() {
+        let params = RetrievalParams { centrings: vec![Centring::Language], ..RetrievalParams::default() };
+        assert_eq!(prepared(Array2::from_elem((7, 33), 0.1), &params).lost(), [true; 7]);
     }
 }

@@ -50,3 +50,68 @@ pub(super) fn products(left: &Prepared, right: &Prepared, bases: &[Base]) -> Arr
     });
     all
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, s};
+    use rand::{Rng as _, SeedableRng as _};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::{Base, products};
+    use crate::{
+        align::{Centring, LanguageStates},
+        retrieval::{
+            RetrievalParams,
+            prepared::{Correction, Prepared},
+        },
+    };
+
+    /// More rows than a block and more columns than the product takes at a time; rows 7 and 131 are equal, and so are 3 and 250.
+    fn sides() -> [Prepared; 2] {
+        let mut rng = ChaCha8Rng::seed_from_u64(4);
+        let mut side = || {
+            let mut state = Array2::from_shape_simple_fn((261, 700), || rng.random_range(-1f32..1.0));
+            for (from, to) in [(7, 131), (3, 250)] {
+                let row = state.row(from).to_owned();
+                state.row_mut(to).assign(&row);
+            }
+            state
+        };
+        let languages = vec!["eng_Latn".into(), "deu_Latn".into()];
+        let states = LanguageStates::new(languages, vec![0], vec![vec![side()], vec![side()]]).unwrap();
+        let correction = Correction::fit(&states, 0, Centring::Raw, &RetrievalParams::default()).unwrap();
+        [0, 1].map(|language| Prepared::new(&states, language, 0, &correction).unwrap())
+    }
+
+    const ALL: [Base; 3] = [Base::Cosine, Base::Euclid, Base::Dot];
+
+    #[test]
+    fn blocks_agree_with_the_plain_sums() {
+        let [left, right] = sides();
+        let found = products(&left, &right, &ALL);
+        for (i, j) in [(0, 0), (127, 128), (128, 127), (260, 260), (5, 259), (131, 7)] {
+            let (x, y) = (left.states.row(i), right.states.row(j));
+            let dot: f64 = x.iter().zip(y).map(|(x, y)| x * y).sum();
+            let norms = x.iter().map(|x| x * x).sum::<f64>().sqrt() * y.iter().map(|y| y * y).sum::<f64>().sqrt();
+            let distance = x.iter().zip(y).map(|(x, y)| (x - y).powi(2)).sum::<f64>().sqrt();
+            for (at, expected) in [dot / norms, -distance, dot].into_iter().enumerate() {
+                let got = f64::from(found[[at, i, j]]);
+                assert!((got - expected).abs() <= 1e-6 * expected.abs().max(0.1), "{at} {i} {j}: {got} {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn equal_states_are_equal_to_the_bit_and_sides_can_be_exchanged() {
+        let [left, right] = sides();
+        let (found, turned) = (products(&left, &right, &ALL), products(&right, &left, &ALL));
+        for base in 0..3 {
+            let of = found.slice(s![base, .., ..]);
+            for (a, b) in [(7, 131), (3, 250)] {
+                assert_eq!(of.row(a), of.row(b));
+                assert_eq!(of.column(a), of.column(b));
+            }
+            assert_eq!(of, turned.slice(s![base, .., ..]).t());
+        }
+    }
+}

@@ -120,3 +120,105 @@ pub(super) fn xsim_errors(scores: &Scores<'_>, nearest: &Neighbours, k: usize, l
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::Array2;
+    use proptest::prelude::*;
+
+    use super::{Margin, Scores, Side, xsim_errors};
+    use crate::retrieval::neighbours::Neighbours;
+
+    const MARGINS: [Margin; 4] = [Margin::Absolute, Margin::Csls, Margin::Ratio, Margin::Distance];
+
+    /// The slow twin: a score from its definition, with means over a full sort.
+    fn plain(all: &Array2<f32>, margin: Margin, k: usize) -> Array2<f64> {
+        let mean = |mut row: Vec<f32>| {
+            row.sort_by(|a, b| b.total_cmp(a));
+            row[..k].iter().map(|s| f64::from(*s)).sum::<f64>() / k as f64
+        };
+        Array2::from_shape_fn(all.dim(), |(i, j)| {
+            let (s, x, y) = (f64::from(all[[i, j]]), mean(all.row(i).to_vec()), mean(all.column(j).to_vec()));
+            match margin {
+                Margin::Absolute => s,
+                Margin::Csls => 2.0 * s - (x + y),
+                Margin::Ratio => s / ((x + y) / 2.0),
+                Margin::Distance => s - (x + y) / 2.0,
+            }
+        })
+    }
+
+    /// Tenths, so that ties are common.
+    fn similarities(n: usize) -> impl Strategy<Value = Array2<f32>> {
+        let tenths = prop::collection::vec((1u8..10).prop_map(|t| f32::from(t) / 10.0), n * n);
+        tenths.prop_map(move |values| Array2::from_shape_vec((n, n), values).unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn a_side_is_the_plain_definition(
+            all in (2usize..9).prop_flat_map(similarities),
+            margin in prop::sample::select(&MARGINS[..]),
+            turned in any::<bool>(),
+        ) {
+            let n = all.nrows();
+            let k = (n / 2).max(1);
+            let near = [Neighbours::new(all.view(), k), Neighbours::new(all.t(), k)];
+            let means = [near[0].means(k), near[1].means(k)];
+            let scores = Scores { similarities: all.view(), margin, means: [&means[0], &means[1]] };
+            let never = vec![false; n];
+            let (found, expected) = if turned {
+                (Side::new(&scores.turned(), [&never; 2]), plain(&all, margin, k).reversed_axes())
+            } else {
+                (Side::new(&scores, [&never; 2]), plain(&all, margin, k))
+            };
+            for i in 0..n {
+                let row = expected.row(i);
+                let rank = row.iter().filter(|s| **s >= row[i]).count();
+                let best = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                let winners: Vec<u32> = (0..n as u32).filter(|j| row[*j as usize] == best).collect();
+                let wrong = winners.iter().copied().find(|j| *j as usize != i);
+                prop_assert_eq!(found.ranks[i] as usize, rank);
+                prop_assert_eq!(found.nearest[i], (winners.len() == 1).then(|| winners[0]));
+                prop_assert_eq!(found.answers[i], wrong.unwrap_or(i as u32));
+                prop_assert_eq!(found.ranks[i] == 1, found.nearest[i] == Some(i as u32));
+            }
+        }
+
+        /// LASER's steps: the k nearest by cosine, then the best of them by margin; the true one comes last among equals in both.
+        #[test]
+        fn xsim_is_the_best_of_the_nearest(
+            all in (3usize..9).prop_flat_map(similarities),
+            margin in prop::sample::select(&MARGINS[..]),
+        ) {
+            let n = all.nrows();
+            let k = 2;
+            let near = [Neighbours::new(all.view(), n - 1), Neighbours::new(all.t(), n - 1)];
+            let means = [near[0].means(k), near[1].means(k)];
+            let scores = Scores { similarities: all.view(), margin, means: [&means[0], &means[1]] };
+            let never = vec![false; n];
+            let found = xsim_errors(&scores, &near[0], k, [&never; 2]);
+            let plain = plain(&all, margin, k);
+            for i in 0..n {
+                let mut order: Vec<usize> = (0..n).collect();
+                order.sort_by(|a, b| all[[i, *b]].total_cmp(&all[[i, *a]]).then((*a == i).cmp(&(*b == i))));
+                order.truncate(k);
+                let best = order.iter().copied().reduce(|best, j| {
+                    let ahead = plain[[i, j]] > plain[[i, best]] || (plain[[i, j]] == plain[[i, best]] && best == i);
+                    if ahead { j } else { best }
+                });
+                prop_assert_eq!(found[i], best != Some(i));
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_no_direction_is_never_found() {
+        let all = ndarray::array![[0f32, 0., 0.], [-0.5, 0.8, 0.1], [-0.1, 0.2, 0.7]];
+        let scores = Scores { similarities: all.view(), margin: Margin::Absolute, means: [&[], &[]] };
+        let (first, never) = ([true, false, false], [false; 3]);
+        // Column 1 has its largest value on the diagonal: 0 is above the two negative ones.
+        let found = Side::new(&scores.turned(), [&never, &first]);
+        assert_eq!((&found.ranks[..], found.nearest[0]), (&[3, 1, 1][..], None));
+    }
+}
