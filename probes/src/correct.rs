@@ -29,11 +29,12 @@ use crate::{
     Error, Result,
     align::Centring,
     source::{StateSource, finite},
-    spectrum::{product, singular},
+    spectrum::product,
+    subspace::of_states,
 };
 
 /// Below this share of the state's own norm, what a correction leaves is the rounding of f32.
-const ROUNDING: f64 = 1e-6;
+pub(crate) const ROUNDING: f64 = 1e-6;
 
 /// What the corrections with a free number use.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -97,17 +98,16 @@ impl Corrector {
         let read = Languages::new(source, layer, centring)?;
         let (means, then) = match centring {
             Centring::Raw => (Array2::zeros((0, read.width)), Then::Nothing),
-            Centring::Language => (read.means()?, Then::Nothing),
-            Centring::Global => (over_all(&read.means()?), Then::Nothing),
+            Centring::Language => (read.means()?.0, Then::Nothing),
+            Centring::Global => (over_all(&read.means()?.0), Then::Nothing),
             Centring::Top => {
                 let (means, bases) = moments::components(&read, options.top)?;
                 (means, Then::Remove(bases))
             }
             Centring::Subspace => {
-                let means = read.means()?;
-                let rank = rank_of(means.dim(), options.rank)?;
-                let (_, basis) = span(&means, rank)?;
-                (over_all(&means), Then::Remove(vec![basis]))
+                let (means, size) = read.means()?;
+                let subspace = of_states(means.view(), options.rank, size)?;
+                (over_all(&means), Then::Remove(vec![subspace.directions]))
             }
             Centring::Standardised => {
                 let (mean, scale) = moments::scales(&read)?;
@@ -191,13 +191,16 @@ impl<'a> Languages<'a> {
         Ok((mean, centred))
     }
 
-    /// `[languages, width]`.
-    fn means(&self) -> Result<Array2<f64>> {
+    /// The means, `[languages, width]`, and the norm of a state (root mean square).
+    fn means(&self) -> Result<(Array2<f64>, f64)> {
         let mut means = Array2::zeros((self.count(), self.width));
+        let mut squares = 0.0;
         for (language, mut row) in means.outer_iter_mut().enumerate() {
-            row.assign(&self.centred(language)?.0);
+            let (mean, centred) = self.centred(language)?;
+            squares += mean.dot(&mean) + centred.iter().map(|x| x * x).sum::<f64>() / centred.nrows() as f64;
+            row.assign(&mean);
         }
-        Ok(means)
+        Ok((means, (squares / self.count() as f64).sqrt()))
     }
 
     fn count(&self) -> usize {
@@ -233,39 +236,4 @@ fn still(left: &mut Array2<f64>, state: ArrayView2<'_, f32>) {
             row.fill(0.0);
         }
     }
-}
-
-/// How many dimensions of the span of the means are meant by `rank`.
-///
-/// # Errors
-/// One language; a rank that the means cannot have, or that leaves nothing of the states.
-pub(crate) fn rank_of((languages, width): (usize, usize), rank: usize) -> Result<usize> {
-    if languages < 2 {
-        return refuse(format!("a language subspace needs the means of at least 2 languages, got {languages}"));
-    }
-    let all = languages - 1;
-    let meant = if rank == 0 { all } else { rank };
-    if meant > all {
-        return refuse(format!(
-            "rank {rank} was asked for, but the means of {languages} languages differ in at most {all} dimensions; use 1 to {all}, or 0 \
-             for all"
-        ));
-    }
-    if meant >= width {
-        return refuse(format!(
-            "a subspace of {meant} dimensions would leave nothing of states of width {width}; set `rank` below {width}"
-        ));
-    }
-    Ok(meant)
-}
-
-/// Singular values and right singular vectors (rows) of the means around their mean: the first `rank`, or fewer where the means differ by
-/// no more than the rounding of f32.
-pub(crate) fn span(means: &Array2<f64>, rank: usize) -> Result<(Array1<f64>, Array2<f64>)> {
-    let found = singular((means - &over_all(means)).view(), "correct")?;
-    let largest = means.outer_iter().map(|m| m.dot(&m)).fold(0f64, f64::max).sqrt();
-    let floor = f64::from(f32::EPSILON) * largest;
-    let rank = found.values.iter().take(rank).take_while(|s| **s > floor).count();
-    let first = ndarray::Slice::from(..rank);
-    Ok((found.values.slice_axis(Axis(0), first).to_owned(), found.right.slice_axis(Axis(0), first).to_owned()))
 }

@@ -11,5 +11,6 @@ mod product;
 pub mod retrieval;
 pub mod source;
 mod spectrum;
+pub mod subspace;
 
 pub use error::{Error, Result};
