@@ -8,6 +8,7 @@ pub mod lens;
 pub mod measure;
 pub mod null;
 mod product;
+pub mod retrieval;
 pub mod source;
 mod spectrum;
 pub mod subspace;
