@@ -196,7 +196,8 @@ fn active_is_the_share_of_tokens_whose_gate_is_above_zero() {
     for family in golden::golden() {
         let engine = family.engine();
         let batch = sentences(&[4, 7, 2, 7]);
-        for site in engine.sites().into_iter().filter(|site| site.point == Point::MlpGate).map(|site| site.to_string()) {
+        for site in engine.sites().into_iter().filter(|site| site.point == Point::MlpGate).map(|site| site.to_string())
+        {
             for (window, left_out) in [(WHOLE, 0), (Window { include_bos: false, skip_first: 0 }, 1)] {
                 let kept = run(&engine, &batch, &[(&site, Reduce::All), (&site, Reduce::Active(window))]);
                 let shares = tokens(&kept[1])[0].to_vec2::<f32>().unwrap();

@@ -259,7 +259,8 @@ fn pooled_rows_are_the_means_of_the_tokens() {
         for window in [(false, 0), (true, 0), (true, 1)] {
             let window = Window { include_bos: window.0, skip_first: window.1 };
             for reduce in [Reduce::Mean(window), Reduce::Weighted(window), Reduce::Active(window), Reduce::Last] {
-                let site = if matches!(reduce, Reduce::Active(_)) { Site::new(Point::MlpGate, 2) } else { Site::layer(2) };
+                let site =
+                    if matches!(reduce, Reduce::Active(_)) { Site::new(Point::MlpGate, 2) } else { Site::layer(2) };
                 let kept = run(&engine, &sentences, vec![Capture { site, reduce }, all(site.point, site.block)]);
                 for (s, states) in tokens(&kept[1]).iter().enumerate() {
                     let rows = states.to_vec2::<f32>().unwrap();

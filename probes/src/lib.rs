@@ -5,6 +5,7 @@ pub mod bootstrap;
 pub mod error;
 pub mod lens;
 pub mod measure;
+pub mod neurons;
 pub mod null;
 mod product;
 pub mod source;

@@ -78,7 +78,8 @@ const RELEASES: &str = "releases of TransformerLens differ on whether it lies be
                         hook_resid_pre or attn.hook_in, hook_resid_mid or mlp.hook_in";
 const LINEAR: &str = "it is what the activation is multiplied by, for which we have no site; before the activation is `mlp_gate`, \
                       behind both is `mlp_act`";
-const INSIDE: &str = "whether it is the gate or all that lies before the activation is not known; take `mlp_gate` or `mlp_act`";
+const INSIDE: &str =
+    "whether it is the gate or all that lies before the activation is not known; take `mlp_gate` or `mlp_act`";
 const EXPERTS: &str = "it is not what each expert's output is multiplied by; that is `router_weights`";
 const CAP: &str = "it is the bare product, before the bias, scale and soft-cap of some families; take `logits`";
 
