@@ -6,6 +6,7 @@ pub mod correct;
 pub mod error;
 pub mod lens;
 pub mod measure;
+pub mod neurons;
 pub mod null;
 mod product;
 pub mod retrieval;
