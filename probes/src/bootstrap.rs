@@ -61,15 +61,20 @@ impl Draws {
         (0..self.n).map(|i| f64::from(self.counts[i * self.draws + b])).collect()
     }
 
-    /// The mean of a number of each sentence with its percentile interval.
-    pub fn mean(&self, values: &[f64]) -> Estimate {
+    /// The sum of a number of each sentence in each draw: for a ratio of totals. `[draws]`.
+    pub fn sums(&self, values: &[f64]) -> Vec<f64> {
         let mut sums = vec![0f64; self.draws];
         for (value, row) in values.iter().zip(self.counts.chunks_exact(self.draws.max(1))) {
             sums.iter_mut().zip(row).for_each(|(s, c)| *s += value * f64::from(*c));
         }
+        sums
+    }
+
+    /// The mean of a number of each sentence with its percentile interval.
+    pub fn mean(&self, values: &[f64]) -> Estimate {
         let n = self.n as f64;
-        sums.iter_mut().for_each(|s| *s /= n);
-        interval(values.iter().sum::<f64>() / n, sums)
+        let means = self.sums(values).into_iter().map(|s| s / n).collect();
+        interval(values.iter().sum::<f64>() / n, means)
     }
 
     /// The share of hits with its percentile interval (2.5 %, 97.5 %; linear between order statistics, as numpy does).

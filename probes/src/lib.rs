@@ -7,6 +7,8 @@ pub mod lens;
 pub mod measure;
 pub mod null;
 mod product;
+pub mod relate;
 pub mod source;
+pub mod tokenizer;
 
 pub use error::{Error, Result};
