@@ -9,9 +9,11 @@ pub mod measure;
 pub mod neurons;
 pub mod null;
 mod product;
+pub mod relate;
 pub mod retrieval;
 pub mod source;
 mod spectrum;
 pub mod subspace;
+pub mod tokenizer;
 
 pub use error::{Error, Result};
