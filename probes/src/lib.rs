@@ -2,11 +2,16 @@
 
 pub mod align;
 pub mod bootstrap;
+pub mod classify;
 pub mod error;
 pub mod lens;
 pub mod measure;
 pub mod null;
+#[cfg(test)]
+mod oracle;
+mod pca;
 mod product;
+pub mod project;
 pub mod source;
 
 pub use error::{Error, Result};
