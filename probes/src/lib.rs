@@ -3,6 +3,7 @@
 pub mod align;
 pub mod bootstrap;
 pub mod classify;
+pub mod correct;
 pub mod error;
 pub mod lens;
 pub mod measure;
@@ -13,5 +14,6 @@ mod pca;
 mod product;
 pub mod project;
 pub mod source;
+mod spectrum;
 
 pub use error::{Error, Result};

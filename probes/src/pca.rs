@@ -3,19 +3,10 @@
 //! With the rows `x_i` (n of them, width d) and their mean m, `C = sum_i (x_i - m)(x_i - m)^T / (n - 1)`; component k is the eigenvector
 //! of the k-th largest eigenvalue of C, and that eigenvalue is its variance. Where n < d the eigenvectors of the n x n matrix of the
 //! rows' products give the same. A sign is free: the entry that is largest in absolute value is made positive.
-//!
-//! One core does it in a fixed order, so that the number of threads cannot change a bit.
 
-use faer::{
-    Accum, Diag, Mat, MatRef, Par,
-    dyn_stack::{MemBuffer, MemStack},
-    linalg::{
-        evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch},
-        matmul::matmul,
-    },
-};
+use faer::{Accum, Mat, MatRef, Par, linalg::matmul::matmul};
 
-use crate::{Error, Result};
+use crate::{Result, spectrum::eigen};
 
 /// A variance below this share of the largest is the rounding of f64, not a direction.
 const ROUNDING: f64 = 1e-13;
@@ -49,12 +40,11 @@ impl Pca {
         matmul(products.as_mut(), Accum::Replace, left, right, 1.0, Par::Seq);
         let total: f64 = (0..side).map(|i| products[(i, i)]).sum();
         let (values, vectors) = eigen(products.as_ref(), measure)?;
-        let largest = values.last().copied().unwrap_or(0.0);
-        let kept: Vec<usize> =
-            (0..side).rev().filter(|k| values[*k] > ROUNDING * largest && values[*k] > 0.0).take(most).collect();
-        let chosen = Mat::from_fn(side, kept.len(), |i, k| vectors[(i, kept[k])]);
+        let largest = values.first().copied().unwrap_or(0.0);
+        let kept = values.iter().take(most).take_while(|value| **value > ROUNDING * largest && **value > 0.0).count();
+        let chosen = Mat::from_fn(side, kept, |i, k| vectors[[k, i]]);
         let mut components = if turned {
-            let mut out = Mat::<f64>::zeros(width, kept.len());
+            let mut out = Mat::<f64>::zeros(width, kept);
             matmul(out.as_mut(), Accum::Replace, centred.transpose(), chosen.as_ref(), 1.0, Par::Seq);
             out
         } else {
@@ -66,7 +56,7 @@ impl Pca {
             column.iter_mut().for_each(|x| *x /= norm.copysign(most));
         }
         let degrees = n.max(2) as f64 - 1.0;
-        let variances = kept.iter().map(|k| values[*k] / degrees).collect();
+        let variances = values.iter().take(kept).map(|value| value / degrees).collect();
         Ok(Self { mean, components, variances, total: total / degrees })
     }
 
@@ -77,25 +67,6 @@ impl Pca {
         matmul(out.as_mut(), Accum::Replace, centred.as_ref(), self.components.as_ref(), 1.0, Par::Seq);
         out
     }
-}
-
-/// Eigenvalues, smallest first, and eigenvectors of a symmetric matrix.
-fn eigen(matrix: MatRef<'_, f64>, measure: &'static str) -> Result<(Vec<f64>, Mat<f64>)> {
-    let side = matrix.nrows();
-    let mut values = Diag::<f64>::zeros(side);
-    let mut vectors = Mat::<f64>::zeros(side, side);
-    let scratch = self_adjoint_evd_scratch::<f64>(side, ComputeEigenvectors::Yes, Par::Seq, Default::default());
-    let mut memory = MemBuffer::new(scratch);
-    self_adjoint_evd(
-        matrix,
-        values.as_mut(),
-        Some(vectors.as_mut()),
-        Par::Seq,
-        MemStack::new(&mut memory),
-        Default::default(),
-    )
-    .map_err(|e| Error::Input { measure, why: format!("the principal components cannot be computed: {e:?}") })?;
-    Ok((values.column_vector().iter().copied().collect(), vectors))
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 //! - **PCA**: the two directions of the largest variance of the states of all languages together, with the share of the variance that
 //!   each explains;
 //! - **t-SNE** ([`tsne`]): neighbours are kept, distances and sizes of clouds mean nothing;
-//! - **centred** = the mean of its language was subtracted from every state before; **raw** = without.
+//! - what was done to the states before: nothing (raw), or a correction of [`correct`](crate::correct), by default the mean of its language
+//!   subtracted.
 //!
 //! So that a slider over the layers shows movement and not turning axes, each map is turned (and mirrored) onto the one of the layer
 //! before by orthogonal Procrustes, without scale; and every map lies around its mean at mean squared distance 1, so its unit is another
@@ -19,6 +20,7 @@ use std::sync::Mutex;
 
 use babelscope_core::monitor::{Monitor, Tick};
 use faer::{Accum, Mat, Par, linalg::matmul::matmul};
+use ndarray::s;
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Error, Result,
     align::Centring,
+    correct::{Corrector, Options},
     pca::Pca,
     source::{StateSource, finite, pivots},
 };
@@ -55,7 +58,7 @@ pub enum MapMethod {
 pub struct MapParams {
     /// `pca`, `tsne`, or both.
     pub methods: Vec<MapMethod>,
-    /// `raw`, `language`, or both.
+    /// What is done to the states before: `raw`, `language`, and the other corrections.
     pub centrings: Vec<Centring>,
     /// Of t-SNE: how many neighbours a point has, softly; at most a third of the points.
     pub perplexity: f64,
@@ -84,10 +87,10 @@ impl MapParams {
     /// Why these make no sense, as a sentence.
     pub fn problem(&self) -> Option<String> {
         if self.methods.is_empty() || self.centrings.is_empty() {
-            return Some("a map needs a method (`pca`, `tsne`) and a centring (`raw`, `language`)".to_owned());
+            return Some("a map needs a method (`pca`, `tsne`) and a centring (`raw`, `language` ...)".to_owned());
         }
-        let (method, centring) = (&self.methods[0], &self.centrings[0]);
-        if self.methods[1..].contains(method) || self.centrings[1..].contains(centring) {
+        let methods = self.methods.iter().enumerate().any(|(at, method)| self.methods[..at].contains(method));
+        if methods || self.centrings.iter().enumerate().any(|(at, centring)| self.centrings[..at].contains(centring)) {
             return Some("the same method or centring is named twice".to_owned());
         }
         if !self.perplexity.is_finite() || self.perplexity < 1.0 {
@@ -131,7 +134,7 @@ pub struct LayerMap {
     pub layer: usize,
     /// How it was made.
     pub method: MapMethod,
-    /// What was subtracted before.
+    /// What was done to the states before.
     pub centring: Centring,
     /// `[language][sentence]`, x and y; empty where there is no map.
     pub points: Vec<Vec<(f32, f32)>>,
@@ -267,21 +270,17 @@ fn rows(
     at: usize,
     centring: Centring,
 ) -> Result<Mat<f64>> {
+    // Learnt from all languages and sentences, also those that are not drawn.
+    let corrector = Corrector::fit(source, at, centring, &Options::default())?;
     let mut out = Mat::<f64>::zeros(0, 0);
     for (place, &language) in chosen.iter().enumerate() {
         let state = finite(source, language, at, MEASURE)?;
+        let left = corrector.apply(language, state.slice(s![..sentences, ..]));
         if place == 0 {
-            out = Mat::zeros(chosen.len() * sentences, state.ncols());
+            out = Mat::zeros(chosen.len() * sentences, left.ncols());
         }
-        for (j, column) in state.columns().into_iter().enumerate() {
-            let mean = match centring {
-                Centring::Raw => 0.0,
-                // Of all sentences, also of those that are not drawn.
-                Centring::Language => column.iter().map(|x| f64::from(*x)).sum::<f64>() / column.len() as f64,
-            };
-            for i in 0..sentences {
-                out[(place * sentences + i, j)] = f64::from(column[i]) - mean;
-            }
+        for ((i, j), x) in left.indexed_iter() {
+            out[(place * sentences + i, j)] = f64::from(*x);
         }
     }
     Ok(out)

@@ -13,6 +13,44 @@ pub enum Centring {
     Raw,
     /// The mean of its own language is subtracted.
     Language,
+    /// The mean of all languages is subtracted.
+    Global,
+    /// All but the top: the mean of its own language is subtracted, then its first principal components are removed (Mu and
+    /// Viswanath 2018).
+    Top,
+    /// The mean of all languages is subtracted, then the subspace that the means of the languages span is removed.
+    Subspace,
+    /// The mean of all languages is subtracted, then each dimension divided by its standard deviation over all languages.
+    Standardised,
+    /// The mean of its own language is subtracted, then the states multiplied by the inverse root of their covariance.
+    Whitened,
+}
+
+impl Centring {
+    /// All of them, in the order of the declaration.
+    pub const ALL: [Self; 7] =
+        [Self::Raw, Self::Language, Self::Global, Self::Top, Self::Subspace, Self::Standardised, Self::Whitened];
+
+    /// Its name in specs, tables and rows.
+    ///
+    /// ```
+    /// use babelscope_probes::align::Centring;
+    /// let written = serde_json::to_string(&Centring::ALL).map_err(|e| e.to_string())?;
+    /// let names: Vec<String> = Centring::ALL.iter().map(|c| format!("\"{}\"", c.name())).collect();
+    /// assert_eq!(written, format!("[{}]", names.join(",")));
+    /// # Ok::<(), String>(())
+    /// ```
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Language => "language",
+            Self::Global => "global",
+            Self::Top => "top",
+            Self::Subspace => "subspace",
+            Self::Standardised => "standardised",
+            Self::Whitened => "whitened",
+        }
+    }
 }
 
 /// One cell of the heat map: a language against the pivot at a layer.

@@ -24,11 +24,12 @@ pub(crate) struct Unit<'a> {
 impl<'a> Unit<'a> {
     pub(crate) fn new(states: ArrayView2<'a, f32>, centring: Centring) -> Self {
         let mean = match centring {
-            Centring::Raw => Array1::zeros(states.ncols()),
             Centring::Language => {
                 let sum = states.fold_axis(Axis(0), 0f64, |sum, x| sum + f64::from(*x));
                 sum / states.nrows() as f64
             }
+            // Whatever else was asked for was done to the states before.
+            _ => Array1::zeros(states.ncols()),
         };
         let mut rows = Array2::zeros(states.raw_dim());
         let mut scale = Vec::with_capacity(states.nrows());

@@ -91,10 +91,8 @@ impl Page<'_> {
                 *right += f64::from(u8::from(found.held.hit(row)));
             }
             let share = |w: &[f64]| {
-                let (all, right) = (own.iter().zip(w)).fold((0.0, 0.0), |(all, right), (s, w)| (all + w * s.0, right + w * s.1));
-                right / all
-            };
-                weighted(true) / weighted(false)
+                let sums = own.iter().zip(w).fold((0.0, 0.0), |(all, right), (s, w)| (all + w * s.0, right + w * s.1));
+                sums.1 / sums.0
             };
             let named = |row: Row| if self.task.target == Target::Language { row.of(name) } else { row.item(name) };
             rows.push(Row { n: total as usize, ..named(self.estimated("class_accuracy", self.drawn(share))) });
