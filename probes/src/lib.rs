@@ -7,6 +7,7 @@ pub mod lens;
 pub mod measure;
 pub mod null;
 mod product;
+pub mod similarity;
 pub mod source;
 
 pub use error::{Error, Result};
