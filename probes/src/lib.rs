@@ -16,6 +16,7 @@ mod product;
 pub mod project;
 pub mod relate;
 pub mod retrieval;
+pub mod similarity;
 pub mod source;
 mod spectrum;
 pub mod subspace;
