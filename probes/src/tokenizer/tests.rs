@@ -107,8 +107,10 @@ fn a_pivot_beside_itself_is_one() {
 #[test]
 fn premiums_multiply_along_a_chain_and_divergence_is_symmetric() {
     let lab = Corpus::open("lab".as_ref()).unwrap();
+    let params = TokenizerParams { pivots: Vec::new(), bootstrap: 0, ..TokenizerParams::default() };
     for name in ALL_GOLDEN {
-        let found = run(&golden(name).0, &lab, &[]);
+        let own = golden(name).0;
+        let found = tokenizer(name, &own, None, &lab, &params, 0, &Monitor::silent()).unwrap();
         for metric in ["premium", "byte_premium", "premium_joined"] {
             let of = |x, p| value(&found, metric, x, p);
             for (a, b, c) in [("hin_Deva", "rus_Cyrl", "eng_Latn"), ("tha_Thai", "zho_Hans", "arb_Arab")] {
