@@ -67,7 +67,7 @@ pub(crate) fn eigen(a: MatRef<'_, f64>, measure: &'static str) -> Result<(Array1
         MemStack::new(&mut MemBuffer::new(scratch)),
         Default::default(),
     )
-    .map_err(|_| refused(measure, "eigenvalues", n, n))?;
+    .map_err(|e| refused(measure, &format!("eigenvalues ({e:?})"), n, n))?;
     let last = n.saturating_sub(1);
     let descending = Array1::from_shape_fn(n, |i| values[last - i]);
     Ok((descending, Array2::from_shape_fn((n, n), |(i, j)| vectors[(j, last - i)])))
@@ -103,7 +103,7 @@ pub(crate) fn singular(a: ArrayView2<'_, f64>, measure: &'static str) -> Result<
         MemStack::new(&mut MemBuffer::new(scratch)),
         Default::default(),
     )
-    .map_err(|_| refused(measure, "singular values", n, m))?;
+    .map_err(|e| refused(measure, &format!("singular values ({e:?})"), n, m))?;
     let sign = |i: usize| {
         let mut largest = 0f64;
         (0..m).map(|j| right[(j, i)]).for_each(|x| {

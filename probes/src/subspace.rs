@@ -42,7 +42,7 @@ use crate::{
     source::{StateSource, pivots},
 };
 use rows::Place;
-use spread::{Drawn, Spread};
+use spread::{Drawn, Spread, TILE};
 
 /// What is measured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -147,16 +147,20 @@ pub fn structure(source: &dyn StateSource, params: &StructureParams, seed: u64, 
         monitor.tick(Tick { what: "measuring structure", done: place, total, unit: "layers" })?;
         let at = Place { place, layer };
         let spread = Spread::new(source, place, &check)?;
-        let drawn = Drawn::new(source, place, &spread.centre(), &pivots, &draws)?;
         (0..k).filter(|l| !spread.counts(spread.cross[[*l, *l]])).for_each(|l| still.entry(l).or_default().push(layer));
         let subspace = of_states(spread.means.view(), params.rank, spread.size())?;
         let rows = &mut measured.rows;
-        rows.extend(rows::variance(&spread, &drawn, layer));
         let turned = before.as_ref().map(|(_, _, coordinates)| coordinates);
         let (found, coordinates) = rows::components(source, &subspace, turned, params.components, layer)?;
         rows.extend(found);
         rows.extend(rows::distances(source, &spread, layer));
-        rows.extend(rows::offsets(source, &spread, &drawn, &pivots, layer));
+        for (at, some) in pivots.chunks(TILE).enumerate() {
+            let drawn = Drawn::new(source, place, &spread.centre(), some, &draws, &check)?;
+            if at == 0 {
+                rows.extend(rows::variance(&spread, &drawn, layer));
+            }
+            rows.extend(rows::offsets(source, &spread, &drawn, some, layer));
+        }
         if let Some((last, there, _)) = &before {
             rows.extend(rows::angles(there, &subspace, (last.layer, layer), n)?);
         }

@@ -33,14 +33,14 @@ pub(super) fn variance(spread: &Spread, drawn: &Drawn, layer: usize) -> Vec<Row>
     }
     let biased = (n - 1) as f64 / n as f64;
     let share = |between: f64, within: f64| between / (between + within);
-    // A draw of the bootstrap has the noise of the sample and once more its own.
+    // A draw of the bootstrap has the noise and the bias of the sample and once more its own.
     let draws = |less: f64, scale: f64| {
         drawn.between.iter().zip(&drawn.within).map(|(b, w)| share(b - less, w * scale)).collect::<Vec<_>>()
     };
     let mut rows = Vec::new();
     for (variant, value, drawn) in [
-        ("raw", share(between, within * biased), draws(noise, 1.0)),
-        ("denoised", share(between - noise, within), draws(2.0 * noise, 1.0 / biased)),
+        ("raw", share(between, within * biased), draws(noise, biased.recip())),
+        ("denoised", share(between - noise, within), draws(2.0 * noise, biased.powi(-2))),
     ] {
         let mut row = row(value, variant);
         if !drawn.is_empty() {
@@ -143,7 +143,8 @@ pub(super) fn offsets(
                 let value = (squared / within).sqrt();
                 row = Row::new("offset_ratio", value, n).chance((noise / within).sqrt());
                 if let Some(draws) = drawn.pairs.get(place).map(|of| &of[language]) {
-                    let unbiased = n as f64 / (n - 1) as f64;
+                    // Biased by the sample and once more by the draw.
+                    let unbiased = (n as f64 / (n - 1) as f64).powi(2);
                     let ratio = |(d, w): &(f64, f64)| ((d - noise).max(0.0) / (w * unbiased)).sqrt();
                     let found = interval(value, draws.iter().map(ratio).collect());
                     row = row.within(found.low, found.high);

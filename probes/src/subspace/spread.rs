@@ -13,8 +13,8 @@ use crate::{
     source::{StateSource, finite},
 };
 
-/// How many languages are held at once for the covariances between them.
-const TILE: usize = 16;
+/// How many languages are held at once for what is measured between them.
+pub(super) const TILE: usize = 16;
 
 /// First and second moments of all languages at one layer.
 pub(super) struct Spread {
@@ -131,7 +131,7 @@ fn covariance(
 pub(super) struct Drawn {
     /// [`Spread::between`] of the drawn sentences. `[draws]`.
     pub(super) between: Vec<f64>,
-    /// [`Spread::within`], biased (divided by n). `[draws]`.
+    /// [`Spread::within`] with the bias of dividing by n. `[draws]`.
     pub(super) within: Vec<f64>,
     /// `[pivot][language]`: squared distance of the means and mean variance of the two, biased. `[draws]`.
     pub(super) pairs: Vec<Vec<Vec<(f64, f64)>>>,
@@ -145,6 +145,7 @@ impl Drawn {
         centre: &Array1<f64>,
         pivots: &[usize],
         draws: &Draws,
+        check: &(dyn Fn() -> Result<()> + Sync),
     ) -> Result<Self> {
         if draws.draws() == 0 {
             return Ok(Self::default());
@@ -158,6 +159,7 @@ impl Drawn {
         let (mut squares, mut variance) = (vec![0.0; count], vec![0.0; count]);
         let mut pairs = vec![Vec::with_capacity(k); pivots.len()];
         for language in 0..k {
+            check()?;
             let one = match pivots.iter().position(|p| *p == language) {
                 Some(at) => Cow::Borrowed(&held[at]),
                 None => Cow::Owned(read(language)?),

@@ -264,16 +264,31 @@ fn the_laboratory_shows_what_was_built_into_it() {
     let captured: Vec<_> = corpus.languages.iter().map(capture).collect();
     let source = LanguageStates::from_captured(&captured).unwrap();
     let found = measure(&source, &StructureParams { effect: true, ..params() });
-    for row in &found.rows {
-        if ["language_variance", "offset_ratio", "removal_gain", "cluster_order", "mexa"].contains(&row.metric.as_str())
-        {
-            eprintln!(
-                "{} {} {:?} {} {:?} [{:?} {:?}] {:?}",
-                row.metric, row.language, row.layer, row.variant, row.value, row.low, row.high, row.chance
-            );
+    let mexa = |language: &str, layer: usize, variant: &str| {
+        found.value("mexa", language, "eng_Latn", Some(layer), variant).unwrap()
+    };
+    let distance = |language: &str, layer: usize| {
+        found.value("language_distance", language, "eng_Latn", Some(layer), "denoised").unwrap()
+    };
+    let others = || source.languages().iter().filter(|l| !["eng_Latn", "qec_Latn", "qis_Latn"].contains(&l.as_str()));
+    for layer in 0..=engine.info().layers {
+        let language = share(&found, layer, "denoised").value.unwrap();
+        assert!((0.4..0.75).contains(&language), "{layer}: {language}");
+        // The island has no meaning to be uncovered; the clone has all of it, behind an offset as large as any.
+        assert!(["raw", "language", "subspace"].into_iter().all(|v| mexa("qis_Latn", layer, v) < 0.05));
+        assert!(
+            mexa("qec_Latn", layer, "subspace") > 0.8
+                && mexa("qec_Latn", layer, "subspace") > mexa("qec_Latn", layer, "raw")
+        );
+        // Mixed languages gain too, and it makes little difference whether means or the whole subspace are removed.
+        for other in others() {
+            let (raw, centred, removed) =
+                (mexa(other, layer, "raw"), mexa(other, layer, "language"), mexa(other, layer, "subspace"));
+            assert!(removed > raw, "{other} {layer}: {raw} {removed}");
+            assert!((removed - centred).abs() < 0.12, "{other} {layer}: {centred} {removed}");
         }
-        if ["principal_angle", "variance_explained"].contains(&row.metric.as_str()) {
-            eprintln!("{} {:?} {} {:?}", row.metric, row.layer, row.item, row.value);
-        }
+        // A distance of means is no distance of meanings: the clone is no closer to English than the closest mixed language.
+        let closest = others().map(|other| distance(other, layer)).fold(f64::INFINITY, f64::min);
+        assert!(distance("qec_Latn", layer) > closest, "{layer}: {closest}");
     }
 }
