@@ -4,7 +4,7 @@ use super::{
     RetrievalParams, Similarity,
     neighbours::skewness,
     over_layers::{Counted, Hits, METRICS},
-    pair::{Found, Pair},
+    pair::{Both, Found, Pair},
     pair_cosines::PairCosines,
     prepared::Prepared,
     search::Side,
@@ -128,8 +128,8 @@ impl Context<'_> {
             rows.push(row.item(name).variant(&variant(Similarity::Euclid)));
         }
         rows.extend(self.cosines(found, matched).into_iter().map(|row| row.variant(centring)));
-        for side in 0..2 {
-            rows.extend(self.hubs(found, side).map(|row| row.item(SIDES[side]).variant(centring)));
+        for (side, name) in SIDES.iter().enumerate() {
+            rows.extend(self.hubs(found, side).map(|row| row.item(*name).variant(centring)));
         }
         let labelled = rows.into_iter().map(|row| {
             row.of(&self.source.languages()[place.language])
@@ -153,7 +153,7 @@ impl Context<'_> {
     }
 
     /// Recall at the other k, MRR, mean rank.
-    fn ranked(&self, sides: &super::pair::Both<Side>) -> Vec<Row> {
+    fn ranked(&self, sides: &Both<Side>) -> Vec<Row> {
         let n = self.n() as f64;
         let harmonic: f64 = (1..=self.n()).map(|i| 1.0 / i as f64).sum();
         let mut rows = Vec::new();
