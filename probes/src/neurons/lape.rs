@@ -69,7 +69,7 @@ pub fn lape(probabilities: &[Vec<f64>], rule: &Rule) -> Result<Lape> {
         return refuse(format!("an activation probability is {p}, expected 0 to 1"));
     }
     let layer = rule.per_layer.unwrap_or(neurons);
-    if layer == 0 || neurons % layer != 0 {
+    if layer == 0 || !neurons.is_multiple_of(layer) {
         return refuse(format!("{neurons} neurons cannot be layers of {layer}"));
     }
     let wanted = (rule.top_rate * layer as f64).round_ties_even() as usize;

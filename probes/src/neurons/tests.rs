@@ -186,7 +186,7 @@ fn bad_input_is_refused_with_a_sentence() {
     assert!(said(&model("mixtral"), &corpus, default()).contains("mixtures of experts"));
     // A line that the model cannot read is named as it stands in the corpus.
     let long = |n: usize| ("it rains ".repeat(n), "es regnet ".repeat(n));
-    let lines = [10, 10, 10, 400].map(|n| long(n)).into_iter().cycle().take(40);
+    let lines = [10, 10, 10, 400].map(long).into_iter().cycle().take(40);
     let (english, german): (Vec<String>, Vec<String>) = lines.unzip();
     let columns = vec![("eng_Latn".to_owned(), english), ("deu_Latn".to_owned(), german)];
     let corpus = Corpus::from_lines("long", columns).unwrap();
