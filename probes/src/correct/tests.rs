@@ -103,7 +103,7 @@ fn whitened_states_have_the_unit_covariance() {
     let scatter = |s: &Array2<f32>| s.mapv(f64::from).t().dot(&s.mapv(f64::from));
     let covariance = white.states.iter().map(scatter).fold(Array2::zeros((6, 6)), |a, b| a + b) / 12000.0;
     assert!(
-        covariance.indexed_iter().all(|((i, j), c)| (c - f64::from(u8::from(i == j))).abs() < 0.12),
+        covariance.indexed_iter().all(|((i, j), c): (_, &f64)| (*c - f64::from(u8::from(i == j))).abs() < 0.12),
         "{covariance}"
     );
 }
