@@ -1,16 +1,16 @@
 //! Linear probes: what can be read off the states, with the controls without which that number means nothing.
 //!
-//! A probe is a multinomial logistic regression with an L2 penalty on the pooled states of one layer ([`softmax`]), on standardised input
-//! ([`scale`]). Folds hold out whole sentences with all their translations ([`deal`]); the penalty is chosen by inner folds of the
+//! A probe is a multinomial logistic regression with an L2 penalty on the pooled states of one layer (`softmax`), on standardised input
+//! (`scale`). Folds hold out whole sentences with all their translations (`deal`); the penalty is chosen by inner folds of the
 //! training part; every row is tested once.
 //!
-//! - **accuracy**, **macro F1**, **AUROC**, **calibration** ([`quality`]); **majority** = accuracy of the training part's largest class;
+//! - **accuracy**, **macro F1**, **AUROC**, **calibration** (`quality`); **majority** = accuracy of the training part's largest class;
 //! - **shuffled null** of the accuracy: languages (scripts, families) change places within each sentence, labels between sentences;
 //! - **control task** (Hewitt and Liang 2019): a random label for each sentence, the same in all its languages; rows are dealt so that the
 //!   test has sentences that were trained on in other languages, as their word types are. **Selectivity** = accuracy - control accuracy;
-//! - **online code** and **compression** (Voita and Titov 2020; [`code`]);
+//! - **online code** and **compression** (Voita and Titov 2020; `code`);
 //! - **V-information** (Xu et al. 2020): held-out `log2 p(y | x) - log2 p(y)` in bits a row, p(y) the frequencies of the training part;
-//! - **transfer** of a person's labels from language to language ([`transfer`]).
+//! - **transfer** of a person's labels from language to language (`transfer`).
 //!
 //! Language identity is content-controlled because the corpus is parallel (every test sentence is there in every language) and
 //! script-controlled in the variant `language_within_script`. methods.md 6.6.
@@ -133,7 +133,10 @@ impl ClassifyParams {
             return Some(format!("{} folds leave nothing to test or to train on; use 5, at least 2", self.folds));
         }
         if self.penalties.is_empty() || self.penalties.iter().any(|c| !c.is_finite() || *c <= 0.0) {
-            return Some(format!("`penalties` needs numbers above 0 (C, the inverse penalty), got {:?}", self.penalties));
+            return Some(format!(
+                "`penalties` needs numbers above 0 (C, the inverse penalty), got {:?}",
+                self.penalties
+            ));
         }
         if (1..19).contains(&self.shuffles) {
             return Some(format!("{} shuffles cannot give a p below .05; use 20, or 0 for no null", self.shuffles));
@@ -262,10 +265,11 @@ fn remarks(tasks: &[Task], measured: &[At], params: &ClassifyParams, n: usize, d
         ));
     }
     if params.controls && tasks.iter().any(|task| task.languages.len() < 2) {
-        notes.push("one language: no sentence of the control task is seen in training, so its accuracy is chance".to_owned());
+        notes.push(
+            "one language: no sentence of the control task is seen in training, so its accuracy is chance".to_owned(),
+        );
     }
-    let (stopped, fits) =
-        measured.iter().fold((0, 0), |(a, b), at| (a + at.unfinished.0, b + at.unfinished.1));
+    let (stopped, fits) = measured.iter().fold((0, 0), |(a, b), at| (a + at.unfinished.0, b + at.unfinished.1));
     if stopped > 0 {
         notes.push(format!("{stopped} of {fits} probes stopped before they had converged"));
     }

@@ -19,7 +19,10 @@ pub(crate) fn folder() -> Option<PathBuf> {
     let places = named.iter().flat_map(|n| [n.join("metrics"), n.join("../metrics")]).chain([near.join("metrics")]);
     let found = places.into_iter().find(|p| p.join("sklearn.json").exists());
     if found.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "CI is set and there is no folder `metrics` beside BABELSCOPE_ORACLES");
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "CI is set and there is no folder `metrics` beside BABELSCOPE_ORACLES"
+        );
         eprintln!("skipped: no folder `metrics` of the oracles, so nothing is compared with the original programs");
     }
     found
@@ -35,9 +38,9 @@ pub(crate) fn tensors(path: &Path) -> BTreeMap<String, (Vec<usize>, Vec<f64>)> {
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let read = file.iter().map(|(name, view)| {
         let values = match view.dtype() {
-            Dtype::F32 => (view.data().chunks_exact(4))
-                .map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap())))
-                .collect(),
+            Dtype::F32 => {
+                (view.data().chunks_exact(4)).map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap()))).collect()
+            }
             Dtype::F64 => view.data().chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).collect(),
             _ => Vec::new(),
         };

@@ -50,10 +50,10 @@ impl Pca {
         } else {
             chosen
         };
-        for mut column in components.col_iter_mut() {
-            let norm = column.iter().map(|x| x * x).sum::<f64>().sqrt();
-            let most = column.iter().fold(0f64, |most, x| if x.abs() > most.abs() { *x } else { most });
-            column.iter_mut().for_each(|x| *x /= norm.copysign(most));
+        for k in 0..kept {
+            let norm = components.col(k).iter().map(|x| x * x).sum::<f64>().sqrt();
+            let most = components.col(k).iter().fold(0f64, |most, x| if x.abs() > most.abs() { *x } else { most });
+            components.col_mut(k).iter_mut().for_each(|x| *x /= norm.copysign(most));
         }
         let degrees = n.max(2) as f64 - 1.0;
         let variances = values.iter().take(kept).map(|value| value / degrees).collect();

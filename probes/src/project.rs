@@ -2,18 +2,19 @@
 //!
 //! - **PCA**: the two directions of the largest variance of the states of all languages together, with the share of the variance that
 //!   each explains;
-//! - **t-SNE** ([`tsne`]): neighbours are kept, distances and sizes of clouds mean nothing;
+//! - **t-SNE** (`tsne`): neighbours are kept, distances and sizes of clouds mean nothing;
 //! - what was done to the states before: nothing (raw), or a correction of [`correct`](crate::correct), by default the mean of its language
 //!   subtracted.
 //!
 //! So that a slider over the layers shows movement and not turning axes, each map is turned (and mirrored) onto the one of the layer
 //! before by orthogonal Procrustes, without scale; and every map lies around its mean at mean squared distance 1, so its unit is another
-//! one at every layer. How far a map can be believed is measured with it ([`quality`]).
+//! one at every layer. How far a map can be believed is measured with it (`quality`).
 
 #[cfg(test)]
 mod laws;
 mod plane;
 mod quality;
+mod report;
 mod tsne;
 
 use std::sync::Mutex;
@@ -24,6 +25,8 @@ use ndarray::s;
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use report::{LayerMap, MapMethod, MapReport};
 
 use crate::{
     Error, Result,
@@ -41,16 +44,6 @@ const MOST: usize = 5000;
 
 /// Neighbours by which a map is judged; fewer where there are fewer than 22 points.
 const NEIGHBOURS: usize = 10;
-
-/// How states become points.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum MapMethod {
-    /// Principal components.
-    Pca,
-    /// t-distributed stochastic neighbour embedding.
-    Tsne,
-}
 
 /// The section `[map]` of a spec.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -101,53 +94,6 @@ impl MapParams {
         }
         None
     }
-}
-
-/// All maps of a model and a corpus.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct MapReport {
-    /// The languages that are drawn.
-    pub languages: Vec<String>,
-    /// The sentences that are drawn, as places in the corpus (the first is 0).
-    pub sentences: Vec<usize>,
-    /// Canonical layers, ascending.
-    pub layers: Vec<usize>,
-    /// One for each centring, method and layer, in this order.
-    pub maps: Vec<LayerMap>,
-    /// By how many neighbours the maps are judged.
-    pub neighbours: usize,
-    /// What a person should know before believing them.
-    pub notes: Vec<String>,
-}
-
-impl MapReport {
-    /// The map of a layer; `None` where it was not asked for.
-    pub fn at(&self, layer: usize, method: MapMethod, centring: Centring) -> Option<&LayerMap> {
-        self.maps.iter().find(|map| (map.layer, map.method, map.centring) == (layer, method, centring))
-    }
-}
-
-/// One map.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LayerMap {
-    /// Canonical layer.
-    pub layer: usize,
-    /// How it was made.
-    pub method: MapMethod,
-    /// What was done to the states before.
-    pub centring: Centring,
-    /// `[language][sentence]`, x and y; empty where there is no map.
-    pub points: Vec<Vec<(f32, f32)>>,
-    /// Share of the variance that the first two principal components explain; the axes of a PCA map are these, turned.
-    pub explained: Option<(f64, f64)>,
-    /// Share of neighbours that are neighbours in truth, with a penalty by rank; 1 is the best.
-    pub trustworthiness: Option<f64>,
-    /// Mean share of neighbours in the map that are of the same language.
-    pub language_neighbours: Option<f64>,
-    /// Mean share of neighbours in the map that are translations.
-    pub meaning_neighbours: Option<f64>,
-    /// `ok`, or why there is no map.
-    pub status: String,
 }
 
 /// Draws the maps of every layer.
@@ -216,7 +162,8 @@ pub fn map(source: &dyn StateSource, params: &MapParams, seed: u64, monitor: &Mo
         return Err(Error::Input { measure: MEASURE, why });
     }
     let mut notes = vec![
-        "each map is turned onto that of the layer before, and its mean squared distance from the centre is 1".to_owned(),
+        "each map is turned onto that of the layer before, and its mean squared distance from the centre is 1"
+            .to_owned(),
     ];
     if sentences < source.sentences() {
         notes.push(format!("the first {sentences} of {} sentences of each language are drawn", source.sentences()));

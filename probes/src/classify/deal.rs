@@ -36,12 +36,14 @@ pub(crate) fn groups(source: &dyn StateSource, n: usize) -> Vec<u32> {
 
 /// A random fold for each of these sentences: whole groups, as evenly as they come, within each stratum.
 fn deal(sentences: &[usize], groups: &[u32], task: &Task, folds: usize, rng: &mut ChaCha8Rng) -> Vec<u32> {
-    let mut heads: Vec<(u32, u32)> = sentences.iter().map(|i| (task.stratum(groups[*i] as usize), groups[*i])).collect();
+    let mut heads: Vec<(u32, u32)> =
+        sentences.iter().map(|i| (task.stratum(groups[*i] as usize), groups[*i])).collect();
     heads.sort_unstable();
     heads.dedup();
     heads.shuffle(rng);
     heads.sort_by_key(|(stratum, _)| *stratum);
-    let fold_of: HashMap<u32, u32> = heads.iter().zip(0..).map(|((_, group), at)| (*group, at % folds as u32)).collect();
+    let fold_of: HashMap<u32, u32> =
+        heads.iter().zip(0..).map(|((_, group), at)| (*group, at % folds as u32)).collect();
     sentences.iter().map(|i| fold_of[&groups[*i]]).collect()
 }
 

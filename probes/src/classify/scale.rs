@@ -1,9 +1,10 @@
 //! From states to the input of a probe: standardised, and reduced where the states are wide; both fitted on training rows alone.
 //!
 //! Each column is `(x - mean) / deviation` with the mean and the population deviation of the training rows, as scikit-learn's
-//! `StandardScaler`. Wider states are then turned onto the first principal components of at most 1024 of the training rows (evenly
-//! spaced), without whitening, so that the penalty keeps its meaning. A probe's weights lie in the span of its training rows, so with
-//! fewer training rows than components nothing is lost.
+//! `StandardScaler`. The states are then turned onto the principal components of at most 1024 of the training rows (evenly spaced), the
+//! first ones alone where the states are wide. Nothing is whitened, so the penalty keeps its meaning, and a turn changes no probe: what
+//! it does is to let the solver walk straight. A probe's weights lie in the span of its training rows, so with fewer training rows than
+//! components nothing is lost.
 
 use faer::{Accum, Mat, Par, linalg::matmul::matmul};
 use ndarray::{ArrayView1, CowArray, Ix2};
@@ -68,7 +69,8 @@ impl Moments {
         mean.iter_mut().for_each(|m| *m /= n);
         let mut squares = vec![0.0; layer.width()];
         for place in places {
-            (squares.iter_mut().zip(layer.row(*place)).zip(&mean)).for_each(|((s, x), m)| *s += (f64::from(*x) - m).powi(2));
+            (squares.iter_mut().zip(layer.row(*place)).zip(&mean))
+                .for_each(|((s, x), m)| *s += (f64::from(*x) - m).powi(2));
         }
         let inverse = squares.iter().zip(&mean).map(|(s, m)| {
             let deviation = (s / n).sqrt();
@@ -92,7 +94,7 @@ impl Moments {
 /// What was learnt from the training rows.
 pub(crate) struct Scaler {
     moments: Moments,
-    /// `[width, k]`; `None` where the states stay as wide as they are.
+    /// `[width, k]`; `None` where the states stay as they are.
     components: Option<Mat<f64>>,
 }
 
@@ -103,9 +105,11 @@ impl Scaler {
     /// The principal components are not found.
     pub(crate) fn fit(layer: &Layer<'_>, places: &[Place], most: usize) -> Result<Self> {
         let moments = Moments::of(layer, places);
-        let components = if most > 0 && layer.width() > most {
-            let step = places.len().div_ceil(SAMPLE).max(1);
-            let sample: Vec<Place> = places.iter().copied().step_by(step).collect();
+        let step = places.len().div_ceil(SAMPLE).max(1);
+        let sample: Vec<Place> = places.iter().copied().step_by(step).collect();
+        // Some rows of many may miss directions that the others have: no matter where directions are dropped anyway.
+        let whole = step == 1 || sample.len() > layer.width();
+        let components = if most > 0 && (whole || layer.width() > most) {
             let rows = moments.standardised(layer, &sample);
             Some(Pca::fit(rows.as_ref(), most, MEASURE)?.components)
         } else {

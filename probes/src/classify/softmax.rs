@@ -6,14 +6,15 @@
 //!
 //! Why not `linfa_logistic`, which minimises the same sum (its `alpha` is this one, and it leaves the intercept alone too): its
 //! logarithm of a sum of exponentials subtracts the largest logit of *all* rows, so a row whose logits lie 35 below another row's has
-//! a wrong loss without a word, and it multiplies the matrices twice as often. It is the second implementation in the tests.
+//! a wrong loss without a word, and it multiplies the matrices twice as often. It is the second
+//! implementation of `probes/tests/linfa.rs`.
 //!
 //! L-BFGS (Nocedal and Wright 2006, algorithms 7.4 and 7.5; ten pairs) with a backtracking line search (Armijo, c = 1e-4). It stops
 //! where no entry of the gradient of the mean loss exceeds the tolerance, as scikit-learn does. One core, fixed order.
 
 use std::collections::VecDeque;
 
-use faer::{Accum, Mat, MatMut, MatRef, Par, linalg::matmul::matmul};
+use faer::{Accum, ColRef, Mat, MatMut, MatRef, Par, linalg::matmul::matmul};
 use ndarray::Array2;
 
 /// Pairs of steps and changes of the gradient that are remembered.
@@ -43,7 +44,6 @@ pub(crate) struct Problem<'a> {
 pub(crate) struct Softmax {
     /// W column by column, then b. `[(width + 1) * count]`.
     parameters: Vec<f64>,
-    width: usize,
     count: usize,
     /// Whether the tolerance was reached.
     pub(crate) converged: bool,
@@ -57,6 +57,7 @@ impl Softmax {
         let mut logits = vec![0.0; problem.rows.nrows() * count];
         let mut gradient = vec![0.0; at.len()];
         let mut value = problem.value(&at, &mut gradient, &mut logits);
+        let inverse = problem.inverse_curvature();
         let mut pairs: VecDeque<Pair> = VecDeque::with_capacity(MEMORY);
         let (mut next, mut next_gradient) = (at.clone(), gradient.clone());
         let mut converged = false;
@@ -65,14 +66,14 @@ impl Softmax {
             if converged {
                 break;
             }
-            let mut direction = two_loops(&gradient, &pairs);
+            let mut direction = two_loops(&gradient, &pairs, &inverse);
             let mut slope = dot(&direction, &gradient);
             if slope >= 0.0 {
                 pairs.clear();
-                direction = gradient.iter().map(|g| -g).collect();
-                slope = -dot(&gradient, &gradient);
+                direction = two_loops(&gradient, &pairs, &inverse);
+                slope = dot(&direction, &gradient);
             }
-            let mut step = if pairs.is_empty() { 1.0 / (-slope).sqrt().max(1.0) } else { 1.0 };
+            let mut step = 1.0;
             let mut found = None;
             for _ in 0..40 {
                 (next.iter_mut().zip(&at).zip(&direction)).for_each(|((n, a), d)| *n = a + step * d);
@@ -97,7 +98,7 @@ impl Softmax {
             std::mem::swap(&mut gradient, &mut next_gradient);
             value = there;
         }
-        Self { parameters: at, width, count, converged }
+        Self { parameters: at, count, converged }
     }
 
     /// The probability of each class. `[n, count]`.
@@ -113,22 +114,40 @@ impl Softmax {
     /// W `[width, count]` and b `[count]`.
     #[cfg(test)]
     pub(crate) fn weights(&self) -> (MatRef<'_, f64>, &[f64]) {
-        let (weights, intercept) = self.parameters.split_at(self.width * self.count);
-        (MatRef::from_column_major_slice(weights, self.width, self.count), intercept)
+        let width = self.parameters.len() / self.count - 1;
+        let (weights, intercept) = self.parameters.split_at(width * self.count);
+        (MatRef::from_column_major_slice(weights, width, self.count), intercept)
     }
 
     /// The length of W: what the penalty keeps small.
     #[cfg(test)]
     pub(crate) fn norm(&self) -> f64 {
-        self.parameters[..self.width * self.count].iter().map(|w| w * w).sum::<f64>().sqrt()
+        self.parameters[..self.parameters.len() - self.count].iter().map(|w| w * w).sum::<f64>().sqrt()
     }
 }
 
 impl Problem<'_> {
+    /// One over the curvature of the mean loss along each parameter where all classes are equally probable: a first guess that is nearly
+    /// right where the columns are uncorrelated, as principal components are, and saves most of the steps.
+    fn inverse_curvature(&self) -> Vec<f64> {
+        let (n, count) = (self.rows.nrows() as f64, self.count as f64);
+        let spread = (count - 1.0) / (count * count);
+        let column = |of: ColRef<'_, f64>| spread * of.iter().map(|x| x * x).sum::<f64>() / n + self.alpha() / n;
+        let columns: Vec<f64> = self.rows.col_iter().map(|of| column(of).recip()).collect();
+        let mut out = columns.repeat(self.count);
+        out.extend(std::iter::repeat_n(spread.recip(), self.count));
+        out
+    }
+
+    /// The weight of the penalty.
+    fn alpha(&self) -> f64 {
+        if self.count == 2 { 2.0 / self.c } else { 1.0 / self.c }
+    }
+
     /// The mean loss with its penalty, and its gradient.
     fn value(&self, parameters: &[f64], gradient: &mut [f64], logits: &mut [f64]) -> f64 {
         let (width, count) = (self.rows.ncols(), self.count);
-        let alpha = if count == 2 { 2.0 / self.c } else { 1.0 / self.c };
+        let alpha = self.alpha();
         products(parameters, self.rows, count, logits);
         let mut loss = 0.0;
         let mut total = 0.0;
@@ -189,8 +208,8 @@ impl Pair {
     }
 }
 
-/// Minus the inverse curvature, as far as the pairs know it, times the gradient.
-fn two_loops(gradient: &[f64], pairs: &VecDeque<Pair>) -> Vec<f64> {
+/// Minus the inverse curvature, `inverse` as far as the pairs do not know better, times the gradient.
+fn two_loops(gradient: &[f64], pairs: &VecDeque<Pair>, inverse: &[f64]) -> Vec<f64> {
     let mut direction: Vec<f64> = gradient.iter().map(|g| -g).collect();
     let mut shares = Vec::with_capacity(pairs.len());
     for pair in pairs.iter().rev() {
@@ -198,10 +217,10 @@ fn two_loops(gradient: &[f64], pairs: &VecDeque<Pair>) -> Vec<f64> {
         direction.iter_mut().zip(&pair.change).for_each(|(d, y)| *d -= share * y);
         shares.push(share);
     }
-    if let Some(last) = pairs.back() {
-        let scale = last.curvature / dot(&last.change, &last.change);
-        direction.iter_mut().for_each(|d| *d *= scale);
-    }
+    let scale = pairs
+        .back()
+        .map_or(1.0, |last| last.curvature / last.change.iter().zip(inverse).map(|(y, h)| h * y * y).sum::<f64>());
+    direction.iter_mut().zip(inverse).for_each(|(d, h)| *d *= scale * h);
     for (pair, share) in pairs.iter().zip(shares.iter().rev()) {
         let back = share - dot(&pair.change, &direction) / pair.curvature;
         direction.iter_mut().zip(&pair.step).for_each(|(d, s)| *d += back * s);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use babelscope_core::lang;
 
-use super::{ClassifyParams, MEASURE, Target, scale::Place};
+use super::{ClassifyParams, MEASURE, Target};
 use crate::{Error, Result, source::StateSource};
 
 /// A person's labels: one for each line of the corpus, the same in every language.
@@ -56,11 +56,6 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    /// The rows, in the order of `truth`.
-    pub(crate) fn places(&self) -> impl Iterator<Item = Place> + '_ {
-        self.languages.iter().flat_map(|l| (0..self.sentences).map(move |i| (*l, i)))
-    }
-
     /// The sentence of a row.
     pub(crate) fn sentence(&self, row: usize) -> usize {
         row % self.sentences
@@ -91,7 +86,9 @@ impl Tasks {
         }
         let found = source.sentences();
         if found < 4 {
-            return refuse(format!("at least 4 sentences are needed, got {found}: some train the probe and others test it"));
+            return refuse(format!(
+                "at least 4 sentences are needed, got {found}: some train the probe and others test it"
+            ));
         }
         let n = if params.max_sentences == 0 { found } else { found.min(params.max_sentences) };
         if n < params.folds {
@@ -159,11 +156,8 @@ fn by_language(
     sentences: usize,
 ) -> Result<Task> {
     let own: Vec<String> = chosen.iter().map(|l| names[*l].clone()).collect();
-    let (classes, of) = if target == Target::Language {
-        (own.clone(), (0..).take(own.len()).collect())
-    } else {
-        numbered(&own)
-    };
+    let (classes, of) =
+        if target == Target::Language { (own.clone(), (0..).take(own.len()).collect()) } else { numbered(&own) };
     if classes.len() < 2 {
         return refuse(format!(
             "`{name}` has one class only, {}: all of {} have it, so there is nothing to tell apart; leave it out of `targets`",

@@ -124,7 +124,11 @@ impl<'a> Bench<'a> {
                 }
                 let probe = self.fit(within.as_ref(), own, c, COARSE, start.as_ref())?;
                 let probabilities = probe.probabilities(out.as_ref());
-                loss -= other.iter().zip(probabilities.outer_iter()).map(|(class, p)| bits(p[*class as usize], own.len(), p.len())).sum::<f64>();
+                loss -= other
+                    .iter()
+                    .zip(probabilities.outer_iter())
+                    .map(|(class, p)| bits(p[*class as usize], own.len(), p.len()))
+                    .sum::<f64>();
                 *start = Some(probe);
             }
             if best.as_ref().is_some_and(|(least, ..)| loss >= *least) {

@@ -78,7 +78,8 @@ mod tests {
     fn neighbours_are_counted_by_language_and_by_meaning() {
         // Two languages, three sentences: translations lie together, sentences apart.
         let points: Vec<_> = (0..6).map(|i| [f64::from(i % 3) * 10.0, f64::from(i / 3)]).collect();
-        let distances = Mat::from_fn(6, 6, |i, j| (points[i][0] - points[j][0]).powi(2) + (points[i][1] - points[j][1]).powi(2));
+        let distances =
+            Mat::from_fn(6, 6, |i, j| (points[i][0] - points[j][0]).powi(2) + (points[i][1] - points[j][1]).powi(2));
         let found = kept(&points, distances.as_ref(), 3, 1);
         assert_eq!((found.language, found.meaning, found.trustworthiness), (0.0, 1.0, 1.0));
     }
