@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Rows of a Gram matrix computed at once.
-const TILE: usize = 128;
+const TILE: usize = 256;
 
 /// `x x'`, the half above the diagonal computed and mirrored.
 pub(super) fn gram(x: ArrayView2<'_, f32>) -> Array2<f32> {
