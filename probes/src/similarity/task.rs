@@ -173,7 +173,8 @@ impl Task {
     /// The index cannot be computed on it.
     pub(super) fn prepare(&self, x: ArrayView2<'_, f32>, setup: &Setup) -> Result<Prepared> {
         let related = |relation: Relation| {
-            let resampled = (setup.draws.draws() > 0).then(|| Resampled::new(&relation, &setup.weights));
+            let wanted = setup.draws.draws() > 0 && *self != Self::Linear(Form::Biased);
+            let resampled = wanted.then(|| Resampled::new(&relation, &setup.weights));
             Prepared::Relation(relation, resampled)
         };
         Ok(match self {
