@@ -4,6 +4,7 @@
 //! sentences: a sentence drawn twice would be its own rival with an equal cosine, tie, and lose. The interval so says how far
 //! the share would move with other sentences against the same rivals.
 
+use babelscope_core::vector::dispatch;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
@@ -61,26 +62,43 @@ impl Draws {
         (0..self.n).map(|i| f64::from(self.counts[i * self.draws + b])).collect()
     }
 
-    /// The mean of a number of each sentence with its percentile interval.
-    pub fn mean(&self, values: &[f64]) -> Estimate {
+    /// The mean of a number of each sentence in each draw. `[draws]`.
+    pub fn means(&self, values: &[f64]) -> Vec<f64> {
         let mut sums = vec![0f64; self.draws];
-        for (value, row) in values.iter().zip(self.counts.chunks_exact(self.draws.max(1))) {
-            sums.iter_mut().zip(row).for_each(|(s, c)| *s += value * f64::from(*c));
-        }
+        let rows = values.iter().zip(self.counts.chunks_exact(self.draws.max(1)));
+        dispatch(
+            #[inline(always)]
+            || {
+                for (value, row) in rows.filter(|(value, _)| **value != 0.0) {
+                    sums.iter_mut().zip(row).for_each(|(s, c)| *s += value * f64::from(*c));
+                }
+            },
+        );
         let n = self.n as f64;
         sums.iter_mut().for_each(|s| *s /= n);
-        interval(values.iter().sum::<f64>() / n, sums)
+        sums
+    }
+
+    /// The mean of a number of each sentence with its percentile interval.
+    pub fn mean(&self, values: &[f64]) -> Estimate {
+        interval(values.iter().sum::<f64>() / self.n as f64, self.means(values))
     }
 
     /// The share of hits with its percentile interval (2.5 %, 97.5 %; linear between order statistics, as numpy does).
     pub fn share(&self, hits: impl Iterator<Item = bool>) -> Estimate {
         let mut sums = vec![0u32; self.draws];
         let mut count = 0usize;
-        for (i, _) in hits.take(self.n).enumerate().filter(|(_, hit)| *hit) {
-            count += 1;
-            let row = &self.counts[i * self.draws..(i + 1) * self.draws];
-            sums.iter_mut().zip(row).for_each(|(s, c)| *s += u32::from(*c));
-        }
+        let hits = hits.take(self.n).enumerate().filter(|(_, hit)| *hit);
+        dispatch(
+            #[inline(always)]
+            || {
+                for (i, _) in hits {
+                    count += 1;
+                    let row = &self.counts[i * self.draws..(i + 1) * self.draws];
+                    sums.iter_mut().zip(row).for_each(|(s, c)| *s += u32::from(*c));
+                }
+            },
+        );
         let value = count as f64 / self.n as f64;
         if sums.is_empty() {
             return Estimate { value, low: value, high: value };

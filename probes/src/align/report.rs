@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::measure::Estimate;
+use crate::measure::{Estimate, Measured};
 
 /// What is done to the states of a language before the cosine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -51,6 +51,11 @@ impl Centring {
             Self::Whitened => "whitened",
         }
     }
+
+    /// Whether it needs nothing but the states of the language itself, and no copy of them.
+    pub(crate) fn is_plain(self) -> bool {
+        matches!(self, Self::Raw | Self::Language)
+    }
 }
 
 /// One cell of the heat map: a language against the pivot at a layer.
@@ -62,13 +67,13 @@ pub struct AlignCell {
     pub pivot: String,
     /// Canonical layer: 0 = embeddings, l = after block l.
     pub layer: usize,
-    /// Raw or centred.
+    /// What was done to the states before.
     pub centring: Centring,
-    /// Share of the sentences whose true pair is strictly the closest both ways.
+    /// Share of the sentences whose true pair is the closest both ways: strictly, unless ties count.
     pub mexa: Estimate,
-    /// Share of the pivot's sentences whose closest in the language is the true one (strictly).
+    /// Share of the pivot's sentences whose closest in the language is the true one.
     pub recall_from_pivot: Estimate,
-    /// Share of the language's sentences whose closest in the pivot is the true one (strictly).
+    /// Share of the language's sentences whose closest in the pivot is the true one.
     pub recall_to_pivot: Estimate,
     /// Mean cosine of the true pairs minus mean cosine of the wrong ones.
     pub cosine_gap: f64,
@@ -143,6 +148,9 @@ pub struct AlignReport {
     /// Tokens that the engine read for it, BOS included; 0 where the states were given.
     #[serde(default)]
     pub tokens: usize,
+    /// The same numbers against their nulls, over the layers, and for fewer sentences.
+    #[serde(default)]
+    pub measured: Measured,
 }
 
 /// MEXA of one language over the layers that were measured, as the paper pools it.
