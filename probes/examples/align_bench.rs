@@ -65,15 +65,14 @@ impl StateSource for Synthetic {
         let shared = self.window(layer, len);
         let noise = self.window(1000 + language * self.layers.len() + layer, len);
         let offset = self.window(100_000 + language, self.width);
-        let mut state = Array2::zeros((self.sentences, self.width));
-        if let Some(values) = state.as_slice_mut() {
-            let rows = shared.chunks_exact(self.width).zip(noise.chunks_exact(self.width));
-            for (out, (shared, noise)) in values.chunks_exact_mut(self.width).zip(rows) {
-                for ((out, offset), (shared, noise)) in out.iter_mut().zip(offset).zip(shared.iter().zip(noise)) {
-                    *out = shared + 3.0 * noise + offset;
-                }
-            }
+        let mut values = Vec::with_capacity(len);
+        let rows = shared.chunks_exact(self.width).zip(noise.chunks_exact(self.width));
+        for (shared, noise) in rows {
+            let row = offset.iter().zip(shared.iter().zip(noise));
+            values.extend(row.map(|(offset, (shared, noise))| shared + 3.0 * noise + offset));
         }
+        let state = Array2::from_shape_vec((self.sentences, self.width), values);
+        let state = state.map_err(|e| babelscope_probes::Error::Input { measure: "align", why: e.to_string() })?;
         Ok(state.into())
     }
 }

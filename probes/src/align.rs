@@ -37,6 +37,7 @@ mod rows;
 mod screen;
 mod search;
 mod states;
+mod sums;
 mod unit;
 mod walk;
 
@@ -48,6 +49,7 @@ pub use analyse::{Extraction, analyse};
 pub use nearest::{outcomes_of_similarities, pair_outcomes};
 pub use params::{AlignParams, Ties};
 pub use report::{AlignCell, AlignReport, Centring, Outcome, OverLayers};
+pub use rows::adjust;
 pub use states::LanguageStates;
 
 use crate::{Error, Result, source::StateSource};

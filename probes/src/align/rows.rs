@@ -76,8 +76,9 @@ fn chance(n: usize) -> f64 {
     1.0 / (2 * n - 1) as f64
 }
 
-/// Adjusts the p values within their families. The maxima over the layers are one family, whichever their layer.
-pub(super) fn adjust(rows: &mut [Row]) {
+/// Adjusts the p values within their families ([`adjust_rows`]), once the rows of all parts of an analysis are there. The maxima over the
+/// layers are one family, whichever their layer.
+pub fn adjust(rows: &mut [Row]) {
     let mut items = Vec::new();
     for row in rows.iter_mut().filter(|row| row.metric == "mexa_max") {
         items.push(std::mem::take(&mut row.item));

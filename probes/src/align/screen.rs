@@ -120,9 +120,8 @@ impl Screen {
     /// The products are those of centred rows, the cosines are raw.
     fn moved(pivot: &Unit<'_>, language: &Unit<'_>, off: f32, crossed: &Crossed) -> Self {
         let n = pivot.sentences();
-        let square = |of: &[f64]| of.iter().map(|x| x * x).sum::<f64>().sqrt();
         // In units of the norms of the means, so that nothing here is larger than WILD.
-        let (m_norm, k_norm) = (square(&pivot.mean), square(&language.mean));
+        let (m_norm, k_norm) = (pivot.mean_norm, language.mean_norm);
         let over = |x: f64, norm: f64| if norm > 0.0 { x / norm } else { 0.0 };
         let between: f64 = pivot.mean.iter().zip(&language.mean).map(|(m, k)| m * k).sum();
         let (x_scale, y_scale) = (&pivot.raw.scale, &language.raw.scale);

@@ -87,13 +87,20 @@ fn tiled(
     let left = &pivot.whole(rows == Rows::Centred).short;
     // All that needs every state once, while it is near.
     let (mut diagonals, mut crossed) = (vec![Vec::new(); centred.len()], Crossed::default());
+    let means: f64 = pivot.mean.iter().zip(&language.mean).map(|(m, k)| m * k).sum();
+    let moved = rows == Rows::Centred && centred.contains(&false);
     for i in 0..pivot.sentences() {
+        let met = moved.then(|| pivot.meet(i, language, means));
         for (diagonal, centred) in diagonals.iter_mut().zip(centred) {
-            diagonal.push(pivot.cosine(*centred, i, language, i));
+            diagonal.push(match &met {
+                Some(met) if *centred => met.centred,
+                Some(met) => met.raw,
+                None => pivot.cosine(*centred, i, language, i),
+            });
         }
-        if rows == Rows::Centred && centred.contains(&false) {
-            crossed.xk.push(pivot.times(i, &language.mean));
-            crossed.my.push(language.times(i, &pivot.mean));
+        if let Some(met) = met {
+            crossed.xk.push(met.xk);
+            crossed.my.push(met.my);
         }
     }
     let scan = |(centred, diagonal): (&bool, Vec<f32>)| {

@@ -5,9 +5,10 @@
 use std::{collections::HashMap, sync::OnceLock};
 
 use babelscope_core::vector::dispatch;
-use ndarray::{ArrayView2, CowArray, Ix2};
+use ndarray::{CowArray, Ix2};
 
-use crate::product::short::{LANES, Line, ONE, Short, pair};
+use super::sums::{fill, mean, product, product_centred, products, round};
+use crate::product::short::{LANES, Short};
 
 /// Below this share of the state's own norm, what centring leaves is the rounding of f32, not a direction.
 const ROUNDING: f64 = 1e-6;
@@ -49,6 +50,7 @@ pub(crate) struct Unit<'a> {
     states: CowArray<'a, f32, Ix2>,
     /// Of the states. `[width]`.
     pub(super) mean: Vec<f64>,
+    pub(super) mean_norm: f64,
     pub(super) raw: Side,
     pub(super) centred: Side,
     /// Norm of a state minus the mean. `[n]`.
@@ -71,6 +73,7 @@ impl<'a> Unit<'a> {
         let mean = mean(states.view());
         let zero = vec![0.0; width];
         let mut unit = Self {
+            mean_norm: mean.iter().map(|m| m * m).sum::<f64>().sqrt(),
             mean,
             raw: Side { scale: Vec::with_capacity(n), sum: zero.clone() },
             centred: Side { scale: Vec::with_capacity(n), sum: zero },
@@ -195,9 +198,28 @@ impl<'a> Unit<'a> {
         if centred { &self.centred } else { &self.raw }
     }
 
-    /// Product of a state with a vector, in f64.
-    pub(super) fn times(&self, i: usize, vector: &[f64]) -> f64 {
-        self.states.row(i).to_slice().map_or(0.0, |row| product(row, vector, |x, v| f64::from(x) * v))
+    /// Both cosines of row `i` here and in `other`, and its products with the means, from one look at the two rows. `means`: product of
+    /// the two means.
+    pub(super) fn meet(&self, i: usize, other: &Unit<'_>, means: f64) -> Met {
+        let (Some(left), Some(right)) = (self.states.row(i).to_slice(), other.states.row(i).to_slice()) else {
+            return Met { raw: 0.0, centred: 0.0, xk: 0.0, my: 0.0 };
+        };
+        let [xy, xk, my] = products(left, right, &self.mean, &other.mean);
+        let norm =
+            |unit: &Unit<'_>| unit.mean_norm + if unit.raw.scale[i] > 0.0 { unit.raw.scale[i].recip() } else { 0.0 };
+        let cosine = |centred: bool, product: f64, size: f64| {
+            let scale = self.side(centred).scale[i] * other.side(centred).scale[i];
+            rounded(product * scale, self.slack() * (1.0 + size * scale))
+                .unwrap_or_else(|| self.cosine(centred, i, other, i))
+        };
+        // Terms of this size cancel.
+        let size = norm(self) * norm(other);
+        Met { raw: cosine(false, xy, 0.0), centred: cosine(true, xy - my - xk + means, size), xk, my }
+    }
+
+    /// Two sums of products of vectors of norm 1 differ by less than this in whatever order (Higham 2002, section 3.1), twice over.
+    fn slack(&self) -> f64 {
+        2.0 * (self.width() as f64 + 8.0) * f64::EPSILON
     }
 
     /// Cosine of row `i` here and row `j` of `other`: the sum in f64 from the first column to the last, rounded to f32.
@@ -216,12 +238,8 @@ impl<'a> Unit<'a> {
         } else {
             product(left, right, |x, y| f64::from(x) * f64::from(y))
         };
-        let fast = fast * a * b;
-        // Two sums of products of vectors of norm 1 differ by less than this in whatever order (Higham 2002, section 3.1), twice over.
-        let slack = 2.0 * (self.width() as f64 + 8.0) * f64::EPSILON;
-        let (low, high) = ((fast - slack) as f32, (fast + slack) as f32);
-        if low == high && low != 0.0 {
-            return low;
+        if let Some(cosine) = rounded(fast * a * b, self.slack()) {
+            return cosine;
         }
         let sum: f64 = if centred {
             let left = left.iter().zip(&self.mean);
@@ -234,117 +252,18 @@ impl<'a> Unit<'a> {
     }
 }
 
-/// Lays the 16 rows of a panel side by side, zeros where there are none, and gives them as they are.
-fn fill<'a>(states: ArrayView2<'a, f32>, panel: usize, strip: &mut [[f32; LANES]]) -> Option<&'a [f32]> {
-    let (n, width) = states.dim();
-    let first = panel * LANES;
-    let rows = LANES.min(n - first);
-    let values = &states.to_slice()?[first * width..(first + rows) * width];
-    // A block of columns at a time, as it stays in the nearest cache while row after row is written into it.
-    for (block, columns) in strip.chunks_mut(LANES).enumerate() {
-        for (r, row) in values.chunks_exact(width.max(1)).enumerate() {
-            row[block * LANES..].iter().zip(&mut *columns).for_each(|(x, column)| column[r] = *x);
-        }
-    }
-    for r in rows..LANES {
-        strip.iter_mut().for_each(|column| column[r] = 0.0);
-    }
-    Some(values)
+/// What [`Unit::meet`] finds.
+pub(super) struct Met {
+    pub(super) raw: f32,
+    pub(super) centred: f32,
+    /// Product of the state here with the mean of the other language.
+    pub(super) xk: f64,
+    /// Product of the mean here with the state of the other language.
+    pub(super) my: f64,
 }
 
-/// Rounds 16 rows to whole numbers; the largest norm of what that takes away.
-fn round(strip: &[[f32; LANES]], mean: &[f64], scale: &[f64; LANES], lines: &mut [Line]) -> f64 {
-    let lost = dispatch(
-        #[inline(always)]
-        || {
-            let mut lost = [0f64; LANES];
-            let (pairs, last) = strip.as_chunks::<2>();
-            let (means, mean_last) = mean.as_chunks::<2>();
-            for ((line, [a, b]), [m, k]) in lines.iter_mut().zip(pairs).zip(means) {
-                let low = round_column(a, *m, scale, &mut lost);
-                let high = round_column(b, *k, scale, &mut lost);
-                for l in 0..LANES {
-                    line.0[l] = pair(low[l], high[l]);
-                }
-            }
-            if let (Some(column), Some(m), Some(line)) = (last.first(), mean_last.first(), lines.last_mut()) {
-                line.0 = round_column(column, *m, scale, &mut lost).map(|number| pair(number, 0));
-            }
-            lost
-        },
-    );
-    lost.iter().fold(0f64, |most, lost| most.max(lost.sqrt()))
-}
-
-#[inline(always)]
-fn round_column(column: &[f32; LANES], m: f64, scale: &[f64; LANES], lost: &mut [f64; LANES]) -> [i32; LANES] {
-    // Adding and subtracting 1.5 * 2^52 rounds to the nearest whole number, which is in the low bits of the sum.
-    const ROUND: f64 = 6_755_399_441_055_744.0;
-    let mut numbers = [0i32; LANES];
-    for l in 0..LANES {
-        let exact = (f64::from(column[l]) - m) * scale[l] * ONE;
-        let shifted = exact + ROUND;
-        let off = exact - (shifted - ROUND);
-        lost[l] += off * off;
-        numbers[l] = shifted.to_bits() as i32;
-    }
-    numbers
-}
-
-/// Mean of the rows in f64, row after row. `[width]`.
-fn mean(states: ArrayView2<'_, f32>) -> Vec<f64> {
-    let mut mean = vec![0f64; states.ncols()];
-    dispatch(
-        #[inline(always)]
-        || {
-            for row in states.outer_iter() {
-                if let Some(row) = row.as_slice() {
-                    mean.iter_mut().zip(row).for_each(|(m, x)| *m += f64::from(*x));
-                }
-            }
-        },
-    );
-    mean.iter_mut().for_each(|m| *m /= states.nrows() as f64);
-    mean
-}
-
-/// Sums that run side by side.
-const SUMS: usize = 32;
-
-/// `sum_k term(a_k, b_k)`.
-fn product<B: Copy>(a: &[f32], b: &[B], term: impl Fn(f32, B) -> f64) -> f64 {
-    dispatch(
-        #[inline(always)]
-        || {
-            let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<SUMS>(), b.as_chunks::<SUMS>());
-            let mut sums = [0f64; SUMS];
-            for (a, b) in a.iter().zip(b) {
-                for l in 0..SUMS {
-                    sums[l] += term(a[l], b[l]);
-                }
-            }
-            let rest: f64 = a_rest.iter().zip(b_rest).map(|(a, b)| term(*a, *b)).sum();
-            sums.iter().sum::<f64>() + rest
-        },
-    )
-}
-
-/// `sum_k (a_k - m_k) (b_k - n_k)`.
-fn product_centred(a: &[f32], m: &[f64], b: &[f32], n: &[f64]) -> f64 {
-    dispatch(
-        #[inline(always)]
-        || {
-            let ((a, a_rest), (m, m_rest)) = (a.as_chunks::<SUMS>(), m.as_chunks::<SUMS>());
-            let ((b, b_rest), (n, n_rest)) = (b.as_chunks::<SUMS>(), n.as_chunks::<SUMS>());
-            let mut sums = [0f64; SUMS];
-            for ((a, m), (b, n)) in a.iter().zip(m).zip(b.iter().zip(n)) {
-                for l in 0..SUMS {
-                    sums[l] += (f64::from(a[l]) - m[l]) * (f64::from(b[l]) - n[l]);
-                }
-            }
-            let left = a_rest.iter().zip(m_rest).map(|(a, m)| f64::from(*a) - m);
-            let right = b_rest.iter().zip(n_rest).map(|(b, n)| f64::from(*b) - n);
-            sums.iter().sum::<f64>() + left.zip(right).map(|(x, y)| x * y).sum::<f64>()
-        },
-    )
+/// A number as f32, where every number this close to it is the same one.
+fn rounded(number: f64, slack: f64) -> Option<f32> {
+    let (low, high) = ((number - slack) as f32, (number + slack) as f32);
+    (low == high && low != 0.0).then_some(low)
 }

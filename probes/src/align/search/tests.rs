@@ -162,3 +162,16 @@ fn a_narrow_cone_of_many_sentences_is_searched() {
         check(found, &similarities(&a, &b, centred), Ties::Strict).unwrap();
     }
 }
+
+proptest! {
+    #[test]
+    fn both_cosines_of_a_pair_come_from_one_look((a, b) in pairs()) {
+        let (pivot, language) = (Unit::new(a.view().into()), Unit::new(b.view().into()));
+        let means: f64 = pivot.mean.iter().zip(&language.mean).map(|(m, k)| m * k).sum();
+        let (raw, centred) = (similarities(&a, &b, false), similarities(&a, &b, true));
+        for i in 0..a.nrows() {
+            let met = pivot.meet(i, &language, means);
+            prop_assert_eq!((met.raw, met.centred), (raw[[i, i]], centred[[i, i]]));
+        }
+    }
+}
