@@ -23,6 +23,7 @@
 //! - Languages of unequal length are refused, where the original cuts the longer one silently.
 
 mod analyse;
+mod beside;
 mod cell;
 mod closest;
 mod nearest;
@@ -46,6 +47,7 @@ use std::ops::RangeInclusive;
 use babelscope_core::monitor::Monitor;
 
 pub use analyse::{Extraction, analyse};
+pub use beside::beside;
 pub use nearest::{outcomes_of_similarities, pair_outcomes};
 pub use params::{AlignParams, Ties};
 pub use report::{AlignCell, AlignReport, Centring, Outcome, OverLayers};

@@ -9,7 +9,7 @@ use super::{
     table,
     typeset::{Line, Reading, fit},
 };
-use crate::headlines::{Headline, series};
+use crate::headlines::{Headline, Shape, series};
 
 /// Up to this many lines share a panel; more get a panel each.
 const TOGETHER: usize = 12;
@@ -155,19 +155,24 @@ impl Drawn<'_> {
 
 /// What the numbers are, in words.
 pub(super) fn caption(headline: &Headline, rows: &[&Row], source: &Source, (drawn, count): (usize, usize)) -> String {
+    let over_layers = headline.shape == Shape::Curves;
     let n = rows.iter().map(|row| row.n).max().unwrap_or(0);
     let variant = rows.first().map_or("", |row| row.variant.as_str());
     let mut parts = vec![format!("{} of the probe {}, n = {n}.", headline.metric, headline.probe)];
     if !variant.is_empty() && rows.iter().all(|row| row.variant == variant) {
         parts.push(format!("Variant {variant}."));
     }
-    if rows.iter().any(|row| row.low.is_some() && row.low != row.high) {
+    if over_layers && rows.iter().any(|row| row.low.is_some() && row.low != row.high) {
         parts.push("Bands: 95 % bootstrap interval over sentences.".to_owned());
     }
     if let Some(chance) = rows.iter().find_map(|row| row.chance) {
-        parts.push(format!("Dotted: chance, {chance:.3}."));
+        parts.push(if over_layers {
+            format!("Dotted: chance, {chance:.3}.")
+        } else {
+            format!("Chance is {chance:.3}.")
+        });
     }
-    if rows.iter().any(|row| row.shuffled.is_some()) {
+    if over_layers && rows.iter().any(|row| row.shuffled.is_some()) {
         parts.push("Dashed: what 95 % of the draws of shuffled sentences stay below.".to_owned());
     }
     let missing = rows.iter().filter(|row| row.value.is_none()).count();

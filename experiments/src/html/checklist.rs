@@ -6,7 +6,7 @@ use super::{
     markup::{Html, element, plain, spoken, text},
     table::grouped,
 };
-use crate::{run::Run, spec::ProbeSpec};
+use crate::run::Run;
 
 /// The section; `id` is the anchor.
 pub(super) fn section(run: &Run, id: &str) -> Html {

@@ -1,6 +1,6 @@
 //! Executes one probe of a spec on what it reads: states, the model, or what other probes found.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use anyhow::{Context as _, Result};
 use babelscope_core::{
@@ -10,7 +10,7 @@ use babelscope_core::{
     tokens::Tokenizer,
 };
 use babelscope_probes::{
-    align::{AlignParams, AlignReport, align_source},
+    align::{AlignParams, AlignReport, adjust, align_source, beside},
     classify::{Labels, classify},
     lens::{self, LensParams, LensReport},
     measure::{Measured, Row},
@@ -67,7 +67,9 @@ pub(crate) fn of_states(
     let seed = seed(spec, probe.kind());
     let measured = match probe {
         ProbeSpec::Align(params) => {
-            return Ok(Some(aligned(align_source(source, &seeded(params, spec), monitor)?, spec)));
+            let mut report = align_source(source, &seeded(params, spec), monitor)?;
+            report.measured.rows.extend(beside(source, &params.pivots, 0..=source.languages().len() - 1));
+            return Ok(Some(aligned(report, spec)));
         }
         ProbeSpec::Map(params) => return Ok(Some(Said::Map(map(source, params, seed, monitor)?))),
         ProbeSpec::Retrieval(params) => retrieval(source, params, seed, monitor)?,
@@ -100,9 +102,23 @@ pub(crate) fn of_model(
     Ok(Some(rows(probe.kind(), seed, measured)))
 }
 
-/// The report without its rows, which lie in the table of all rows.
+/// The report without its rows, which lie in the table of all rows: by pivot and language as the spec has them, whether they come from
+/// one piece of work or from many, and adjusted for one another.
 pub(crate) fn aligned(mut report: AlignReport, spec: &RunSpec) -> Said {
-    let measured = std::mem::take(&mut report.measured);
+    let mut measured = std::mem::take(&mut report.measured);
+    let pivots = spec.align().map_or(&[][..], |params| params.pivots.as_slice());
+    // What is of a language alone, every piece of work that read it has said.
+    let mut seen = BTreeSet::new();
+    measured.rows.retain(|row| {
+        let place = (row.metric.clone(), row.language.clone(), row.layer, row.variant.clone(), row.item.clone());
+        !row.pivot.is_empty() || seen.insert(place)
+    });
+    measured.rows.sort_by_key(|row| {
+        // Rows without a pivot come last.
+        let pivot = pivots.iter().position(|pivot| *pivot == row.pivot).unwrap_or(usize::MAX);
+        (pivot, spec.data.languages.iter().position(|language| *language == row.language), row.metric == "premium")
+    });
+    adjust(&mut measured.rows);
     Said::Align(report, Probed { probe: "align".to_owned(), seed: align_seed(spec), measured })
 }
 

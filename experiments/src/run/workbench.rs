@@ -208,12 +208,28 @@ impl Job {
     }
 }
 
+/// A measure of fewer has neither an interval nor a null.
+const SENTENCES: usize = 4;
+
 /// The sentences that a spec asks for, with every pivot among their languages.
 pub(crate) fn sentences(spec: &RunSpec) -> Result<Corpus> {
     let corpus = Corpus::open(Path::new(&spec.data.path))?;
     let corpus = corpus
         .select(&spec.data.languages, spec.data.limit)
         .map_err(|e| Fault::spec(format!("the [data] of the spec does not fit the corpus: {e}")))?;
+    // Before the model runs, as it would be refused after.
+    if spec.reads_states() && corpus.len() < SENTENCES {
+        let why = format!(
+            "the corpus has {} sentences; at least {SENTENCES} are needed for intervals and nulls, and 200 or more for a score that says \
+             much",
+            corpus.len()
+        );
+        return Err(Fault::data(why).into());
+    }
+    if let Some(probe) = spec.probe.iter().find(|probe| corpus.languages.len() < probe.languages()) {
+        let why = format!("the corpus has one language; `{}` compares at least two", probe.kind());
+        return Err(Fault::spec(why).into());
+    }
     let pivots = spec.probe.iter().flat_map(ProbeSpec::pivots);
     for pivot in pivots {
         if !corpus.languages.contains(pivot) {

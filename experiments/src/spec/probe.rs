@@ -123,6 +123,11 @@ impl ProbeSpec {
         }
     }
 
+    /// How many languages it needs.
+    pub fn languages(&self) -> usize {
+        if matches!(self, Self::Lens(_) | Self::Tokenizer(_) | Self::Map(_)) { 1 } else { 2 }
+    }
+
     /// The languages that it compares the others with; empty where it has none, or takes all.
     pub fn pivots(&self) -> &[String] {
         match self {
@@ -179,7 +184,7 @@ impl ProbeSpec {
         if own.is_some() {
             return own;
         }
-        if languages.len() == 1 && !matches!(self, Self::Lens(_) | Self::Tokenizer(_) | Self::Map(_)) {
+        if (1..self.languages()).contains(&languages.len()) {
             let kind = self.kind();
             return Some(format!("`data.languages` has one language; `{kind}` compares at least two"));
         }

@@ -11,7 +11,7 @@ use babelscope_core::{
     store,
 };
 use babelscope_probes::{
-    align::{AlignParams, AlignReport, LanguageStates, align_some, align_source},
+    align::{AlignParams, AlignReport, LanguageStates, align_some, align_source, beside},
     lens::{self, LensParams, TokenSets},
 };
 
@@ -75,7 +75,9 @@ pub(super) fn align(
     let mut report = if params.pivots.len() == sweep.info.corpus.languages.len() {
         let source = Stored::new(sweep, model, corpus, held.inspection(sweep, model)?.tokenizer())?;
         let one = AlignParams { pivots: vec![shard.language.clone()], ..params.clone() };
-        align_source(&source, &one, &monitor.quiet())?
+        let mut report = align_source(&source, &one, &monitor.quiet())?;
+        report.measured.rows.extend(beside(&source, &one.pivots, 0..=sweep.info.corpus.languages.len() - 1));
+        report
     } else {
         with_pivots(sweep, model, corpus, shard, &params, held, monitor)?
     };
@@ -119,7 +121,9 @@ fn with_pivots(
     let first = sweep.shards.iter().find(|s| s.stage == Stage::Align && s.model == shard.model);
     let from = if first.is_some_and(|first| first.key == shard.key) { 0 } else { pivots.len() };
     let states = LanguageStates::from_captured(&states)?.with_tokens(ids)?;
-    Ok(align_some(&states, from..=pivots.len(), params, &monitor.quiet())?)
+    let mut report = align_some(&states, from..=pivots.len(), params, &monitor.quiet())?;
+    report.measured.rows.extend(beside(&states, pivots, from..=pivots.len()));
+    Ok(report)
 }
 
 /// The probe that a shard is about.
