@@ -11,7 +11,10 @@ use std::{
     process::Command,
 };
 
-use babelscope::{merged, run::Run};
+use babelscope::{
+    merged::{self, Merging},
+    run::Run,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -323,7 +326,9 @@ fn tables_of_another_version_are_not_merged() {
     (file["bytes"], file["blake3"]) = (other["bytes"].clone(), other["blake3"].clone());
     fs::write(desk.path("second/manifest.json"), manifest.to_string()).unwrap();
     let refused =
-        merged::write(&[desk.path("first"), desk.path("second")], &desk.path("all.parquet")).unwrap_err().to_string();
+        merged::write(&[desk.path("first"), desk.path("second")], Merging::Results, &desk.path("all.parquet"))
+            .unwrap_err()
+            .to_string();
     for words in ["other columns", "metric Utf8", "hit Boolean", "second"] {
         assert!(refused.contains(words), "{refused}");
     }

@@ -32,7 +32,7 @@ fn main() -> Result<()> {
     let before = peak();
     let begun = Instant::now();
     let out = folder.join("all.parquet");
-    let done = merged::write(&merged::runs_of(&folder)?, &out)?;
+    let done = merged::write(&merged::runs_of(&folder)?, merged::Merging::Results, &out)?;
     let seconds = begun.elapsed().as_secs_f64();
     let size = fs::metadata(&out)?.len() as f64 / 1e6;
     println!(

@@ -22,13 +22,31 @@ use parquet::{
 use crate::{
     atomic,
     fault::{Fault, Kind},
-    run::{self, MANIFEST, RESULTS},
+    run::{self, MANIFEST, MEASURES, RESULTS},
 };
 
 /// Rows that are in memory at a time.
 const BATCH: usize = 65_536;
 /// Rows of a row group, which a writer keeps (encoded) until it is full.
 const GROUP: usize = 1 << 20;
+
+/// Which table of the runs is merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Merging {
+    /// `tables/results.parquet`: the cells of alignment.
+    Results,
+    /// `tables/measures.parquet`: every number of every other measure.
+    Measures,
+}
+
+impl Merging {
+    fn path(self) -> &'static str {
+        match self {
+            Self::Results => RESULTS,
+            Self::Measures => MEASURES,
+        }
+    }
+}
 
 /// What a file of merged results holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,12 +88,12 @@ pub fn runs_of(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Writes the rows of `tables/results.parquet` of every run into one file, with the columns `run` (name of the folder) and `identity` in
-/// front: Parquet, or CSV where the name ends in `.csv`. Runs without such a table (only a lens) add nothing.
+/// Writes the rows of one table of every run into one file, with the columns `run` (name of the folder) and `identity` in
+/// front: Parquet, or CSV where the name ends in `.csv`. Runs without such a table add nothing.
 ///
 /// # Errors
 /// [`Kind::Data`]: a damaged run, tables with other columns, the same run twice. [`Kind::Exists`]: the file is there already.
-pub fn write(runs: &[PathBuf], out: &Path) -> Result<Merged> {
+pub fn write(runs: &[PathBuf], table: Merging, out: &Path) -> Result<Merged> {
     let csv = match out.extension().and_then(|e| e.to_str()) {
         Some("parquet") => false,
         Some("csv") => true,
@@ -83,7 +101,7 @@ pub fn write(runs: &[PathBuf], out: &Path) -> Result<Merged> {
             return Err(Fault::spec(format!("expected a name that ends in .parquet or .csv\n{}", out.display())).into());
         }
     };
-    let sources = sources(runs)?;
+    let sources = sources(runs, table)?;
     let schema = common_schema(&sources)?;
     let wide = widened(&schema);
     atomic::write(
@@ -110,7 +128,7 @@ struct Source {
     identity: String,
 }
 
-fn sources(runs: &[PathBuf]) -> Result<Vec<Source>> {
+fn sources(runs: &[PathBuf], table: Merging) -> Result<Vec<Source>> {
     let mut seen: BTreeMap<String, PathBuf> = BTreeMap::new();
     let mut out = Vec::new();
     for folder in runs {
@@ -122,10 +140,10 @@ fn sources(runs: &[PathBuf]) -> Result<Vec<Source>> {
             ))
             .into());
         }
-        let Some(file) = manifest.files.iter().find(|file| file.path == RESULTS) else { continue };
+        let Some(file) = manifest.files.iter().find(|file| file.path == table.path()) else { continue };
         run::verify(folder, file)?;
         let run = folder.file_name().map_or_else(|| manifest.name.clone(), |name| name.to_string_lossy().into_owned());
-        out.push(Source { path: folder.join(RESULTS), run, identity: manifest.identity });
+        out.push(Source { path: folder.join(table.path()), run, identity: manifest.identity });
     }
     if out.is_empty() {
         return Err(

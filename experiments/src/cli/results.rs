@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use babelscope::merged;
+use babelscope::merged::{self, Merging};
 use clap::Args;
 
 use crate::terminal;
@@ -16,6 +16,9 @@ pub(super) struct Arguments {
     /// The file to write: .parquet or .csv
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Every number of every measure (tables/measures.parquet) instead of the cells of alignment (tables/results.parquet)
+    #[arg(long)]
+    measures: bool,
 }
 
 pub(super) fn main(arguments: &Arguments) -> Result<()> {
@@ -23,7 +26,8 @@ pub(super) fn main(arguments: &Arguments) -> Result<()> {
     for path in &arguments.runs {
         runs.extend(merged::runs_of(path)?);
     }
-    let done = merged::write(&runs, &arguments.out)?;
+    let table = if arguments.measures { Merging::Measures } else { Merging::Results };
+    let done = merged::write(&runs, table, &arguments.out)?;
     terminal::note(&format!("{} rows of {} runs", done.rows, done.runs));
     terminal::print(&arguments.out.display().to_string());
     Ok(())
