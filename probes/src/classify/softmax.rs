@@ -6,7 +6,7 @@
 //!
 //! Why not `linfa_logistic`, which minimises the same sum (its `alpha` is this one, and it leaves the intercept alone too): it has no
 //! weights of classes, and its logarithm of a sum of exponentials subtracts the largest logit of *all* rows, so that a row whose logits
-//! lie more than 35 below another row's has a wrong loss without a word. It is the second implementation of `probes/tests/linfa.rs`.
+//! lie more than 35 below another row's has a wrong loss without a word. It is the second implementation of `tests/linfa.rs`.
 //!
 //! L-BFGS (Nocedal and Wright 2006, algorithms 7.4 and 7.5; ten pairs) with a backtracking line search (Armijo, c = 1e-4), from the
 //! curvature where all classes are equally probable. It stops where half the gradient's square over that curvature, which is what a

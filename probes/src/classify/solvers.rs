@@ -1,4 +1,4 @@
-//! The probe against scikit-learn. Against linfa: `probes/tests/linfa.rs`.
+//! The probe against scikit-learn. Against linfa: `tests/linfa.rs`.
 
 use faer::Mat;
 use proptest::prelude::*;

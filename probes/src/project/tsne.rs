@@ -11,7 +11,7 @@
 //!
 //! Why not `linfa_tsne`: it takes no start, it draws its noise from a generator of another version of `rand`, and its Barnes-Hut search
 //! for b_i (bhtsne 0.4.1) steps to a negative b where the distances ask for one below 1/2, as wide states do. At the few thousand
-//! points of a map the exact sums are as fast. It is the second implementation of `probes/tests/linfa.rs`.
+//! points of a map the exact sums are as fast. It is the second implementation of `tests/linfa.rs`.
 
 use babelscope_core::monitor::Monitor;
 use faer::MatRef;

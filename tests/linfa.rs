@@ -6,11 +6,11 @@
 #![allow(dead_code, reason = "only a part of the included sources is called")]
 #![expect(clippy::unwrap_used, reason = "a test may unwrap, in its helpers too")]
 
-#[path = "../src/project/plane.rs"]
+#[path = "../probes/src/project/plane.rs"]
 mod plane;
-#[path = "../src/classify/softmax.rs"]
+#[path = "../probes/src/classify/softmax.rs"]
 mod softmax;
-#[path = "../src/project/tsne.rs"]
+#[path = "../probes/src/project/tsne.rs"]
 mod tsne;
 
 use std::time::Instant;
