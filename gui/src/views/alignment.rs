@@ -19,6 +19,7 @@ use crate::{
     widgets::{
         pane::{self, Help, Pane},
         sentences::{self, Sentences},
+        square::Square,
     },
 };
 use shown::Shown;
@@ -47,7 +48,7 @@ pub struct View {
     open: bool,
     sentences: sentences::State,
     shown: Option<Shown>,
-    pairs: pairs::State,
+    pairs: Square,
 }
 
 impl View {

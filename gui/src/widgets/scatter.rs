@@ -71,8 +71,10 @@ pub struct Scatter<'a> {
     pub bounds: Bounds,
     /// What stands at both axes; without it there are no numbers, for planes whose axes mean nothing.
     pub axes: Option<(&'a str, &'a str)>,
-    /// Lines between points, one colour each.
+    /// Lines between points, one colour each; they belong to `stamp`.
     pub lines: &'a [(usize, usize, Color32)],
+    /// A few more, drawn strong; they may change every frame.
+    pub bright: &'a [(usize, usize, Color32)],
     /// A straight line: its height at the left edge and at the right edge.
     pub fit: Option<(f32, f32)>,
     /// What is written beside a point.
@@ -189,7 +191,14 @@ impl Scatter<'_> {
         if let Some((_, mesh)) = kept {
             return mesh;
         }
-        let mesh = dots::mesh(self.dots, self.size, |dot| self.place(rect, dot));
+        let mut mesh = Mesh::default();
+        for (from, to, colour) in self.lines {
+            if let (Some(from), Some(to)) = (self.dots.get(*from), self.dots.get(*to)) {
+                dots::line(&mut mesh, self.place(rect, from), self.place(rect, to), *colour);
+            }
+        }
+        dots::marks(&mut mesh, self.dots, self.size, |dot| self.place(rect, dot));
+        let mesh = Arc::new(mesh);
         ui.data_mut(|data| data.insert_temp(key, (stamp, Arc::clone(&mesh))));
         mesh
     }
@@ -204,12 +213,12 @@ impl Scatter<'_> {
             let ends = [pos2(rect.left(), height(left)), pos2(rect.right(), height(right))];
             painter.line_segment(ends, Stroke::new(1.5, colours.weak));
         }
-        for (from, to, colour) in self.lines {
+        painter.add(Shape::mesh(self.mesh(ui, rect)));
+        for (from, to, colour) in self.bright {
             if let (Some(from), Some(to)) = (spot(*from), spot(*to)) {
-                painter.line_segment([from, to], Stroke::new(1.0, *colour));
+                painter.line_segment([from, to], Stroke::new(1.6, *colour));
             }
         }
-        painter.add(Shape::mesh(self.mesh(ui, rect)));
         for (point, dot) in self.dots.iter().enumerate() {
             // Names are asked for only where there are few points.
             if let Some(text) = (self.dots.len() <= 400).then(|| (self.label)(point)).flatten() {
