@@ -227,6 +227,10 @@ struct Groups<'r> {
 
 impl<'r> Groups<'r> {
     fn add(&mut self, probe: &str, row: &'r Row, number: usize) {
+        // One layer against another is no cell of languages by layers.
+        if row.pivot_layer.is_some() {
+            return;
+        }
         let key = (probe.to_owned(), row.metric.as_str(), row.item.as_str(), row.variant.as_str());
         let at = *self.place.entry(key).or_insert_with(|| {
             let choice = Choice { probe: probe.to_owned(), metric: row.metric.clone(), item: row.item.clone() };
