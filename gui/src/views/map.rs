@@ -17,7 +17,7 @@ use crate::{
     state::{MapSettings, Selection},
     text::{Line, Passage, isolate},
     theme::{Palette, SMALL},
-    views::structure::Frames,
+    views::frames::Frames,
     widgets::{
         choose::combo,
         dots::Dot,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 pub mod alignment;
+mod frames;
 pub mod lens;
 pub mod map;
 mod new_run;

@@ -1,5 +1,6 @@
 //! Curves over layers with bands, a line for chance, the band of a null, and names at their ends.
 
+use babelscope_probes::measure::Row;
 use egui::{Align2, Color32, Rangef, Role, Ui, WidgetInfo};
 use egui_plot::{
     AxisHints, FilledArea, HLine, HoverPosition, Line, LineStyle, Plot, PlotPoint, PlotPoints, PlotUi, Text, VLine,
@@ -66,6 +67,30 @@ pub struct Curves<'a> {
 }
 
 impl Curve {
+    /// A curve of rows, each at its place on the axis; those without a value are left out.
+    pub fn of_rows<'r>(name: &str, colour: usize, rows: impl Iterator<Item = (f64, &'r Row)>) -> Self {
+        let mut rows: Vec<(f64, &Row)> = rows.filter(|(_, row)| row.value.is_some()).collect();
+        rows.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut curve = Self {
+            name: name.to_owned(),
+            colour,
+            script: false,
+            x: Vec::with_capacity(rows.len()),
+            y: Vec::with_capacity(rows.len()),
+            band: (Vec::new(), Vec::new()),
+            strong: true,
+        };
+        for (x, row) in rows {
+            curve.x.push(x);
+            curve.y.push(row.value.unwrap_or_default());
+            if let (Some(low), Some(high)) = (row.low, row.high) {
+                curve.band.0.push(low);
+                curve.band.1.push(high);
+            }
+        }
+        curve
+    }
+
     fn look(&self, colours: &Palette) -> (Color32, LineStyle) {
         if !self.script {
             return (colours.language(self.colour), theme::line_pattern(self.colour));

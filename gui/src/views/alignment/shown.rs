@@ -147,25 +147,9 @@ fn pivot(series: &Series, selection: &Selection) -> Option<String> {
 }
 
 fn curve(loaded: &Loaded, language: &str, among: &[String], rows: &[&Row]) -> Curve {
-    let mut curve = Curve {
-        name: mark(language, among).to_owned(),
-        colour: colour_index(&loaded.run.corpus, language),
-        script: false,
-        x: Vec::new(),
-        y: Vec::new(),
-        band: (Vec::new(), Vec::new()),
-        strong: false,
-    };
-    for row in rows {
-        let (Some(layer), Some(value)) = (row.layer, row.value) else { continue };
-        curve.x.push(layer as f64);
-        curve.y.push(value);
-        if let (Some(low), Some(high)) = (row.low, row.high) {
-            curve.band.0.push(low);
-            curve.band.1.push(high);
-        }
-    }
-    curve
+    let at = |row: &&'_ Row| row.layer.unwrap_or_default() as f64;
+    let colour = colour_index(&loaded.run.corpus, language);
+    Curve { strong: false, ..Curve::of_rows(mark(language, among), colour, rows.iter().map(|row| (at(row), *row))) }
 }
 
 fn null(rows: &[&Row]) -> Null {

@@ -8,7 +8,7 @@ use crate::{
     command::Action,
     data::Loaded,
     state::{MapSettings, Selection},
-    views::structure::Frames,
+    views::frames::Frames,
     widgets::{
         curve::{Curve, Curves},
         pane::{self, Help},

@@ -2,13 +2,14 @@
 
 use egui::Ui;
 
-use super::{Frames, subspace::chosen};
+use super::subspace::chosen;
 use crate::{
     catalogue::Choice,
     command::Action,
     data::Loaded,
     order::Order,
     state::Selection,
+    views::frames::Frames,
     widgets::{
         layers::layer_slider,
         pane::{self, Help, segmented},

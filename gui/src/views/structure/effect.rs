@@ -2,7 +2,6 @@
 
 use egui::Ui;
 
-use super::Frames;
 use crate::{
     catalogue::Series,
     command::Action,
@@ -11,6 +10,7 @@ use crate::{
     order::Order,
     state::Selection,
     theme::Palette,
+    views::frames::Frames,
     widgets::{
         pane::{self, Help, segmented},
         reading,

@@ -2,7 +2,7 @@
 
 use egui::Ui;
 
-use super::{Frames, subspace::layers};
+use super::subspace::layers;
 use crate::{
     catalogue::Choice,
     command::Action,
@@ -11,6 +11,7 @@ use crate::{
     order::Order,
     state::Selection,
     theme::Palette,
+    views::frames::Frames,
     widgets::{
         legend,
         pane::{self, Help},

@@ -2,13 +2,14 @@
 
 use egui::{Id, Ui};
 
-use super::{Frames, subspace::chosen};
+use super::subspace::chosen;
 use crate::{
     command::Action,
     data::{Loaded, colour_index, mark, said},
     measures::number,
     state::Selection,
     theme::Palette,
+    views::frames::Frames,
     widgets::{
         choose::combo,
         dots::Dot,

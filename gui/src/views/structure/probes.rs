@@ -3,10 +3,7 @@
 use babelscope_probes::measure::Row;
 use egui::Ui;
 
-use super::{
-    Frames,
-    subspace::{chosen, curve, layers},
-};
+use super::subspace::{chosen, layers};
 use crate::{
     catalogue::Choice,
     command::Action,
@@ -14,6 +11,7 @@ use crate::{
     measures,
     order::Order,
     state::{Selection, StructureSettings},
+    views::frames::Frames,
     widgets::{
         choose::combo,
         curve::{Curve, Curves, Null},
@@ -90,7 +88,7 @@ impl State {
         let at = |row: &Row| row.layer.map(|layer| layer as f64);
         let drawn = |metric: &'static str, colour| {
             let name = measures::info(metric).name;
-            curve(&name, colour, of(metric).filter_map(|row| Some((at(row)?, row))))
+            Curve::of_rows(&name, colour, of(metric).filter_map(|row| Some((at(row)?, row))))
         };
         self.layers = layers(loaded, "classify", "accuracy");
         self.accuracy = vec![
@@ -134,7 +132,7 @@ pub(super) fn show(
             pane::note(ui, format!("{}: {}", row.variant, row.status));
         }
         let low = state.accuracy.iter().flat_map(|c| &c.y).copied().fold(0.0, f64::min);
-        over_layers(ui, "accuracy of linear probes over layers", "share", (low, 1.0), state, selection);
+        over_layers(ui, (low, 1.0), state, selection);
     });
     if !state.code.is_empty() {
         let title = ("Description length", "How much do the labels cost with the probe's help?");
@@ -148,18 +146,11 @@ pub(super) fn show(
     frames.pane(ui, actions, title, &PAIRS_HELP, |ui| pairs(ui, state, selection, loaded));
 }
 
-fn over_layers(
-    ui: &mut Ui,
-    name: &str,
-    axis: &str,
-    range: (f64, f64),
-    state: &State,
-    selection: &mut Selection,
-) {
+fn over_layers(ui: &mut Ui, range: (f64, f64), state: &State, selection: &mut Selection) {
     let plot = Curves {
-        name,
+        name: "accuracy of linear probes over layers",
         across: "layer",
-        axis,
+        axis: "share",
         range,
         curves: &state.accuracy,
         null: Some(&state.null).filter(|null| !null.x.is_empty()),

@@ -3,11 +3,11 @@
 use babelscope_probes::measure::Row;
 use egui::Ui;
 
-use super::Frames;
 use crate::{
     command::Action,
     data::Loaded,
     state::Selection,
+    views::frames::Frames,
     widgets::{
         curve::{Curve, Curves},
         layers::layer_slider,
@@ -50,30 +50,6 @@ pub(super) struct State {
     scree: Vec<Curve>,
 }
 
-/// A curve of rows: place on the axis and row.
-pub(super) fn curve<'r>(name: &str, colour: usize, rows: impl Iterator<Item = (f64, &'r Row)>) -> Curve {
-    let mut curve = Curve {
-        name: name.to_owned(),
-        colour,
-        script: false,
-        x: Vec::new(),
-        y: Vec::new(),
-        band: (Vec::new(), Vec::new()),
-        strong: true,
-    };
-    let mut rows: Vec<(f64, &Row)> = rows.filter(|(_, row)| row.value.is_some()).collect();
-    rows.sort_by(|a, b| a.0.total_cmp(&b.0));
-    for (x, row) in rows {
-        curve.x.push(x);
-        curve.y.push(row.value.unwrap_or_default());
-        if let (Some(low), Some(high)) = (row.low, row.high) {
-            curve.band.0.push(low);
-            curve.band.1.push(high);
-        }
-    }
-    curve
-}
-
 /// The layers of a metric of a probe, ascending.
 pub(super) fn layers(loaded: &Loaded, probe: &str, metric: &str) -> Vec<usize> {
     let mut layers: Vec<usize> = loaded.catalogue.rows(probe, metric).filter_map(|row| row.layer).collect();
@@ -93,7 +69,7 @@ impl State {
         if self.stamp != Some(loaded.stamp) {
             let of = |variant: &'static str, colour| {
                 let rows = loaded.catalogue.rows("structure", "language_variance").filter(|row| row.variant == variant);
-                curve(variant, colour, rows.map(|row| (at(row), row)))
+                Curve::of_rows(variant, colour, rows.map(|row| (at(row), row)))
             };
             self.share = vec![of("raw", 1), of("denoised", 0)];
             self.layers = layers(loaded, "structure", "language_variance");
@@ -102,7 +78,7 @@ impl State {
         let Some(layer) = chosen(selection, &self.layers) else { return };
         if self.scree_of != Some((loaded.stamp, layer)) {
             let rows = loaded.catalogue.rows("structure", "variance_explained").filter(|row| row.layer == Some(layer));
-            let each = curve("each", 0, rows.filter_map(|row| Some((row.item.parse().ok()?, row))));
+            let each = Curve::of_rows("each", 0, rows.filter_map(|row| Some((row.item.parse().ok()?, row))));
             let mut so_far = each.clone();
             "so far".clone_into(&mut so_far.name);
             so_far.colour = 2;
