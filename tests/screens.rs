@@ -18,13 +18,19 @@ use babelscope::{
     spec::{LensSpec, ModelSpec, ProbeSpec, RunSpec},
 };
 use babelscope_core::monitor::{Monitor, Tick};
-use babelscope_gui::{app::App, data::Measure, state::Settings, views::Screen, worker::{Work, Worker}};
+use babelscope_gui::{
+    app::App,
+    data::Measure,
+    state::Settings,
+    views::Screen,
+    worker::{Work, Worker},
+};
 use babelscope_probes::align::{AlignCell, AlignParams, Centring};
 use babelscope_tests::{
     synthetic,
     window::{
-        HEAT_MAP, LENS, TOKEN, Window, click, click_cell, copied, fake, fake_window, labels, real_window, settle, until,
-        value, window,
+        HEAT_MAP, LENS, TOKEN, Window, click, click_cell, copied, fake, fake_window, labels, real_window, settle,
+        until, value, window,
     },
 };
 use egui::{Key, Modifiers};

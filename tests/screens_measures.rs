@@ -259,7 +259,8 @@ fn a_large_run_has_few_nodes_and_few_shapes() {
     for (l, language) in languages.iter().enumerate() {
         for layer in 0..33 {
             let value = ((l * 7 + layer * 13) % 101) as f64 / 100.0;
-            let row = babelscope_probes::measure::Row::new("mexa", value, 1012).of(language).against("eng_Latn").at(layer);
+            let row =
+                babelscope_probes::measure::Row::new("mexa", value, 1012).of(language).against("eng_Latn").at(layer);
             rows.push(babelscope_probes::measure::Row {
                 shuffled: measured::null(value),
                 ..row.within(value, value).variant("raw")

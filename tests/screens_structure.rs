@@ -270,7 +270,10 @@ fn two_tokenizers_stand_side_by_side() {
 fn the_vocabulary_is_split_by_script_and_shared_by_pairs() {
     let mut window = on("Tokenizer", Some("Vocabulary"));
     let rows = labels(&window, "scripts, whole vocabulary: ");
-    assert_eq!(rows, ["scripts, whole vocabulary: Arabic 0.100, Devanagari 0.050, Latin 0.600, no script 0.150, bytes 0.100"]);
+    assert_eq!(
+        rows,
+        ["scripts, whole vocabulary: Arabic 0.100, Devanagari 0.050, Latin 0.600, no script 0.150, bytes 0.100"]
+    );
     assert!(!labels(&window, "scripts, Thai: Latin 0.250, bytes 0.750").is_empty());
     let square = "shared tokens of languages";
     see(&mut window, square);

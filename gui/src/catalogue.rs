@@ -91,13 +91,14 @@ impl Catalogue {
     /// The series of a run.
     pub fn new(run: Arc<Run>) -> Self {
         let mut cells: Vec<Row> = run.align.iter().flat_map(|report| &report.cells).flat_map(rows_of).collect();
-        let chance = run.align.as_ref().map(|report| (report.chance_mexa, report.chance_recall));
-        for (row, (mexa, recall)) in cells.iter_mut().zip(std::iter::repeat(chance).flatten()) {
-            row.chance = Some(match row.metric.as_str() {
-                "mexa" => mexa,
-                "cosine_gap" => 0.0,
-                _ => recall,
-            });
+        if let Some(report) = &run.align {
+            for row in &mut cells {
+                row.chance = Some(match row.metric.as_str() {
+                    "mexa" => report.chance_mexa,
+                    "cosine_gap" => 0.0,
+                    _ => report.chance_recall,
+                });
+            }
         }
         let given = with_nulls(&mut cells, run.probed("align").map_or(&[][..], |measured| &measured.rows));
         let mut first = Vec::with_capacity(run.measured.len());

@@ -95,13 +95,7 @@ pub struct AlignmentSettings {
 
 impl Default for AlignmentSettings {
     fn default() -> Self {
-        Self {
-            choice: Choice::mexa(),
-            variant: "language".to_owned(),
-            order: Order::Score,
-            hits: false,
-            nulls: true,
-        }
+        Self { choice: Choice::mexa(), variant: "language".to_owned(), order: Order::Score, hits: false, nulls: true }
     }
 }
 

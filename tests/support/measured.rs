@@ -30,7 +30,8 @@ pub fn null(value: f64) -> Option<NullFit> {
 /// The value of a retrieval cell: rises with the layer, falls with the place of both languages, differs by variant.
 pub fn retrieval(language: usize, pivot: usize, layer: usize, variant: &str) -> f64 {
     let base = (layer + 1) as f64 / (LAYERS + 1) as f64;
-    let more = if variant.ends_with("csls") { 0.03 } else { 0.0 } + if variant.starts_with("language") { 0.05 } else { 0.0 };
+    let more =
+        if variant.ends_with("csls") { 0.03 } else { 0.0 } + if variant.starts_with("language") { 0.05 } else { 0.0 };
     base * (0.9 - 0.08 * language as f64 - 0.05 * pivot as f64) + more
 }
 
@@ -108,7 +109,9 @@ fn structures() -> Probed {
         for (l, language, p, pivot) in pairs().into_iter().filter(|(l, _, p, _)| l > p) {
             for (variant, less) in [("raw", 0.0), ("denoised", 0.25)] {
                 let value = (l - p) as f64 + 0.1 * at - less;
-                rows.push(Row::new("language_distance", value, 6).of(&language).against(&pivot).at(layer).variant(variant));
+                rows.push(
+                    Row::new("language_distance", value, 6).of(&language).against(&pivot).at(layer).variant(variant),
+                );
             }
         }
     }
@@ -116,13 +119,17 @@ fn structures() -> Probed {
 }
 
 fn classified() -> Probed {
-    let mut rows = vec![Row::missing("accuracy", "one script alone has no second language", 6).variant("language_within_script")];
+    let mut rows =
+        vec![Row::missing("accuracy", "one script alone has no second language", 6).variant("language_within_script")];
     for layer in 0..=LAYERS {
         let at = layer as f64;
         for (task, shift) in [("language", 0.0), ("topic", -0.2)] {
             let row = |metric: &str, value: f64| Row::new(metric, value, 6).at(layer).variant(task);
             let accuracy = 0.9 + shift - 0.05 * at;
-            rows.push(Row { shuffled: null(accuracy), ..row("accuracy", accuracy).within(accuracy - 0.1, accuracy + 0.1) });
+            rows.push(Row {
+                shuffled: null(accuracy),
+                ..row("accuracy", accuracy).within(accuracy - 0.1, accuracy + 0.1)
+            });
             rows.push(row("control_accuracy", 0.4 + 0.02 * at));
             rows.push(row("selectivity", accuracy - 0.4 - 0.02 * at));
             rows.push(row("majority", 0.3));
@@ -145,7 +152,9 @@ fn neurons() -> Probed {
             rows.push(Row::new("neurons_of_language", (l + layer) as f64, 160).of(language).at(layer));
         }
         for (variant, own) in [("lape", 2.0), ("random", 1.05)] {
-            rows.push(Row::new("damage_specificity", own / 4.0, 6).of(language).variant(variant).within(own / 5.0, own / 3.0));
+            rows.push(
+                Row::new("damage_specificity", own / 4.0, 6).of(language).variant(variant).within(own / 5.0, own / 3.0),
+            );
             for (m, masked) in languages().iter().enumerate() {
                 let ratio = if l == m { own } else { 1.0 + 0.01 * (l + m) as f64 };
                 rows.push(Row::new("perplexity_ratio", ratio, 6).of(language).against(masked).variant(variant));
@@ -250,5 +259,12 @@ pub fn map() -> MapReport {
             }
         }
     }
-    MapReport { languages, sentences, layers: (0..=LAYERS).collect(), maps, neighbours: 5, notes: vec!["made up".to_owned()] }
+    MapReport {
+        languages,
+        sentences,
+        layers: (0..=LAYERS).collect(),
+        maps,
+        neighbours: 5,
+        notes: vec!["made up".to_owned()],
+    }
 }

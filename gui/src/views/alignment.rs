@@ -97,8 +97,7 @@ pub fn show(
     let Some(shown) = &mut view.shown else { return };
     let tag = loaded.tag();
     let toml = || data::toml(&loaded.run.spec);
-    let pane =
-        |title, question, help| Pane { title, question, help, run: Some(&tag), toml: Some(&toml), replacing };
+    let pane = |title, question, help| Pane { title, question, help, run: Some(&tag), toml: Some(&toml), replacing };
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         let height = ui.available_height();
         let heat = pane(
@@ -113,11 +112,8 @@ pub fn show(
             }
         });
         ui.add_space(GAP);
-        let over = pane(
-            "Over the layers",
-            "Where does alignment rise, peak and fall, and is it above chance?",
-            &curves::HELP,
-        );
+        let over =
+            pane("Over the layers", "Where does alignment rise, peak and fall, and is it above chance?", &curves::HELP);
         over.show(ui, actions, |ui, _| curves::show(ui, shown, settings, selection, loaded));
         if shown.series(loaded).is_some_and(|series| series.pivots.len() > 1) {
             ui.add_space(GAP);
@@ -178,8 +174,12 @@ fn side(
             });
         });
         let pivot = if shown.pivot.is_empty() { "eng_Latn" } else { &shown.pivot };
-        ui.add(egui::Label::new(format!("This run has no outcomes of sentences for {language} at layer {layer}.")).wrap());
+        ui.add(
+            egui::Label::new(format!("This run has no outcomes of sentences for {language} at layer {layer}.")).wrap(),
+        );
         ui.add(egui::Label::new("To see the sentences and their nearest wrong neighbours, add to the spec:").wrap());
-        ui.add(egui::Label::new(RichText::new(format!("[[probe]]\nkind = \"align\"\npivots = [\"{pivot}\"]")).monospace()));
+        ui.add(egui::Label::new(
+            RichText::new(format!("[[probe]]\nkind = \"align\"\npivots = [\"{pivot}\"]")).monospace(),
+        ));
     });
 }

@@ -32,8 +32,7 @@ pub enum Screen {
 
 impl Screen {
     /// All, in the order of the left bar.
-    pub const ALL: [Self; 6] =
-        [Self::Runs, Self::Alignment, Self::Structure, Self::Map, Self::Tokenizer, Self::Lens];
+    pub const ALL: [Self; 6] = [Self::Runs, Self::Alignment, Self::Structure, Self::Map, Self::Tokenizer, Self::Lens];
 
     /// Its name in the left bar.
     pub fn name(self) -> &'static str {

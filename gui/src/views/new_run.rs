@@ -50,7 +50,9 @@ impl Default for Form {
 /// What a box says of a kind of probe.
 fn said(kind: &str) -> (&'static str, &'static str) {
     match kind {
-        "align" => ("Alignment (MEXA, retrieval)", "MEXA and recall by exact cosines, with the outcome of every sentence"),
+        "align" => {
+            ("Alignment (MEXA, retrieval)", "MEXA and recall by exact cosines, with the outcome of every sentence")
+        }
         "lens" => ("Logit lens", "What each layer would say next"),
         "retrieval" => ("Retrieval", "recall@k, MRR, CSLS, margins, xSIM, hubs"),
         "similarity" => ("Similarity of spaces", "CKA, CCA, RSA, Procrustes, neighbours"),
@@ -66,7 +68,8 @@ fn said(kind: &str) -> (&'static str, &'static str) {
 
 impl Form {
     fn spec(&self) -> RunSpec {
-        let words = |text: &str| text.split([' ', ',']).filter(|w| !w.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+        let words =
+            |text: &str| text.split([' ', ',']).filter(|w| !w.is_empty()).map(str::to_owned).collect::<Vec<_>>();
         let wanted = ProbeSpec::KINDS.into_iter().zip(self.kinds).filter(|(_, wanted)| *wanted);
         let probe = wanted.filter_map(|(kind, _)| self.probe(kind, &words(&self.pivots))).collect();
         let mut spec = RunSpec::new(self.name.trim(), ModelSpec::new(self.model.trim()), probe);

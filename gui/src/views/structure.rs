@@ -73,7 +73,9 @@ pub fn show(
         pane::empty(
             ui,
             "Not measured in this run",
-            &format!("Add a probe to the spec, [[probe]] kind = \"{kind}\", or tick it in a new run on the screen Runs."),
+            &format!(
+                "Add a probe to the spec, [[probe]] kind = \"{kind}\", or tick it in a new run on the screen Runs."
+            ),
         );
         return;
     };

@@ -6,8 +6,8 @@
 use std::ops::Range;
 
 use egui::{
-    Color32, ColorImage, Context, EventFilter, Id, Key, Mesh, Painter, Pos2, Rect, Response, Role, Sense, Shape, Stroke,
-    StrokeKind, TextureHandle, TextureOptions, Ui, Vec2, WidgetInfo, pos2, vec2,
+    Color32, ColorImage, Context, EventFilter, Id, Key, Mesh, Painter, Pos2, Rect, Response, Role, Sense, Shape,
+    Stroke, StrokeKind, TextureHandle, TextureOptions, Ui, Vec2, WidgetInfo, pos2, vec2,
 };
 
 use crate::theme::{self, Palette};

@@ -86,7 +86,8 @@ impl Matrix<'_> {
         let colours = *Palette::current(ui);
         let painter = ui.painter_at(outer);
         let every = (NAMED / side).ceil().max(1.0) as usize;
-        for (row, language) in self.rows.iter().enumerate().filter(|(row, _)| row % every == 0 || strong == Some(*row)) {
+        for (row, language) in self.rows.iter().enumerate().filter(|(row, _)| row % every == 0 || strong == Some(*row))
+        {
             let middle = rect.top() + (row as f32 + 0.5) * side;
             if !ui.is_rect_visible(Rect::from_center_size(pos2(outer.center().x, middle), vec2(outer.width(), side))) {
                 continue;
@@ -107,16 +108,15 @@ impl Matrix<'_> {
         for (column, language) in self.columns.iter().enumerate().filter(|(column, _)| named(column)) {
             let ink = if strong == Some(column) { colours.accent } else { colours.text };
             // Codes are Latin letters, so the line needs no order of its own and may be turned.
-            let galley = ui.painter().layout_no_wrap(mark(language, self.columns).to_owned(), FontId::proportional(SMALL), ink);
+            let galley =
+                ui.painter().layout_no_wrap(mark(language, self.columns).to_owned(), FontId::proportional(SMALL), ink);
             let x = rect.left() + (column as f32 + 0.5) * side;
             if galley.size().x + 4.0 <= side {
                 let at = pos2(x - 0.5 * galley.size().x, rect.bottom() + 4.0);
                 ui.painter().galley(at, galley, ink);
             } else {
                 let at = pos2(x + 0.5 * galley.size().y, rect.bottom() + 5.0);
-                ui.painter().add(Shape::Text(
-                    TextShape::new(at, galley, ink).with_angle(std::f32::consts::FRAC_PI_2),
-                ));
+                ui.painter().add(Shape::Text(TextShape::new(at, galley, ink).with_angle(std::f32::consts::FRAC_PI_2)));
             }
         }
     }

@@ -85,7 +85,9 @@ mod tests {
                 let d = (x - probe.0).hypot(y - probe.1);
                 (d < 0.08).then_some(d)
             };
-            let slow = (0..points.len()).filter_map(|i| Some((far(i)?, i))).min_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
+            let slow = (0..points.len())
+                .filter_map(|i| Some((far(i)?, i)))
+                .min_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
             assert_eq!(buckets.nearest(probe, (0.08, 0.08), far), slow.map(|(_, i)| i), "{probe:?}");
         }
     }

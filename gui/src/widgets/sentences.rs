@@ -64,12 +64,18 @@ impl Sentences<'_> {
             }
             if !self.exact {
                 let centring = measures::variant(self.cell.centring.name());
-                pane::note(ui, format!("These are the outcomes by exact cosines ({centring}) at the same language, pivot and layer."));
+                pane::note(
+                    ui,
+                    format!(
+                        "These are the outcomes by exact cosines ({centring}) at the same language, pivot and layer."
+                    ),
+                );
             }
             state.pager(ui);
             ui.separator();
             ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-                if let Some((line, outcome)) = self.chosen.and_then(|line| Some((line, self.cell.outcomes.get(line)?))) {
+                if let Some((line, outcome)) = self.chosen.and_then(|line| Some((line, self.cell.outcomes.get(line)?)))
+                {
                     ui.label(RichText::new("chosen on the map or here").small().color(colours.accent));
                     self.card(ui, &colours, line, outcome, actions);
                     ui.separator();
@@ -106,7 +112,8 @@ impl Sentences<'_> {
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                     let lens = ui.small_button("lens").on_hover_text("Look at this sentence through the lens");
                     let lens = lens.accessible_name(format!("Lens on sentence {}", line + 1));
-                    let choose = ui.small_button("choose").on_hover_text("Choose this line on all screens, the map too");
+                    let choose =
+                        ui.small_button("choose").on_hover_text("Choose this line on all screens, the map too");
                     if choose.accessible_name(format!("Choose sentence {}", line + 1)).clicked() {
                         actions.push(Action::Sentence(line));
                     }

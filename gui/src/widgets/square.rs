@@ -80,9 +80,8 @@ impl Square {
             all.iter().filter(|language| look.mirrored || side.contains(language)).cloned().collect()
         };
         (self.rows, self.columns) = (on(&series.languages), on(&series.pivots));
-        self.cells = (self.rows.iter())
-            .flat_map(|language| self.columns.iter().map(|pivot| find(language, pivot)))
-            .collect();
+        self.cells =
+            (self.rows.iter()).flat_map(|language| self.columns.iter().map(|pivot| find(language, pivot))).collect();
         let colours = measures::info(&series.choice.metric).colours;
         let rows = self.cells.iter().flatten().filter_map(|number| loaded.catalogue.row(*number));
         self.scale = Some(look.scale.unwrap_or_else(|| Scale::new(colours, rows.filter_map(|row| row.value))));
@@ -105,8 +104,7 @@ impl Square {
         let (key, scale) = (self.key?, self.scale?);
         scale.legend(ui, names.name);
         let at = |side: &[String], wanted: Option<&String>| side.iter().position(|l| Some(l) == wanted);
-        let selected =
-            at(&self.rows, selection.language.as_ref()).zip(at(&self.columns, selection.pivot.as_ref()));
+        let selected = at(&self.rows, selection.language.as_ref()).zip(at(&self.columns, selection.pivot.as_ref()));
         let value = |row: usize, column: usize| self.row(loaded, row, column).and_then(|row| row.value);
         let none = |row: usize, column: usize| match (self.rows.get(row), self.columns.get(column)) {
             (Some(a), Some(b)) if a == b => format!("{} with itself is not measured", crate::data::said(a)),

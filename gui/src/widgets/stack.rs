@@ -28,8 +28,12 @@ impl Stack {
     }
 
     fn said(&self) -> String {
-        let parts: Vec<String> =
-            self.parts.iter().filter(|(_, length, _)| *length > 0.0).map(|(name, l, _)| format!("{name} {}", short(*l))).collect();
+        let parts: Vec<String> = self
+            .parts
+            .iter()
+            .filter(|(_, length, _)| *length > 0.0)
+            .map(|(name, l, _)| format!("{name} {}", short(*l)))
+            .collect();
         format!("{}: {}", self.label, parts.join(", "))
     }
 }

@@ -82,7 +82,12 @@ fn variant(ui: &mut Ui, settings: &mut AlignmentSettings, loaded: &Loaded, shown
     for part in 0..variants.iter().map(Vec::len).max().unwrap_or(0) {
         let mut values: Vec<&str> = variants.iter().filter_map(|v| v.get(part).copied()).collect();
         let mut seen = Vec::new();
-        values.retain(|value| !seen.contains(value) && { seen.push(*value); true });
+        values.retain(|value| {
+            !seen.contains(value) && {
+                seen.push(*value);
+                true
+            }
+        });
         let mut value = now.get(part).copied().unwrap_or_default();
         if values.len() < 2 {
             ui.label(RichText::new(measures::variant(value)).small().color(Palette::current(ui).weak));

@@ -1,6 +1,7 @@
 //! What of a run is drawn: the series that fits the settings best, its languages in their order, its rows by cell. Made anew only
 //! when something of that changes.
 
+use babelscope_probes::measure::Row;
 use egui::Id;
 
 use crate::{
@@ -14,7 +15,6 @@ use crate::{
         reading,
     },
 };
-use babelscope_probes::measure::Row;
 
 /// What is drawn.
 #[derive(Debug)]
@@ -90,22 +90,7 @@ impl Shown {
         let chance = found().flatten().find_map(|row| row.chance);
         let layers = series.layers.clone();
         let (choice, variant) = (series.choice.clone(), series.variant.clone());
-        Self {
-            key,
-            choice,
-            variant,
-            pivot,
-            info,
-            rows,
-            layers,
-            cells,
-            weak,
-            scale,
-            curves,
-            nulls,
-            has_nulls,
-            chance,
-        }
+        Self { key, choice, variant, pivot, info, rows, layers, cells, weak, scale, curves, nulls, has_nulls, chance }
     }
 
     /// The series that is drawn.
@@ -147,9 +132,9 @@ fn pivot(series: &Series, selection: &Selection) -> Option<String> {
 }
 
 fn curve(loaded: &Loaded, language: &str, among: &[String], rows: &[&Row]) -> Curve {
-    let at = |row: &&'_ Row| row.layer.unwrap_or_default() as f64;
     let colour = colour_index(&loaded.run.corpus, language);
-    Curve { strong: false, ..Curve::of_rows(mark(language, among), colour, rows.iter().map(|row| (at(row), *row))) }
+    let places = rows.iter().map(|row| (row.layer.unwrap_or_default() as f64, *row));
+    Curve { strong: false, ..Curve::of_rows(mark(language, among), colour, places) }
 }
 
 fn null(rows: &[&Row]) -> Null {

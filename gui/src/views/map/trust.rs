@@ -83,7 +83,8 @@ pub(super) fn show(
 ) {
     let Of { loaded, report, settings } = of;
     state.refresh(settings, loaded, report);
-    let title = ("How far to believe it", "Are neighbours in the map neighbours in truth, and by language or by meaning?");
+    let title =
+        ("How far to believe it", "Are neighbours in the map neighbours in truth, and by language or by meaning?");
     frames.pane(ui, actions, title, &HELP, |ui| {
         if state.curves.is_empty() {
             pane::note(ui, "the run has no map of this kind");

@@ -114,11 +114,7 @@ fn specificity(ui: &mut Ui, loaded: &Loaded, selection: &mut Selection) {
     ui.strong("Specificity of the damage");
     pane::note(ui, "How much more the own language suffers than the others, nats; grey: random sets.");
     let ends = || rows.iter().flat_map(|row| [row.value, row.low, row.high]).flatten();
-    let scale = Scale {
-        low: ends().fold(0.0, f64::min),
-        high: ends().fold(1e-9, f64::max),
-        diverging: false,
-    };
+    let scale = Scale { low: ends().fold(0.0, f64::min), high: ends().fold(1e-9, f64::max), diverging: false };
     let mut rows = rows;
     rows.sort_by(|a, b| (&a.language, &a.variant).cmp(&(&b.language, &b.variant)));
     let labels: Vec<String> = (rows.iter())

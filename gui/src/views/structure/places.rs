@@ -136,7 +136,7 @@ pub(super) fn show(
             dots: &dots,
             size: 9.0,
             bounds,
-            axes: Some((&axes.0, &axes.1)),
+            axes: Some((axes.0.as_str(), axes.1.as_str())),
             lines: &[],
             bright: &[],
             fit: None,

@@ -91,12 +91,8 @@ impl State {
             Curve::of_rows(&name, colour, of(metric).filter_map(|row| Some((at(row)?, row))))
         };
         self.layers = layers(loaded, "classify", "accuracy");
-        self.accuracy = vec![
-            drawn("accuracy", 0),
-            drawn("control_accuracy", 1),
-            drawn("selectivity", 2),
-            drawn("majority", 11),
-        ];
+        self.accuracy =
+            vec![drawn("accuracy", 0), drawn("control_accuracy", 1), drawn("selectivity", 2), drawn("majority", 11)];
         self.accuracy.retain(|curve| !curve.x.is_empty());
         self.null = Null::default();
         for row in of("accuracy") {
@@ -142,7 +138,8 @@ pub(super) fn show(
             code_plot(ui, range, state, selection);
         });
     }
-    let title = ("Transfer and confusion", "Between which languages does a probe carry over, and which does it mix up?");
+    let title =
+        ("Transfer and confusion", "Between which languages does a probe carry over, and which does it mix up?");
     frames.pane(ui, actions, title, &PAIRS_HELP, |ui| pairs(ui, state, selection, loaded));
 }
 
@@ -196,7 +193,7 @@ fn pairs(ui: &mut Ui, state: &mut State, selection: &mut Selection, loaded: &Loa
     let label = |metric: &str, variant: &str| format!("{}, {}", measures::info(metric).name, variant.replace('_', " "));
     if all.len() <= 3 {
         let labels: Vec<String> = all.iter().map(|s| label(&s.choice.metric, &s.variant)).collect();
-        let mut at = all.iter().position(|s| (s.choice.metric.as_str(), s.variant.as_str()) == (&now.0, &now.1)).unwrap_or(0);
+        let mut at = all.iter().position(|s| s.choice.metric == now.0 && s.variant == now.1).unwrap_or(0);
         let options: Vec<(usize, &str, &str)> = labels.iter().enumerate().map(|(at, l)| (at, l.as_str(), "")).collect();
         segmented(ui, "pairs", &mut at, &options);
         if let Some(series) = all.get(at) {
@@ -220,7 +217,11 @@ fn pairs(ui: &mut Ui, state: &mut State, selection: &mut Selection, loaded: &Loa
     if layer_slider(ui, "layer of the pairs", &mut layer, &series.layers) {
         selection.layer = Some(layer);
     }
-    state.square.refresh(loaded, series, Look { layer: Some(layer), order: Order::Family, mirrored: false, scale: None });
+    state.square.refresh(
+        loaded,
+        series,
+        Look { layer: Some(layer), order: Order::Family, mirrored: false, scale: None },
+    );
     let (name, across) = if series.choice.metric == "confusion" {
         ("confusion of languages", "taken for")
     } else {

@@ -76,9 +76,7 @@ impl State {
         let pivot = pivot(&self.pivots, selection);
         self.tokenizers = mine.iter().map(|series| series.variant.clone()).collect();
         let info = measures::info(&settings.metric);
-        let value = |language: &str| {
-            loaded.catalogue.cell(first, &pivot, language, None).and_then(|row| row.value)
-        };
+        let value = |language: &str| loaded.catalogue.cell(first, &pivot, language, None).and_then(|row| row.value);
         // What costs more stands first.
         let score = |language: &str| match (value(language), info.better) {
             (None, _) => f64::NEG_INFINITY,
@@ -140,7 +138,8 @@ pub(super) fn show(
             shown.response.accessible_name("order of the bars");
             let now = pivot(&state.pivots, selection);
             if state.pivots.len() > 1 {
-                let options: Vec<(String, String)> = state.pivots.iter().map(|code| (code.clone(), said(code))).collect();
+                let options: Vec<(String, String)> =
+                    state.pivots.iter().map(|code| (code.clone(), said(code))).collect();
                 let mut chosen = now;
                 if combo(ui, "pivot of the tokenizer", &mut chosen, &options, 150.0) {
                     selection.pivot = Some(chosen);
@@ -161,7 +160,8 @@ pub(super) fn show(
             ui.columns(state.tokenizers.len(), |columns| {
                 for (at, ui) in columns.iter_mut().enumerate() {
                     ui.label(RichText::new(state.tokenizers.get(at).map_or("", String::as_str)).strong());
-                    clicked = bars(ui, state, at, settings, selection, loaded, (scale, begin(&info))).or(clicked.take());
+                    clicked =
+                        bars(ui, state, at, settings, selection, loaded, (scale, begin(&info))).or(clicked.take());
                 }
             });
         } else {

@@ -51,7 +51,8 @@ impl State {
             add(&mut targets, &row.item, measures::info(&row.item).name.into_owned());
         }
         if all.is_empty() {
-            for series in loaded.catalogue.maps().filter(|s| ["align", "retrieval"].contains(&s.choice.probe.as_str())) {
+            for series in loaded.catalogue.maps().filter(|s| ["align", "retrieval"].contains(&s.choice.probe.as_str()))
+            {
                 let key = key_of(&series.choice.metric, &series.variant, &series.choice.item);
                 add(&mut all, &key, name(&key));
             }
@@ -132,7 +133,8 @@ fn alignment(loaded: &Loaded, key: &str) -> BTreeMap<Option<usize>, BTreeMap<Str
             key_of(metric, &series.variant, item) == wanted || format!("{metric}/{}", series.variant) == wanted
         })
     };
-    let (metric, rest) = key.split_once('/').map_or((key, String::new()), |(metric, rest)| (metric, format!("/{rest}")));
+    let (metric, rest) =
+        key.split_once('/').map_or((key, String::new()), |(metric, rest)| (metric, format!("/{rest}")));
     let over = [("_mean", false), ("_max", true)];
     let aggregate = over.into_iter().find_map(|(end, largest)| Some((metric.strip_suffix(end)?, largest)));
     let base = aggregate.map_or_else(|| key.to_owned(), |(metric, _)| format!("{metric}{rest}"));
@@ -151,8 +153,11 @@ fn alignment(loaded: &Loaded, key: &str) -> BTreeMap<Option<usize>, BTreeMap<Str
             // A mean over fewer layers would be another measure.
             Some((_, largest)) if all.len() == series.layers.len() && !all.is_empty() => {
                 let values = all.iter().map(|(_, value)| *value);
-                let value =
-                    if largest { values.fold(f64::NEG_INFINITY, f64::max) } else { values.sum::<f64>() / all.len() as f64 };
+                let value = if largest {
+                    values.fold(f64::NEG_INFINITY, f64::max)
+                } else {
+                    values.sum::<f64>() / all.len() as f64
+                };
                 found.entry(None).or_default().insert(language.clone(), value);
             }
             Some(_) => {}
@@ -170,7 +175,12 @@ fn scores(loaded: &Loaded, target: &str) -> BTreeMap<String, f64> {
     let tasks = loaded.catalogue.rows("tasks", "task_score").filter(|row| row.item == target);
     let own = loaded.catalogue.rows("tokenizer", target.split('/').next().unwrap_or(target));
     // Of two tokenizers the first is the model's.
-    own.collect::<Vec<_>>().into_iter().rev().chain(tasks).filter_map(|row| Some((row.language.clone(), row.value?))).collect()
+    own.collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+        .chain(tasks)
+        .filter_map(|row| Some((row.language.clone(), row.value?)))
+        .collect()
 }
 
 #[cfg(test)]

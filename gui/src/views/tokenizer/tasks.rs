@@ -44,7 +44,8 @@ pub(super) fn show(
     actions: &mut Vec<Action>,
 ) {
     state.refresh(loaded, selection);
-    let title = ("Alignment against scores", "Do better aligned languages solve tasks better, and what else explains it?");
+    let title =
+        ("Alignment against scores", "Do better aligned languages solve tasks better, and what else explains it?");
     frames.pane(ui, actions, title, &HELP, |ui| {
         let (measures, targets) = (state.measures.clone(), state.targets.clone());
         ui.horizontal_wrapped(|ui| {
@@ -81,12 +82,16 @@ fn said_r(ui: &mut Ui, state: &State, selection: &Selection, loaded: &Loaded) {
             (Some(value), None) => format!("{name} {}, {} languages", number(value), row.n),
             (None, _) => format!("{name}: {}", row.status),
         };
-        let p = row.shuffled.map_or_else(String::new, |fit| format!(", adjusted p {:.4}", fit.p_adjusted.unwrap_or(fit.p)));
+        let p =
+            row.shuffled.map_or_else(String::new, |fit| format!(", adjusted p {:.4}", fit.p_adjusted.unwrap_or(fit.p)));
         let ink = if reading::weak(row) { colours.warn } else { colours.text };
         ui.label(RichText::new(format!("{text}{p}")).color(ink));
     }
     if loaded.run.probed("tasks").is_none() {
-        pane::note(ui, "Correlations with intervals need the probe `tasks`: add [[probe]] kind = \"tasks\" to the spec.");
+        pane::note(
+            ui,
+            "Correlations with intervals need the probe `tasks`: add [[probe]] kind = \"tasks\" to the spec.",
+        );
     }
 }
 
@@ -119,7 +124,7 @@ fn scatter(ui: &mut Ui, state: &State, selection: &mut Selection, loaded: &Loade
         dots: &dots,
         size: 9.0,
         bounds,
-        axes: Some((&across, &upwards)),
+        axes: Some((across.as_str(), upwards.as_ref())),
         lines: &[],
         bright: &[],
         fit: fit(&state.points, bounds.x),
@@ -141,7 +146,8 @@ fn scatter(ui: &mut Ui, state: &State, selection: &mut Selection, loaded: &Loade
 fn fit(points: &[(String, f64, f64)], (left, right): (f32, f32)) -> Option<(f32, f32)> {
     let n = points.len() as f64;
     let (mx, my) = points.iter().fold((0.0, 0.0), |(a, b), (_, x, y)| (a + x / n, b + y / n));
-    let (xx, xy) = points.iter().fold((0.0, 0.0), |(xx, xy), (_, x, y)| (xx + (x - mx).powi(2), xy + (x - mx) * (y - my)));
+    let (xx, xy) =
+        points.iter().fold((0.0, 0.0), |(xx, xy), (_, x, y)| (xx + (x - mx).powi(2), xy + (x - mx) * (y - my)));
     let slope = xy / xx;
     let height = |x: f32| (my + slope * (f64::from(x) - mx)) as f32;
     (points.len() > 2 && slope.is_finite()).then(|| (height(left), height(right)))
