@@ -213,6 +213,16 @@ fn what_is_said_over_all_layers_stands_below_the_curves() {
 }
 
 #[test]
+fn fewer_sentences_are_a_curve_over_n_and_no_map() {
+    let mut window = showing(synthetic::run());
+    assert!(window.query_by_label("MEXA over the number of sentences").is_some());
+    click(&mut window, "measure");
+    assert!(window.query_by_label_contains("MEXA of fewer sentences").is_none());
+    click(&mut window, "Retrieval: MEXA");
+    assert!(window.query_by_label("MEXA over the number of sentences").is_none());
+}
+
+#[test]
 fn a_chosen_line_comes_first_in_every_cell_even_where_it_is_found() {
     let mut window = showing(synthetic::run());
     click_cell(&mut window, HEAT_MAP, (0, 5), (1, LAYERS + 1));

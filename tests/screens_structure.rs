@@ -29,19 +29,21 @@ fn see(window: &mut Window<'_>, label: &str) {
     settle(window);
 }
 
-/// Sets a slider by the keys: to its end, or to its start.
-fn slide(window: &mut Window<'_>, slider: &str, to: Key) {
+/// Moves a slider by an arrow key as far as it goes.
+fn slide(window: &mut Window<'_>, slider: &str, by: Key) {
     see(window, slider);
     window.get_by_label(slider).focus();
     settle(window);
-    press(window, to);
+    for _ in 0..=LAYERS {
+        press(window, by);
+    }
 }
 
 #[test]
 fn the_share_of_language_is_drawn_and_a_slider_chooses_the_layer_everywhere() {
     let mut window = on("Structure", None);
     assert!(window.query_by_label("language share of variance over layers").is_some());
-    slide(&mut window, "layer of the scree", Key::Home);
+    slide(&mut window, "layer of the scree", Key::ArrowLeft);
     assert_eq!(window.state().selection().layer, Some(0));
     assert!(window.query_by_label("share of each component").is_some());
     click(&mut window, "Alignment");
@@ -146,7 +148,7 @@ fn click_point(window: &mut Window<'_>, method: MapMethod, layer: usize, languag
 #[test]
 fn a_point_of_the_map_chooses_its_sentence_on_every_screen() {
     let mut window = on("Map", None);
-    slide(&mut window, "layer of the map", Key::Home);
+    slide(&mut window, "layer of the map", Key::ArrowLeft);
     let arabic = synthetic::corpus().languages.iter().position(|l| l == "arb_Arab").unwrap();
     click_point(&mut window, MapMethod::Pca, 0, arabic, 4);
     let selection = window.state().selection().clone();
@@ -177,9 +179,9 @@ fn names_and_sentences_of_every_script_are_said_on_the_map() {
 fn a_layer_without_a_map_says_why() {
     let mut window = on("Map", None);
     click(&mut window, "method: t-SNE");
-    slide(&mut window, "layer of the map", Key::Home);
+    slide(&mut window, "layer of the map", Key::ArrowLeft);
     assert!(window.query_by_label_contains("all states are equal, so there is nothing to draw").is_some());
-    slide(&mut window, "layer of the map", Key::End);
+    slide(&mut window, "layer of the map", Key::ArrowRight);
     assert!(window.query_by_label(MAP).is_some());
 }
 
@@ -285,7 +287,7 @@ fn the_vocabulary_is_split_by_script_and_shared_by_pairs() {
 #[test]
 fn scores_lie_against_alignment_with_their_correlations() {
     let mut window = on("Tokenizer", Some("Tasks"));
-    slide(&mut window, "layer of the scores", Key::Home);
+    slide(&mut window, "layer of the scores", Key::ArrowLeft);
     assert!(window.query_by_label_contains("Pearson r 0.300 [0.100, 0.500], 5 languages, adjusted p 0.0100").is_some());
     assert!(window.query_by_label_contains("partial r 0.050 [-0.200, 0.300], 5 languages").is_some());
     let scatter = "alignment against scores";

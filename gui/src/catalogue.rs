@@ -148,7 +148,9 @@ impl Catalogue {
     pub fn maps(&self) -> impl Iterator<Item = &Series> {
         self.series.iter().filter(|series| {
             let compared = series.pivots.iter().any(|pivot| !pivot.is_empty());
-            !series.layers.is_empty()
+            // MEXA of fewer sentences is a curve over n.
+            series.choice.metric != "mexa_at_n"
+                && !series.layers.is_empty()
                 && series.languages.iter().any(|language| !language.is_empty())
                 && (compared || measures::is_known(&series.choice.metric))
         })

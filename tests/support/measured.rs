@@ -222,7 +222,11 @@ fn nulls(cells: &[babelscope_probes::align::AlignCell]) -> Probed {
         let row = Row::new("mexa", value, cell.n).of(&cell.language).against(&cell.pivot).at(cell.layer);
         Row { shuffled: null(value), ..row.variant(cell.centring.name()) }
     };
-    probed("align", cells.iter().map(row).collect())
+    let fewer = |cell: &babelscope_probes::align::AlignCell| {
+        let row = Row::new("mexa_at_n", 0.5 + 0.5 * cell.mexa.value, 3).of(&cell.language).against(&cell.pivot);
+        row.at(cell.layer).variant(cell.centring.name()).item("3")
+    };
+    probed("align", cells.iter().map(row).chain(cells.iter().map(fewer)).collect())
 }
 
 /// All probes of the run.

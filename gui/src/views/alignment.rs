@@ -5,6 +5,7 @@
 
 mod controls;
 mod curves;
+mod fewer;
 mod heat;
 mod pairs;
 mod shown;
@@ -49,6 +50,7 @@ pub struct View {
     sentences: sentences::State,
     shown: Option<Shown>,
     pairs: Square,
+    fewer: fewer::State,
 }
 
 impl View {
@@ -115,6 +117,11 @@ pub fn show(
         let over =
             pane("Over the layers", "Where does alignment rise, peak and fall, and is it above chance?", &curves::HELP);
         over.show(ui, actions, |ui, _| curves::show(ui, shown, settings, selection, loaded));
+        if view.fewer.refresh(shown, selection, loaded) {
+            ui.add_space(GAP);
+            let fewer = pane("Over n", "How much of a score is the number of sentences?", &fewer::HELP);
+            fewer.show(ui, actions, |ui, _| view.fewer.show(ui, selection));
+        }
         if shown.series(loaded).is_some_and(|series| series.pivots.len() > 1) {
             ui.add_space(GAP);
             let square = pane(
