@@ -190,6 +190,44 @@ fn pooling_is_the_mean_of_what_the_window_leaves() {
     }
 }
 
+/// SiLU, both GELUs and ReLU are above 0 exactly where what they read is, so a neuron is counted before them.
+#[test]
+fn active_is_the_share_of_tokens_whose_gate_is_above_zero() {
+    for family in golden::golden() {
+        let engine = family.engine();
+        let batch = sentences(&[4, 7, 2, 7]);
+        for site in engine.sites().into_iter().filter(|site| site.point == Point::MlpGate).map(|site| site.to_string())
+        {
+            for (window, left_out) in [(WHOLE, 0), (Window { include_bos: false, skip_first: 0 }, 1)] {
+                let kept = run(&engine, &batch, &[(&site, Reduce::All), (&site, Reduce::Active(window))]);
+                let shares = tokens(&kept[1])[0].to_vec2::<f32>().unwrap();
+                for (states, shares) in tokens(&kept[0]).iter().zip(shares) {
+                    let rows = &states.to_vec2::<f32>().unwrap()[left_out..];
+                    for (neuron, share) in shares.into_iter().enumerate() {
+                        let count = rows.iter().filter(|row| row[neuron] > 0.0).count();
+                        assert_eq!(share, count as f32 / rows.len() as f32, "{} {site} {neuron}", family.name());
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Where nothing gates, the hidden activation is above 0 exactly where what the activation reads is.
+#[test]
+fn counts_before_and_behind_the_activation_agree_without_a_gate() {
+    for name in ["gpt2", "gpt_neox", "bloom", "falcon", "opt", "xglm", "bert"] {
+        let (engine, batch) = (engine(name), sentences(&[9, 5]));
+        let window = Window { include_bos: false, skip_first: 0 };
+        for block in 1..=engine.info().layers {
+            let names = ["mlp_gate", "mlp_act"].map(|point| format!("{point}.{block}"));
+            let captures: Vec<_> = names.iter().map(|site| (site.as_str(), Reduce::Active(window))).collect();
+            let kept = run(&engine, &batch, &captures);
+            assert_eq!(furthest(&tokens(&kept[0])[0], &tokens(&kept[1])[0]), 0.0, "{name} {block}");
+        }
+    }
+}
+
 #[test]
 fn what_else_is_captured_changes_no_number() {
     for family in golden::golden() {

@@ -258,8 +258,9 @@ fn pooled_rows_are_the_means_of_the_tokens() {
         let engine = engine(&family, kind, Dtype::F32);
         for window in [(false, 0), (true, 0), (true, 1)] {
             let window = Window { include_bos: window.0, skip_first: window.1 };
-            for reduce in [Reduce::Mean(window), Reduce::Weighted(window), Reduce::Last] {
-                let site = Site::layer(2);
+            for reduce in [Reduce::Mean(window), Reduce::Weighted(window), Reduce::Active(window), Reduce::Last] {
+                let site =
+                    if matches!(reduce, Reduce::Active(_)) { Site::new(Point::MlpGate, 2) } else { Site::layer(2) };
                 let kept = run(&engine, &sentences, vec![Capture { site, reduce }, all(site.point, site.block)]);
                 for (s, states) in tokens(&kept[1]).iter().enumerate() {
                     let rows = states.to_vec2::<f32>().unwrap();
@@ -273,7 +274,11 @@ fn pooled_rows_are_the_means_of_the_tokens() {
                     let total: f64 = (0..rows.len()).map(weight).sum();
                     let got = pooled(&kept[0]).get(s).unwrap().to_vec1::<f32>().unwrap();
                     for (i, got) in got.into_iter().enumerate() {
-                        let sum: f64 = rows.iter().enumerate().map(|(t, row)| weight(t) * f64::from(row[i])).sum();
+                        let number = |x: f32| match reduce {
+                            Reduce::Active(_) => f64::from(u8::from(x > 0.0)),
+                            _ => f64::from(x),
+                        };
+                        let sum: f64 = rows.iter().enumerate().map(|(t, row)| weight(t) * number(row[i])).sum();
                         assert!((f64::from(got) - sum / total).abs() < 1e-5, "{kind} {reduce:?} sentence {s}");
                     }
                 }

@@ -119,6 +119,28 @@ fn captures_and_cache_equal_one_pass_over_the_whole_text() {
     }
 }
 
+/// Against the rows that are kept beside it, as another pass might round a gate to the other side of 0.
+#[test]
+fn shares_of_active_tokens_grow_with_the_text() {
+    let content = Window { include_bos: false, skip_first: 0 };
+    let family = Family::golden("llama");
+    let engine = family.engine();
+    let site = Site::new(Point::MlpGate, 1);
+    let captures = [Reduce::All, Reduce::Active(content)].map(|reduce| Capture { site, reduce }).to_vec();
+    let mut prompts = family.sentences();
+    prompts.iter_mut().for_each(|prompt| prompt.bos = usize::from(prompt.ids.len() > 1));
+    let got = generate(&engine, &prompts, &greedy(6), &Plan { captures, ..Plan::default() });
+    let shares = pooled(&got.captured[1]).to_vec2::<f32>().unwrap();
+    for ((rows, shares), prompt) in each(&got.captured[0]).iter().zip(shares).zip(&prompts) {
+        let rows = &rows.to_vec2::<f32>().unwrap()[prompt.bos..];
+        assert!(rows.len() > prompt.ids.len(), "new tokens are among the rows");
+        for (neuron, share) in shares.into_iter().enumerate() {
+            let count = rows.iter().filter(|row| row[neuron] > 0.0).count();
+            assert_eq!(share, count as f32 / rows.len() as f32, "{neuron}");
+        }
+    }
+}
+
 fn position(plan: &Plan, point: Point) -> usize {
     plan.captures.iter().position(|capture| capture.site.point == point).unwrap()
 }

@@ -24,6 +24,7 @@ use babelscope_probes::{
         pair_outcomes,
     },
     lens::{self, LensParams, TokenSets, read_out},
+    retrieval::{RetrievalParams, Similarity, retrieval},
 };
 use candle_core::Tensor;
 use ndarray::{Array2, array};
@@ -229,6 +230,45 @@ fn retrieval_and_mean_cosines_equal_plain_numpy() {
             }
         }
     }
+}
+
+/// The margin there is LASER's ratio with 4 neighbours. English against itself is left out: a pivot is not measured against itself.
+#[test]
+fn margins_and_pair_cosines_equal_plain_numpy() {
+    let Some(folder) = oracles() else { return };
+    let params = RetrievalParams {
+        centrings: vec![Centring::Raw],
+        similarities: vec![Similarity::Cosine, Similarity::Ratio],
+        bootstrap: 0,
+        shuffles: 0,
+        ..RetrievalParams::default()
+    };
+    let mut undefined = 0;
+    for (set, languages) in json(&folder.join("retrieval_numpy.json")).as_object().unwrap() {
+        let found = retrieval(&activations(&folder, set), &params, 0, &Monitor::silent()).unwrap();
+        for (language, layers) in languages.as_object().unwrap().iter().filter(|(language, _)| *language != "eng_Latn")
+        {
+            for expected in layers.as_array().unwrap() {
+                let layer = expected["layer"].as_u64().unwrap() as usize;
+                let value = |metric: &str, variant: &str| {
+                    found.value(metric, language, "eng_Latn", Some(layer), variant).unwrap()
+                };
+                let check = |got: f64, key: &str| {
+                    near(got, expected[key].as_f64().unwrap(), 1e-6, &format!("{set} {language} layer {layer} {key}"));
+                };
+                check(value("recall_from_pivot", "raw/cosine"), "acc_eng_to_lang");
+                check(value("recall_to_pivot", "raw/cosine"), "acc_lang_to_eng");
+                // Numpy divides by negative means, too; we do not.
+                match found.value("recall_from_pivot", language, "eng_Latn", Some(layer), "raw/ratio") {
+                    Some(margin) => check(margin, "margin4_acc_eng_to_lang"),
+                    None => undefined += 1,
+                }
+                check(value("pair_cosine", "raw"), "mean_cos_pairs");
+                check(value("pair_cosine", "raw") - value("pair_cosine_gap", "raw"), "mean_cos_nonpairs");
+            }
+        }
+    }
+    assert_eq!(undefined, 7, "of 90 cells some have a negative mean (all planted), so their ratio is undefined");
 }
 
 fn gaussian(rng: &mut ChaCha8Rng, rows: usize, columns: usize, sd: f32) -> Array2<f32> {

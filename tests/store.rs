@@ -220,7 +220,7 @@ fn a_writer_refuses_what_makes_no_shard() {
         (|m| m.layers = vec![], "ascending order"),
         (|m| m.width = 0, "width 0"),
         (|m| m.key = "../../etc".to_owned(), "the key"),
-        (|m| m.pooling = "median".to_owned(), "expected mean, weighted, last or tokens"),
+        (|m| m.pooling = "median".to_owned(), "expected mean, weighted, active, last or tokens"),
         (|m| m.site = "resid".to_owned(), "expected the name of a point"),
         (|m| m.site = "final_norm".to_owned(), "no block"),
         (|m| m.schema = 9, "newer version"),

@@ -150,7 +150,7 @@ impl<'a> Collector<'a> {
         let watches = vec![Watch::default(); plan.captures.len()];
         let sinks = plan.captures.iter().map(|capture| match capture.reduce {
             Reduce::All => Sink::Tokens(Vec::with_capacity(sentences.len())),
-            Reduce::Mean(_) | Reduce::Weighted(_) | Reduce::Last => {
+            Reduce::Mean(_) | Reduce::Weighted(_) | Reduce::Active(_) | Reduce::Last => {
                 let width = width(capture.site.point, config);
                 Sink::Pooled { width, rows: vec![0.0; sentences.len() * width] }
             }
@@ -282,7 +282,7 @@ pub(crate) fn width(point: Point, config: &Config) -> usize {
     match point {
         Point::Q | Point::Z => config.heads * config.head_dim,
         Point::K | Point::V => config.kv_heads * config.head_dim,
-        Point::MlpAct => config.intermediate,
+        Point::MlpGate | Point::MlpAct => config.intermediate,
         Point::RouterLogits | Point::RouterWeights => config.experts.as_ref().map_or(0, |experts| experts.count),
         Point::Logits => config.vocabulary,
         _ => config.width,
@@ -300,10 +300,16 @@ fn counted(window: Window, bos: usize, token: usize) -> bool {
     if token < bos { window.include_bos } else { token - bos >= window.skip_first }
 }
 
+/// 1 for a number above 0, else 0; NaN for one that is not finite, so that nothing broken passes as silent.
+#[inline(always)]
+fn active(x: f32) -> f32 {
+    f32::from(x > 0.0) + 0.0 * x
+}
+
 #[inline(always)]
 fn reduce(reduce: Reduce, rows: &Rows<'_>, own: Range<usize>, bos: usize, sums: &mut Vec<f64>, out: &mut [f32]) {
     let (window, weighted) = match reduce {
-        Reduce::Mean(window) => (window, false),
+        Reduce::Mean(window) | Reduce::Active(window) => (window, false),
         Reduce::Weighted(window) => (window, true),
         Reduce::Last | Reduce::All => {
             out.copy_from_slice(rows.row(own.end - 1));
@@ -316,8 +322,11 @@ fn reduce(reduce: Reduce, rows: &Rows<'_>, own: Range<usize>, bos: usize, sums: 
     for token in seen(window, bos, own.len()) {
         let weight = if weighted { (token + 1) as f64 } else { 1.0 };
         total += weight;
-        for (sum, x) in sums.iter_mut().zip(rows.row(own.start + token)) {
-            *sum += weight * f64::from(*x);
+        let row = rows.row(own.start + token);
+        if matches!(reduce, Reduce::Active(_)) {
+            sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += f64::from(active(*x)));
+        } else {
+            sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += weight * f64::from(*x));
         }
     }
     for (out, sum) in out.iter_mut().zip(sums) {
@@ -379,7 +388,7 @@ pub(crate) fn missing(site: Site, config: &Config) -> Option<String> {
         Point::RouterLogits | Point::RouterWeights if !experts => {
             Some(format!("block {} of this {family} has no experts to choose", site.block))
         }
-        Point::MlpAct if experts => Some(format!(
+        Point::MlpGate | Point::MlpAct if experts => Some(format!(
             "block {} of this {family} is a mixture of experts, each with an activation of its own",
             site.block
         )),
@@ -394,7 +403,7 @@ fn check_size(plan: &Plan, config: &Config, lengths: impl Iterator<Item = usize>
     let cells = |capture: &Capture, tokens: usize| match capture.reduce {
         Reduce::All if square(capture.site.point) => config.heads * tokens * tokens,
         Reduce::All => tokens * width(capture.site.point, config),
-        Reduce::Mean(_) | Reduce::Weighted(_) | Reduce::Last => 0,
+        Reduce::Mean(_) | Reduce::Weighted(_) | Reduce::Active(_) | Reduce::Last => 0,
     };
     let all = plan.captures.iter().flat_map(|capture| lengths.clone().map(move |tokens| cells(capture, tokens)));
     let bytes = all.fold(0usize, |sum, cells| sum.saturating_add(cells.saturating_mul(size_of::<f32>())));
@@ -436,7 +445,7 @@ fn check_sentences(plan: &Plan, config: &Config, sentences: &[Encoded]) -> Resul
             return Err(fail(why));
         }
         for Capture { reduce, .. } in &plan.captures {
-            if let Reduce::Mean(window) | Reduce::Weighted(window) = reduce
+            if let Reduce::Mean(window) | Reduce::Weighted(window) | Reduce::Active(window) = reduce
                 && seen(*window, sentence.bos, tokens).next().is_none()
             {
                 let why = format!(

@@ -17,7 +17,11 @@ use crate::{
     hash::sha256,
     hub::Hub,
     kernels::linear::kernel,
-    model::{Batch, Config, Decoder, Scratch, Weights, config::Head, rope::LongRope},
+    model::{
+        Batch, Config, Decoder, Scratch, Weights,
+        config::{Head, Mask},
+        rope::LongRope,
+    },
     monitor::{Monitor, Tick},
     notes::Notes,
     plan::{Capture, Plan, Point, Site},
@@ -263,9 +267,14 @@ impl Engine {
         }
     }
 
-    /// Numbers in a row of this point.
-    pub(crate) fn width(&self, point: Point) -> usize {
+    /// Numbers in a row of this point, in models that have it.
+    pub fn width(&self, point: Point) -> usize {
         width(point, self.computer.config())
+    }
+
+    /// Whether a token sees only those before it, so that the logits at a token say the next one. Encoders have none of it.
+    pub fn is_causal(&self) -> bool {
+        self.computer.config().mask == Mask::Causal
     }
 
     /// Every site that this model has, in the order of the pass.

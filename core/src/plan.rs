@@ -28,6 +28,10 @@ pub enum Reduce {
     /// `sum_t w_t h_t / sum_t w_t` over the window, `w_t` = 1-based position in the sentence **as the model saw it**
     /// (BOS, when there is one, has position 1 even where the window leaves it out).
     Weighted(Window),
+    /// The share of the window's tokens whose number is above 0, for each column: how often a neuron is active. Times the number of
+    /// those tokens it is a whole number, so that counts of sentences add up without any token being kept. A number that is
+    /// not finite makes its column NaN.
+    Active(Window),
     /// The state of the last token.
     Last,
     /// Every token, BOS included.

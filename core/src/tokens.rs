@@ -36,6 +36,7 @@ pub struct Tokenizer {
     spelling: Spelling,
     /// What the post-processor puts in front of every text.
     front: Vec<u32>,
+    unknown: Option<u32>,
     sha256: String,
     path: PathBuf,
 }
@@ -66,6 +67,11 @@ struct ModelHead {
     dropout: Option<f64>,
     #[serde(default)]
     continuing_subword_prefix: Option<String>,
+    /// BPE, WordPiece and WordLevel name the unknown token, Unigram gives its id.
+    #[serde(default)]
+    unk_token: Option<String>,
+    #[serde(default)]
+    unk_id: Option<u32>,
 }
 
 impl Tokenizer {
@@ -110,6 +116,7 @@ impl Tokenizer {
             })
             .map_err(fail)?;
         let tokens = table(&inner).map_err(fail)?;
+        let unknown = model.unk_id.or_else(|| inner.token_to_id(model.unk_token.as_deref()?));
         let spelling = if has_type(&head.decoder, "ByteLevel") || has_type(&head.pre_tokenizer, "ByteLevel") {
             Spelling::ByteLevel
         } else if model.kind.as_deref() == Some("WordPiece") || has_type(&head.decoder, "WordPiece") {
@@ -123,7 +130,7 @@ impl Tokenizer {
             let token = tokens.get(first as usize).and_then(Option::as_ref).map_or("a token", |t| &t.text);
             return Err(fail(format!("its post_processor puts {token:?} in front twice; models know one BOS or none")));
         }
-        Ok(Self { inner, tokens, spelling, front, sha256: sha256(json), path: path.to_owned() })
+        Ok(Self { inner, tokens, spelling, front, unknown, sha256: sha256(json), path: path.to_owned() })
     }
 
     /// Ids of `text` with the special tokens that the post-processor of tokenizer.json adds, and no others.
@@ -213,6 +220,11 @@ impl Tokenizer {
         self.front.first().copied()
     }
 
+    /// The token that stands for what the vocabulary cannot spell, where there is one.
+    pub fn unknown(&self) -> Option<u32> {
+        self.unknown
+    }
+
     /// SHA-256 of the bytes of tokenizer.json, hex.
     pub fn sha256(&self) -> &str {
         &self.sha256
@@ -272,11 +284,12 @@ impl Tokenizer {
 
 impl std::fmt::Debug for Tokenizer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { inner: _, tokens, spelling, front, sha256, path } = self;
+        let Self { inner: _, tokens, spelling, front, unknown, sha256, path } = self;
         f.debug_struct("Tokenizer")
             .field("tokens", &tokens.len())
             .field("spelling", spelling)
             .field("front", front)
+            .field("unknown", unknown)
             .field("sha256", sha256)
             .field("path", path)
             .finish_non_exhaustive()

@@ -4,10 +4,15 @@
 //! a share is always 0..=1, so that two figures can be compared. The same report gives the same bytes.
 
 mod axis;
+mod bars;
 mod colour;
 mod curves;
 mod heatmap;
 mod lens;
+mod lines;
+mod map;
+mod matrix;
+mod panel;
 mod pieces;
 mod png;
 mod svg;
@@ -19,10 +24,10 @@ mod samples;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context as _, Result};
-use babelscope_probes::{align::AlignReport, lens::LensReport};
+use babelscope_probes::{align::AlignReport, lens::LensReport, measure::Row, project::MapReport};
 
 pub(crate) use colour::{ink_on, quantity};
 pub use curves::curves;
@@ -30,7 +35,11 @@ pub use heatmap::heatmap;
 pub use lens::{Colouring, lens};
 pub(crate) use svg::bcp47;
 
-use crate::run::Run;
+use crate::{
+    headlines::{Headline, Shape},
+    run::Run,
+    tables::measures::Probed,
+};
 
 /// Where the numbers of a figure come from, for its caption.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,7 +51,7 @@ pub struct Source {
 }
 
 /// Draws every figure of a run into a folder that is there: `alignment-PIVOT`, `curves-PIVOT`, `lens-N` and
-/// `lens-N-languages`, each as `.svg` and `.png`.
+/// `lens-N-languages`, `PROBE-METRIC-VARIANT-PIVOT` and `map-METHOD-CENTRING`, each as `.svg` and `.png`.
 ///
 /// # Errors
 /// The folder cannot be written.
@@ -50,7 +59,9 @@ pub fn write(run: &Run, folder: &Path) -> Result<()> {
     let name = |path: &str| Path::new(path).file_name().map_or(path.to_owned(), |n| n.to_string_lossy().into_owned());
     let model = run.spec.model.first().map_or_else(String::new, |model| name(model.label()));
     let source = Source { model, corpus: name(&run.manifest.corpus.name) };
-    for (file, svg) in all(run.align.as_ref(), &run.lens, &source) {
+    let measured = run.measured.iter().flat_map(groups).map(|group| measures(&group, &source));
+    let map = run.map.iter().flat_map(|report| map::maps(report, &source));
+    for (file, svg) in all(run.align.as_ref(), &run.lens, &source).into_iter().chain(measured).chain(map) {
         let path = folder.join(format!("{file}.svg"));
         std::fs::write(&path, &svg).with_context(|| format!("cannot write a figure\n{}", path.display()))?;
         let path = path.with_extension("png");
@@ -58,6 +69,76 @@ pub fn write(run: &Run, folder: &Path) -> Result<()> {
         std::fs::write(&path, png).with_context(|| format!("cannot write a figure\n{}", path.display()))?;
     }
     Ok(())
+}
+
+/// Pivots and variants of a metric that are drawn: all of them are in the table.
+const FIGURES: usize = 6;
+
+/// What one figure of a probe shows.
+pub(crate) struct Group<'a> {
+    /// Its file, without an ending.
+    pub(crate) name: String,
+    /// What is drawn.
+    pub(crate) headline: &'static Headline,
+    /// Of which variant; empty where they stand together.
+    pub(crate) variant: &'a str,
+    /// The numbers.
+    pub(crate) rows: Vec<&'a Row>,
+}
+
+/// The figures of a probe: of what is shown first, one for each variant and pivot.
+pub(crate) fn groups(probed: &Probed) -> Vec<Group<'_>> {
+    let mut all = Vec::new();
+    // The curves of alignment have their own figure.
+    for headline in Headline::of(&probed.probe).filter(|headline| headline.probe != "align") {
+        let layer = if headline.shape == Shape::Matrix { telling(headline, probed) } else { None };
+        let mut groups: Vec<((&str, &str), Vec<&Row>)> = Vec::new();
+        for row in headline.rows(&probed.measured).filter(|row| layer.is_none() || row.layer == layer) {
+            let pivot = if headline.shape == Shape::Matrix { "" } else { row.pivot.as_str() };
+            // Lines that are not of languages are told apart by their variants, so those stand together.
+            let variant = if row.language.is_empty() { "" } else { row.variant.as_str() };
+            match groups.iter_mut().find(|group| group.0 == (pivot, variant)) {
+                Some(group) => group.1.push(row),
+                None => groups.push(((pivot, variant), vec![row])),
+            }
+        }
+        for ((pivot, variant), rows) in groups.into_iter().take(FIGURES) {
+            let parts = [headline.probe, headline.metric, variant, pivot];
+            let parts: Vec<String> =
+                parts.iter().filter(|p| !p.is_empty()).map(|p| p.replace(['/', ' '], "_")).collect();
+            all.push(Group { name: parts.join("-"), headline, variant, rows });
+        }
+    }
+    all
+}
+
+/// Name and content of a figure of a probe.
+fn measures(group: &Group<'_>, source: &Source) -> (String, String) {
+    let Group { headline, rows, .. } = group;
+    let svg = match headline.shape {
+        Shape::Curves => lines::lines(headline, rows, source),
+        Shape::Matrix => matrix::matrix(headline, rows, source),
+        Shape::Bars => bars::bars(headline, rows, source),
+    };
+    (group.name.clone(), svg)
+}
+
+/// The names of the figures of the maps.
+pub(crate) fn map_names(report: &MapReport) -> Vec<String> {
+    map::kinds(report).into_iter().map(|(method, centring)| map::name(method, centring)).collect()
+}
+
+/// The layer of a matrix that says most: with the largest mean. `None` where it has no layers.
+fn telling(headline: &Headline, probed: &Probed) -> Option<usize> {
+    let mut sums: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
+    for row in headline.rows(&probed.measured) {
+        if let (Some(layer), Some(value)) = (row.layer, row.value) {
+            let (sum, count) = sums.entry(layer).or_default();
+            (*sum, *count) = (*sum + value, *count + 1.0);
+        }
+    }
+    let mean = |(sum, count): &(f64, f64)| sum / count;
+    sums.iter().max_by(|a, b| mean(a.1).total_cmp(&mean(b.1)).then(b.0.cmp(a.0))).map(|(layer, _)| *layer)
 }
 
 /// Names and contents of the figures of some reports.

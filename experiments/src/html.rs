@@ -10,6 +10,7 @@ mod faces;
 mod facts;
 mod lens;
 mod markup;
+mod measures;
 mod models;
 mod page;
 mod table;
@@ -158,6 +159,9 @@ fn sections(run: &Run, anchor: &str) -> Vec<(String, &'static str)> {
     if !run.lens.is_empty() {
         all.push((format!("{anchor}lens"), "Logit lens"));
     }
+    if !run.measured.is_empty() || run.map.is_some() {
+        all.push((format!("{anchor}measures"), "Other measures"));
+    }
     all.extend([(format!("{anchor}run"), "What was run"), (format!("{anchor}paper"), "For the paper")]);
     all
 }
@@ -166,6 +170,7 @@ fn content(run: &Run, figures: &Figures<'_>, anchor: &str) -> Html {
     [
         alignment::section(run, figures, &format!("{anchor}align")),
         lens::section(run, figures, &format!("{anchor}lens")),
+        measures::section(run, figures, &format!("{anchor}measures")),
         facts::section(run, &format!("{anchor}run")),
         checklist::section(run, &format!("{anchor}paper")),
     ]

@@ -11,6 +11,7 @@ pub mod languages;
 pub mod make;
 pub mod model;
 pub mod optimizer;
+pub mod planted;
 pub mod recipe;
 pub mod tokenizer;
 pub mod train;

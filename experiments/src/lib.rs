@@ -8,6 +8,7 @@ pub mod fault;
 pub mod figures;
 pub mod filter;
 pub mod fonts;
+pub mod headlines;
 pub mod html;
 pub mod inspect;
 pub mod lab;

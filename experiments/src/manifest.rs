@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use babelscope_core::engine::ModelInfo;
-use babelscope_probes::lens::LensReport;
+use babelscope_probes::{lens::LensReport, project::MapReport};
 use serde::{Deserialize, Serialize};
 
 use crate::tables::measures::Probed;
@@ -43,6 +43,9 @@ pub struct Manifest {
     /// What the probes say beside their rows, in the order of the table.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub measured: Vec<MeasuredInfo>,
+    /// What the maps say beside their points.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map: Option<MapInfo>,
     /// What a person should know before believing the numbers.
     pub notes: Vec<String>,
     /// Every other file of the folder.
@@ -191,6 +194,34 @@ impl MeasuredInfo {
     /// What of a probe is not in the table.
     pub(crate) fn of(probed: &Probed) -> Self {
         Self { probe: probed.probe.clone(), seed: probed.seed, notes: probed.measured.notes.clone() }
+    }
+}
+
+/// What the maps say beside their points.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MapInfo {
+    /// The languages that are drawn.
+    pub languages: Vec<String>,
+    /// The lines that are drawn, from 0.
+    pub sentences: Vec<usize>,
+    /// The layers, ascending.
+    pub layers: Vec<usize>,
+    /// By how many neighbours the maps are judged.
+    pub neighbours: usize,
+    /// Notes of the measure.
+    pub notes: Vec<String>,
+}
+
+impl MapInfo {
+    /// What of a report is not in its tables.
+    pub(crate) fn of(report: &MapReport) -> Self {
+        Self {
+            languages: report.languages.clone(),
+            sentences: report.sentences.clone(),
+            layers: report.layers.clone(),
+            neighbours: report.neighbours,
+            notes: report.notes.clone(),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::Result;
 use babelscope_core::corpus::Corpus;
-use babelscope_probes::{align::AlignReport, lens::LensReport, measure::Measured};
+use babelscope_probes::{align::AlignReport, lens::LensReport, measure::Measured, project::MapReport};
 
 pub(crate) use folder::{sync_folders, verify};
 pub use workbench::{Outcome, Workbench};
@@ -57,6 +57,8 @@ pub struct Run {
     pub lens: Vec<LensReport>,
     /// The numbers of every other probe, and what alignment says beside its cells.
     pub measured: Vec<Probed>,
+    /// Sentences in the plane.
+    pub map: Option<MapReport>,
 }
 
 impl Run {
@@ -94,7 +96,9 @@ impl Run {
         } else {
             tables::measures::read(&folder.join(MEASURES), &manifest.measured)?
         };
-        Ok(Self { folder: folder.to_owned(), spec, manifest, corpus, align, lens, measured })
+        let tables = folder.join("tables");
+        let map = manifest.map.as_ref().map(|info| tables::map::read(|name| tables.join(name), info)).transpose()?;
+        Ok(Self { folder: folder.to_owned(), spec, manifest, corpus, align, lens, measured, map })
     }
 }
 

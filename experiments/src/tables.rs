@@ -3,6 +3,7 @@
 pub mod align;
 pub mod corpus;
 pub mod lens;
+pub mod map;
 pub mod measures;
 
 use std::{

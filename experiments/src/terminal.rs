@@ -1,5 +1,6 @@
 //! The one place that writes to the terminal: results to standard output, everything else to standard error.
 
+pub(crate) mod measures;
 pub(crate) mod progress;
 pub(crate) mod report;
 pub(crate) mod table;

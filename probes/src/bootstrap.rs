@@ -61,15 +61,25 @@ impl Draws {
         (0..self.n).map(|i| f64::from(self.counts[i * self.draws + b])).collect()
     }
 
-    /// The mean of a number of each sentence with its percentile interval.
-    pub fn mean(&self, values: &[f64]) -> Estimate {
+    /// The sum of a number of each sentence in each draw: for a ratio of totals. `[draws]`.
+    pub fn sums(&self, values: &[f64]) -> Vec<f64> {
         let mut sums = vec![0f64; self.draws];
-        for (value, row) in values.iter().zip(self.counts.chunks_exact(self.draws.max(1))) {
+        let rows = values.iter().zip(self.counts.chunks_exact(self.draws.max(1)));
+        for (value, row) in rows.filter(|(value, _)| **value != 0.0) {
             sums.iter_mut().zip(row).for_each(|(s, c)| *s += value * f64::from(*c));
         }
+        sums
+    }
+
+    /// The mean of a number of each sentence in each draw. `[draws]`.
+    pub fn means(&self, values: &[f64]) -> Vec<f64> {
         let n = self.n as f64;
-        sums.iter_mut().for_each(|s| *s /= n);
-        interval(values.iter().sum::<f64>() / n, sums)
+        self.sums(values).into_iter().map(|s| s / n).collect()
+    }
+
+    /// The mean of a number of each sentence with its percentile interval.
+    pub fn mean(&self, values: &[f64]) -> Estimate {
+        interval(values.iter().sum::<f64>() / self.n as f64, self.means(values))
     }
 
     /// The share of hits with its percentile interval (2.5 %, 97.5 %; linear between order statistics, as numpy does).

@@ -30,6 +30,7 @@ use candle_core::Tensor;
 pub use readout::{Readout, read_out};
 pub use report::{Candidate, LensCell, LensReport};
 pub use token_sets::TokenSets;
+pub(crate) use token_sets::script;
 pub use words::{Discarded, WordPair, Words};
 
 use crate::{Error, Result};

@@ -2,11 +2,24 @@
 
 pub mod align;
 pub mod bootstrap;
+pub mod classify;
+pub mod correct;
 pub mod error;
 pub mod lens;
 pub mod measure;
+pub mod neurons;
 pub mod null;
+#[cfg(test)]
+mod oracle;
+mod pca;
 mod product;
+pub mod project;
+pub mod relate;
+pub mod retrieval;
+pub mod similarity;
 pub mod source;
+mod spectrum;
+pub mod subspace;
+pub mod tokenizer;
 
 pub use error::{Error, Result};

@@ -78,7 +78,7 @@ impl Permutations {
 
     /// How many.
     pub fn draws(&self) -> usize {
-        if self.n == 0 { 0 } else { self.places.len() / self.n }
+        self.places.len().checked_div(self.n).unwrap_or_default()
     }
 
     /// Draw `b`: sentence i of one side is paired with sentence `draw[i]` of the other. `[n]`.

@@ -1,4 +1,6 @@
-//! The matrix product of the measures.
+//! The matrix products of the measures.
+
+pub(crate) mod short;
 
 use gemm::Parallelism;
 use ndarray::{Array2, ArrayView2};

@@ -15,7 +15,7 @@ use babelscope_core::{
     plan::{Capture, Plan, Point, Reduce, Site},
     tokens::Encoded,
 };
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 
 /// What meta.json says of a family.
 #[derive(Debug, serde::Deserialize)]
@@ -117,10 +117,17 @@ impl Family {
         self.meta.sentences.iter().map(row).collect()
     }
 
-    /// Every recorded tensor.
+    /// Every recorded tensor, and `mlp_gate` where `mlp_in` was recorded.
     pub fn expected(&self) -> BTreeMap<String, Tensor> {
-        let path = self.folder.join("expected.safetensors");
-        candle_core::safetensors::load(path, &Device::Cpu).unwrap().into_iter().collect()
+        let load = |name: &str| -> BTreeMap<String, Tensor> {
+            candle_core::safetensors::load(self.folder.join(name), &Device::Cpu).unwrap().into_iter().collect()
+        };
+        let mut expected = load("expected.safetensors");
+        if expected.contains_key("site.mlp_in.1") {
+            let gates = gates(&expected, &load("model.safetensors"));
+            expected.extend(gates);
+        }
+        expected
     }
 
     /// Where the golden tensor of a site lies: some are not stored because they equal another, some the family does not have.
@@ -137,7 +144,7 @@ impl Family {
         let experts = expected.contains_key(&here("router_logits"));
         let absent = match point {
             "resid_mid" => self.meta.parallel,
-            "mlp_act" => experts,
+            "mlp_gate" | "mlp_act" => experts,
             "router_logits" | "router_weights" => !experts,
             "final_norm" => !self.meta.last_hidden_state_is_after_final_norm,
             "logits" => self.meta.model_type == "mt5",
@@ -153,6 +160,34 @@ impl Family {
         let layers = self.meta.layers.unwrap();
         sites(layers).filter(|site| self.recorded(&expected, *site).is_some()).collect()
     }
+}
+
+/// What the activations read: the product of the recorded `mlp_in` and the checkpoint's own weights, in f64. In some families of
+/// transformers no module ends there that a hook could record.
+fn gates(recorded: &BTreeMap<String, Tensor>, weights: &BTreeMap<String, Tensor>) -> Vec<(String, Tensor)> {
+    const NAMES: [&str; 8] =
+        [".gate_proj", ".gate_up_proj", ".wi_0", ".wi", ".c_fc", ".dense_h_to_4h", ".fc1", ".intermediate.dense"];
+    let wide = |tensor: &Tensor| tensor.to_dtype(DType::F64).unwrap();
+    let mut found = Vec::new();
+    for (name, weight) in weights {
+        let Some(stem) = name.strip_suffix(".weight").filter(|stem| NAMES.iter().any(|n| stem.ends_with(n))) else {
+            continue;
+        };
+        let block = stem.split('.').find_map(|part| part.parse::<usize>().ok()).unwrap() + 1;
+        let site = |point: &str| recorded.get(&format!("site.{point}.{block}"));
+        // Experts have no place of their own.
+        let (Some(x), Some(act)) = (site("mlp_in"), site("mlp_act")) else { continue };
+        // GPT-2 stores `[inputs, outputs]`.
+        let weight = if stem.ends_with(".c_fc") { wide(weight) } else { wide(weight).t().unwrap() };
+        let mut gate = wide(x).matmul(&weight).unwrap();
+        if let Some(bias) = weights.get(&format!("{stem}.bias")) {
+            gate = gate.broadcast_add(&wide(bias)).unwrap();
+        }
+        // Phi 3 stores the gate's rows before the others.
+        let gate = gate.narrow(1, 0, act.dim(1).unwrap()).unwrap();
+        found.push((format!("site.mlp_gate.{block}"), gate.to_dtype(DType::F32).unwrap()));
+    }
+    found
 }
 
 /// Every site that a model of `layers` blocks may have.

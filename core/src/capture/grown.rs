@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Tensor};
 
-use super::{Collector, Layout, Rows, Sink, check_plan, check_sentences, check_size, counted, moment, width};
+use super::{Collector, Layout, Rows, Sink, active, check_plan, check_sentences, check_size, counted, moment, width};
 use crate::{
     Result,
     alarm::{Run, Watch},
@@ -114,7 +114,7 @@ impl Grown {
                 kept.rows.clear();
                 return kept.rows.extend_from_slice(rows.row(own.end - 1));
             }
-            Reduce::Mean(window) => (window, false),
+            Reduce::Mean(window) | Reduce::Active(window) => (window, false),
             Reduce::Weighted(window) => (window, true),
         };
         kept.sums.resize(self.width, 0.0);
@@ -123,7 +123,8 @@ impl Grown {
                 let weight = if weighted { (token + 1) as f64 } else { 1.0 };
                 kept.total += weight;
                 for (sum, x) in kept.sums.iter_mut().zip(rows.row(row)) {
-                    *sum += weight * f64::from(*x);
+                    let x = if matches!(self.reduce, Reduce::Active(_)) { active(*x) } else { *x };
+                    *sum += weight * f64::from(x);
                 }
             }
         }

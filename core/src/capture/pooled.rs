@@ -6,6 +6,7 @@ use super::{Collector, Layout, RowsMut, Sink, seen};
 use crate::{
     Result,
     plan::{Reduce, Site},
+    tokens::Encoded,
 };
 
 impl Collector<'_> {
@@ -27,10 +28,11 @@ impl Collector<'_> {
         }
     }
 
-    /// The weight of each of the `tokens` of the sentence at `executed` in the order of execution; they add up to 1.
+    /// The weight of each of the `tokens` of the sentence at `executed` in the order of execution; they add up to 1, but for
+    /// [`Reduce::Active`], where each is 1: a count is exact in every format in which a device may add.
     pub(crate) fn weights(&self, reduce: Reduce, executed: usize, tokens: usize) -> Vec<f32> {
         let (window, weighted) = match reduce {
-            Reduce::Mean(window) => (window, false),
+            Reduce::Mean(window) | Reduce::Active(window) => (window, false),
             Reduce::Weighted(window) => (window, true),
             Reduce::Last | Reduce::All => {
                 return (0..tokens).map(|token| if token + 1 == tokens { 1.0 } else { 0.0 }).collect();
@@ -38,7 +40,10 @@ impl Collector<'_> {
         };
         let bos = self.sentences[self.order[executed]].bos;
         let weight = |token: usize| if weighted { (token + 1) as f64 } else { 1.0 };
-        let total: f64 = seen(window, bos, tokens).map(weight).sum();
+        let total = match reduce {
+            Reduce::Active(_) => 1.0,
+            _ => seen(window, bos, tokens).map(weight).sum::<f64>(),
+        };
         let mut weights = vec![0.0; tokens];
         for token in seen(window, bos, tokens) {
             weights[token] = (weight(token) / total) as f32;
@@ -46,11 +51,17 @@ impl Collector<'_> {
         weights
     }
 
-    /// Keeps the rows, one a sentence from `first` on in the order of execution, of the capture at `at`.
+    /// Keeps the rows, one a sentence from `first` on in the order of execution, of the capture at `at`. Counts become shares.
     pub(crate) fn keep_pooled(&mut self, at: usize, first: usize, pooled: &[f32]) {
         if let Sink::Pooled { width, rows } = &mut self.sinks[at] {
-            rows[first * *width..][..pooled.len()].copy_from_slice(pooled);
-            for (row, sentence) in pooled.chunks_exact(*width).zip(&self.order[first..]) {
+            let kept = &mut rows[first * *width..][..pooled.len()];
+            kept.copy_from_slice(pooled);
+            for (row, sentence) in kept.chunks_exact_mut(*width).zip(&self.order[first..]) {
+                if let Reduce::Active(window) = self.captures[at].reduce {
+                    let Encoded { ids, bos, .. } = &self.sentences[*sentence];
+                    let tokens = seen(window, *bos, ids.len()).count() as f32;
+                    row.iter_mut().for_each(|count| *count /= tokens);
+                }
                 self.watches[at].rows(*sentence, row, *width);
             }
         }

@@ -265,12 +265,16 @@ impl Decoder {
         match &block.feed {
             FeedForward::Dense { up: up_layer, down } => {
                 let Config { intermediate: inside, activation, gated, .. } = self.config;
-                let short = collector.idle(Point::MlpAct, number)
+                let short = collector.idle(Point::MlpGate, number)
+                    && collector.idle(Point::MlpAct, number)
                     && feed(up_layer, down, activation, gated, normed, fed, workspace);
                 if !short {
-                    let up = sized(up, tokens * if gated { 2 * inside } else { inside });
+                    let stride = if gated { 2 * inside } else { inside };
+                    let up = sized(up, tokens * stride);
                     let act = sized(act, tokens * inside);
                     up_layer.forward(normed, up, workspace);
+                    let gate = RowsMut { data: up, stride, from: 0, width: inside };
+                    collector.offer(Point::MlpGate, number, gate, layout)?;
                     activate(activation, gated, up, inside, act);
                     collector.offer(Point::MlpAct, number, RowsMut::whole(act, inside), layout)?;
                     down.forward(act, fed, workspace);

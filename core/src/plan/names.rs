@@ -26,6 +26,7 @@ const TRANSFORMER_LENS: Names = &[
     (Point::AttnOutPost, "hook_attn_out"),
     (Point::ResidMid, "hook_resid_mid"),
     (Point::MlpIn, "mlp.hook_in"),
+    (Point::MlpGate, "mlp.hook_pre"),
     (Point::MlpAct, "mlp.hook_post"),
     (Point::MlpOut, "mlp.hook_out"),
     (Point::MlpOutPost, "hook_mlp_out"),
@@ -75,7 +76,10 @@ const ROTARY: &str = "it lies before rotary embedding, and before QK norm in the
 const PER_HEAD: &str = "it holds a copy for each head; take `attn_in`, `z` or `attn_out`";
 const RELEASES: &str = "releases of TransformerLens differ on whether it lies before or behind the norm; say which: \
                         hook_resid_pre or attn.hook_in, hook_resid_mid or mlp.hook_in";
-const INSIDE: &str = "it lies before the activation, where we have no site; `mlp_act` is behind it";
+const LINEAR: &str = "it is what the activation is multiplied by, for which we have no site; before the activation is `mlp_gate`, \
+                      behind both is `mlp_act`";
+const INSIDE: &str =
+    "whether it is the gate or all that lies before the activation is not known; take `mlp_gate` or `mlp_act`";
 const EXPERTS: &str = "it is not what each expert's output is multiplied by; that is `router_weights`";
 const CAP: &str = "it is the bare product, before the bias, scale and soft-cap of some families; take `logits`";
 
@@ -108,10 +112,9 @@ const REFUSED: &[(&str, &str)] = &[
     ("attn.hook_result", PER_HEAD),
     ("hook_attn_in", RELEASES),
     ("hook_mlp_in", RELEASES),
-    ("mlp.hook_pre", INSIDE),
-    ("mlp.hook_pre_linear", INSIDE),
+    ("mlp.hook_pre_linear", LINEAR),
     ("mlp_pre", INSIDE),
-    ("mlp_pre_linear", INSIDE),
+    ("mlp_pre_linear", LINEAR),
     ("mlp.hook_expert_weights", EXPERTS),
     ("mlp.hook_expert_indices", EXPERTS),
     ("expert_weights", EXPERTS),
@@ -236,6 +239,7 @@ mod tests {
         assert_eq!(say("blocks.3.hook_attn_out"), "attn_out_post.4");
         assert_eq!(say("blocks.3.attn.hook_out"), "attn_out.4");
         assert_eq!(say("attentions_output[3]"), "attn_out.4");
+        assert_eq!(say("blocks.3.mlp.hook_pre"), "mlp_gate.4");
         assert_eq!(say("ln_final.output"), "final_norm");
     }
 
@@ -251,7 +255,8 @@ mod tests {
             ("blocks.2.ln1.hook_normalized", "before the gain"),
             ("ln_final.hook_normalized", "before the gain"),
             ("blocks.2.hook_mlp_in", "releases of TransformerLens differ"),
-            ("blocks.2.mlp.hook_pre", "before the activation"),
+            ("blocks.2.mlp.hook_pre_linear", "multiplied by"),
+            ("Address(\"mlp_pre\", 2)", "is not known"),
             ("unembed.hook_out", "soft-cap"),
             ("Address(\"lm_head\")", "soft-cap"),
             ("Address(\"expert_weights\", 2)", "router_weights"),

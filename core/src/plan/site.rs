@@ -42,6 +42,9 @@ pub enum Point {
     RouterLogits,
     /// The weight with which each expert's output enters the sum; 0 for experts that were not chosen. `[experts]` a token.
     RouterWeights,
+    /// What the activation function of the feed-forward part reads: the gate's product, or in families without a gate the only
+    /// one, bias included. `[intermediate]` a token. Blocks of experts have none.
+    MlpGate,
     /// The hidden activation of the feed-forward part, after gating. `[intermediate]` a token. Blocks of experts have none.
     MlpAct,
     /// The feed-forward part's output, before any norm that stands on it.
@@ -58,7 +61,7 @@ pub enum Point {
 
 impl Point {
     /// Every point with its name.
-    pub const NAMES: [(Self, &'static str); 21] = [
+    pub const NAMES: [(Self, &'static str); 22] = [
         (Self::Embeddings, "embeddings"),
         (Self::ResidPre, "resid_pre"),
         (Self::AttnIn, "attn_in"),
@@ -74,6 +77,7 @@ impl Point {
         (Self::MlpIn, "mlp_in"),
         (Self::RouterLogits, "router_logits"),
         (Self::RouterWeights, "router_weights"),
+        (Self::MlpGate, "mlp_gate"),
         (Self::MlpAct, "mlp_act"),
         (Self::MlpOut, "mlp_out"),
         (Self::MlpOutPost, "mlp_out_post"),

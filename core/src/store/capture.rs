@@ -123,6 +123,7 @@ fn describe(engine: &Engine, what: &Capturing, block: &[String], first_line: usi
     let (pooling, window) = match what.reduce {
         Reduce::Mean(window) => ("mean", window),
         Reduce::Weighted(window) => ("weighted", window),
+        Reduce::Active(window) => ("active", window),
         Reduce::Last => ("last", Window::default()),
         Reduce::All => ("tokens", what.window),
     };

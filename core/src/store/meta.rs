@@ -86,9 +86,10 @@ impl ShardMeta {
         match self.pooling.as_str() {
             "mean" => Ok(Reduce::Mean(window)),
             "weighted" => Ok(Reduce::Weighted(window)),
+            "active" => Ok(Reduce::Active(window)),
             "last" => Ok(Reduce::Last),
             "tokens" => Ok(Reduce::All),
-            other => Err(format!("the pooling is {other:?}; expected mean, weighted, last or tokens")),
+            other => Err(format!("the pooling is {other:?}; expected mean, weighted, active, last or tokens")),
         }
     }
 

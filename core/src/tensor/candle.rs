@@ -113,6 +113,10 @@ impl Numbers for Tensor {
         Ok(centred.broadcast_div(&variance.affine(1.0, f64::from(eps))?.sqrt()?)?)
     }
 
+    fn active(&self) -> Result<Self> {
+        Ok(self.gt(0f32)?.to_dtype(DType::F32)?.add(&self.affine(0.0, 0.0)?)?)
+    }
+
     fn activate(&self, activation: Activation) -> Result<Self> {
         Ok(match activation {
             Activation::Silu => self.silu()?,

@@ -2,7 +2,7 @@
 
 use super::{
     attention::{Added, Inputs, attend},
-    feed::{FeedForward, hidden, mix, shares},
+    feed::{FeedForward, gate, hidden, mix, shares},
     layers::{Head, Linear, Norm, Turn, weight},
     numbers::Numbers,
     watch::{Pools, Watch},
@@ -281,7 +281,9 @@ impl<T: Numbers> Decoder<T> {
         match &block.feed {
             FeedForward::Dense { up, down } => {
                 let inside = self.config.intermediate;
-                let act = hidden(&self.config, up, input, inside)?;
+                let (gate, up) = gate(&self.config, up, input, inside)?;
+                let gate = watch.pass(Point::MlpGate, number, gate, inside, pools)?;
+                let act = hidden(&self.config, &gate, up.as_ref())?;
                 down.forward(&watch.pass(Point::MlpAct, number, act, inside, pools)?)
             }
             FeedForward::Experts { router, experts } => {

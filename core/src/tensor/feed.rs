@@ -33,13 +33,22 @@ impl<T: Numbers> FeedForward<T> {
     }
 }
 
-/// The activation behind `up`. `[rows, width]` to `[rows, intermediate]`
-pub(super) fn hidden<T: Numbers>(config: &Config, up: &Linear<T>, x: &T, inside: usize) -> Result<T> {
+/// What the activation reads, and what it is multiplied by where the family gates. `[rows, width]` to `[rows, intermediate]` each
+pub(super) fn gate<T: Numbers>(config: &Config, up: &Linear<T>, x: &T, inside: usize) -> Result<(T, Option<T>)> {
     let up = up.forward(x)?;
     if config.gated {
-        return up.narrow(1, 0, inside)?.activate(config.activation)?.mul(&up.narrow(1, inside, inside)?);
+        return Ok((up.narrow(1, 0, inside)?, Some(up.narrow(1, inside, inside)?)));
     }
-    up.activate(config.activation)
+    Ok((up, None))
+}
+
+/// `f(gate) * up`, or `f(gate)`.
+pub(super) fn hidden<T: Numbers>(config: &Config, gate: &T, up: Option<&T>) -> Result<T> {
+    let act = gate.activate(config.activation)?;
+    match up {
+        Some(up) => act.mul(up),
+        None => Ok(act),
+    }
 }
 
 /// The weight of each expert for each token, `[tokens, experts]`.
@@ -75,7 +84,8 @@ pub(super) fn mix<T: Numbers>(
         }
         let shares = T::upload(place, shares, &[own.len(), 1])?;
         let own = T::indices(place, own)?;
-        let out = down.forward(&hidden(config, up, &x.rows(&own)?, inside)?)?;
+        let (gate, up) = gate(config, up, &x.rows(&own)?, inside)?;
+        let out = down.forward(&hidden(config, &gate, up.as_ref())?)?;
         sum = sum.add_rows(&own, &out.mul(&shares)?)?;
     }
     Ok(sum)

@@ -64,5 +64,8 @@ pub(super) trait Numbers: Sized + Send + 'static {
     /// Over the last axis, without gain and bias.
     fn norm(&self, kind: Norm, eps: f32) -> Result<Self>;
 
+    /// 1 for a number above 0, else 0; NaN for one that is not finite.
+    fn active(&self) -> Result<Self>;
+
     fn activate(&self, activation: Activation) -> Result<Self>;
 }

@@ -135,6 +135,10 @@ impl Numbers for Tensor {
         })
     }
 
+    fn active(&self) -> Result<Self> {
+        Ok(self.f_gt(0.0)?.f_to_kind(Kind::Float)?.f_add(&self.f_mul_scalar(0.0)?)?)
+    }
+
     fn activate(&self, activation: Activation) -> Result<Self> {
         Ok(match activation {
             Activation::Silu => self.f_silu()?,

@@ -99,6 +99,7 @@ impl<'a, 'b, T: Numbers> Watch<'a, 'b, T> {
                     continue;
                 }
                 Reduce::Last => pools.last(self.place, &x)?,
+                Reduce::Active(_) => pools.mean(reduce, self.collector, self.place, &x.active()?, width)?,
                 Reduce::Mean(_) | Reduce::Weighted(_) => pools.mean(reduce, self.collector, self.place, &x, width)?,
             };
             self.pending.push((capture, pools.layout.first, pooled));

@@ -1,6 +1,6 @@
 //! Every number of two runs, matched by where it stands.
 
-use babelscope_probes::align::{AlignCell, Centring, Estimate, Outcome};
+use babelscope_probes::align::{AlignCell, Estimate, Outcome};
 use serde::Serialize;
 
 use crate::run::Run;
@@ -8,15 +8,15 @@ use crate::run::Run;
 /// Where a number stands. Fields that a metric does not have are empty or zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place<'a> {
-    metric: &'static str,
+    metric: &'a str,
     /// The language, or the text of the lens.
     of: &'a str,
     pivot: &'a str,
     layer: usize,
-    centring: &'static str,
-    /// The line of a sentence, or the position of a token.
+    centring: &'a str,
+    /// The line of a sentence, the position of a token, or the layer of the other side.
     at: usize,
-    /// A language or script whose mass it is.
+    /// A language or script whose mass it is, or the item of a measure.
     code: &'a str,
     /// Equal texts of a lens are told apart by their order.
     twin: usize,
@@ -103,6 +103,22 @@ pub(super) fn of(run: &Run) -> Numbers<'_> {
             }
         }
     }
+    for probed in &run.measured {
+        for row in &probed.measured.rows {
+            let place = Place {
+                metric: &row.metric,
+                of: &row.language,
+                pivot: &row.pivot,
+                layer: row.layer.unwrap_or_default(),
+                centring: &row.variant,
+                at: row.pivot_layer.unwrap_or_default(),
+                code: &row.item,
+                twin: 0,
+            };
+            let interval = row.low.zip(row.high);
+            all.push((place, Number { value: row.value.unwrap_or(f64::NAN), interval }));
+        }
+    }
     all.sort_by(|a, b| a.0.cmp(&b.0));
     all
 }
@@ -111,7 +127,7 @@ fn bare(value: f64) -> Number {
     Number { value, interval: None }
 }
 
-fn place<'a>(cell: &'a AlignCell, metric: &'static str) -> Place<'a> {
+fn place<'a>(cell: &'a AlignCell, metric: &'a str) -> Place<'a> {
     let centring = cell.centring.name();
     Place { metric, of: &cell.language, pivot: &cell.pivot, layer: cell.layer, centring, at: 0, code: "", twin: 0 }
 }

@@ -2,6 +2,7 @@
 
 use super::{
     colour,
+    panel::ticks,
     svg::{Anchor, GREY, HAIR, INK, Svg},
     typeset::wrap,
 };
@@ -75,17 +76,23 @@ pub(super) fn layers(svg: &mut Svg, layers: &[usize], place: impl Fn(usize) -> f
 /// The colour bar of a share, upright, with its name on top.
 pub(super) fn colour_bar(svg: &mut Svg, x: f64, y: f64, height: f64, name: &str) {
     svg.say(x, y - 7.0, Anchor::Start, SMALL, INK, name);
+    scale_bar(svg, x, y, height, (0.0, 1.0));
+}
+
+/// The colour bar of any scale, upright.
+pub(super) fn scale_bar(svg: &mut Svg, x: f64, y: f64, height: f64, (low, high): (f64, f64)) {
     let steps = 64;
     let step = height / f64::from(steps);
     for i in 0..steps {
-        let value = 1.0 - (f64::from(i) + 0.5) / f64::from(steps);
+        let share = 1.0 - (f64::from(i) + 0.5) / f64::from(steps);
         // Neighbours overlap, or renderers leave hairs of paper between them.
         let tall = if i + 1 < steps { step + 0.5 } else { step };
-        svg.rect(x, y + f64::from(i) * step, 12.0, tall, colour::quantity(value));
+        svg.rect(x, y + f64::from(i) * step, 12.0, tall, colour::quantity(share));
     }
     svg.frame(x, y, 12.0, height, HAIR, 0.0);
-    for (value, label) in [(0.0, "0"), (0.25, ".25"), (0.5, ".5"), (0.75, ".75"), (1.0, "1")] {
-        svg.say(x + 16.0, y + height * (1.0 - value) + 3.0, Anchor::Start, SMALL, INK, label);
+    for (value, label) in ticks((low, high)) {
+        let share = if high > low { (value - low) / (high - low) } else { 0.5 };
+        svg.say(x + 16.0, y + height * (1.0 - share) + 3.0, Anchor::Start, SMALL, INK, &label);
     }
 }
 

@@ -1,11 +1,12 @@
 //! Curves over layers: one line a language with its bootstrap band, and the line of chance.
 
-use babelscope_probes::align::{AlignReport, Centring};
+use babelscope_probes::align::{AlignCell, AlignReport, Centring};
 
 use super::{
     Source, axis,
-    colour::{self, Rgb},
-    svg::{Anchor, GREY, HAIR, INK, Svg},
+    colour,
+    panel::{Panel, Point, Style, marker},
+    svg::{Anchor, GREY, INK, Svg},
     table::{self, Table},
     typeset::{Reading, fit, line},
 };
@@ -30,38 +31,9 @@ pub fn curves(report: &AlignReport, pivot: &str, source: &Source) -> String {
     svg.finish(right + LEFT, end + 4.0, &title)
 }
 
-/// A rectangle of paper with its two scales.
-struct Panel<'a> {
-    x: f64,
-    y: f64,
-    width: f64,
-    height: f64,
-    layers: &'a [usize],
-}
-
 impl Panel<'_> {
-    fn across(&self, layer: usize) -> f64 {
-        let first = self.layers.first().copied().unwrap_or(0) as f64;
-        let span = self.layers.last().map_or(0.0, |&last| last as f64 - first);
-        if span > 0.0 { self.x + (layer as f64 - first) / span * self.width } else { self.x + self.width / 2.0 }
-    }
-
-    fn up(&self, value: f64) -> f64 {
-        self.y + (1.0 - value.clamp(0.0, 1.0)) * self.height
-    }
-
-    fn grid(&self, svg: &mut Svg, chance: f64, numbers: bool) {
-        for (value, label) in [(0.0, "0"), (0.25, ".25"), (0.5, ".5"), (0.75, ".75"), (1.0, "1")] {
-            svg.line((self.x, self.up(value)), (self.x + self.width, self.up(value)), HAIR, 0.6, "");
-            if numbers {
-                svg.say(self.x - 5.0, self.up(value) + 3.0, Anchor::End, axis::SMALL, INK, label);
-            }
-        }
-        svg.line((self.x, self.up(chance)), (self.x + self.width, self.up(chance)), INK, 0.9, "1.5 2.5");
-    }
-
     /// One language: its band, its line, its marks. Returns where the line ends.
-    fn curve(
+    fn language(
         &self,
         svg: &mut Svg,
         table: &Table<'_>,
@@ -69,48 +41,10 @@ impl Panel<'_> {
         centring: Centring,
         style: &Style,
     ) -> Option<f64> {
-        let cells: Vec<_> = table.layers.iter().filter_map(|&layer| table.cell(language, layer, centring)).collect();
-        let upper = cells.iter().map(|c| (self.across(c.layer), self.up(c.mexa.high)));
-        let lower = cells.iter().rev().map(|c| (self.across(c.layer), self.up(c.mexa.low)));
-        if cells.iter().any(|c| c.mexa.high > c.mexa.low) {
-            svg.area(&upper.chain(lower).collect::<Vec<_>>(), style.colour, 0.13);
-        }
-        let points: Vec<_> = cells.iter().map(|c| (self.across(c.layer), self.up(c.mexa.value))).collect();
-        svg.path(&points, style.colour, 1.6, style.dash);
-        if let Some(mark) = style.mark {
-            // Many layers: some marks are enough to tell lines apart.
-            let every = points.len().div_ceil(14).max(1);
-            for point in points.iter().skip(mark % every).step_by(every) {
-                marker(svg, *point, mark, style.colour);
-            }
-        }
-        points.last().map(|&(_, y)| y)
+        let cells = table.layers.iter().filter_map(|&layer| table.cell(language, layer, centring));
+        let point = |c: &AlignCell| Point { layer: c.layer, value: c.mexa.value, low: c.mexa.low, high: c.mexa.high };
+        self.curve(svg, &cells.map(point).collect::<Vec<_>>(), style)
     }
-}
-
-struct Style {
-    colour: Rgb,
-    dash: &'static str,
-    mark: Option<usize>,
-}
-
-/// Lines are told apart by shape too: neighbours in the list never share one.
-fn marker(svg: &mut Svg, (x, y): (f64, f64), shape: usize, colour: Rgb) {
-    let around = |corners: u32, turn: f64, radius: f64| {
-        let corner = move |i: u32| {
-            let angle = std::f64::consts::TAU * (f64::from(i) / f64::from(corners) + turn);
-            (x + radius * angle.cos(), y + radius * angle.sin())
-        };
-        (0..corners).map(corner).collect::<Vec<_>>()
-    };
-    let points = match shape % 5 {
-        0 => around(16, 0.0, 2.5),
-        1 => around(4, 0.125, 3.1),
-        2 => around(3, 0.75, 3.4),
-        3 => around(4, 0.0, 3.4),
-        _ => around(3, 0.25, 3.4),
-    };
-    svg.area(&points, colour, 1.0);
 }
 
 fn together(svg: &mut Svg, table: &Table<'_>) -> (f64, f64) {
@@ -120,15 +54,15 @@ fn together(svg: &mut Svg, table: &Table<'_>) -> (f64, f64) {
     let mut right = LEFT;
     for (at, &centring) in table.centrings.iter().enumerate() {
         let x = LEFT + 30.0 + at as f64 * (width + room + 34.0);
-        let panel = Panel { x, y: TOP, width, height, layers: &table.layers };
+        let panel = Panel { x, y: TOP, width, height, layers: &table.layers, range: (0.0, 1.0) };
         svg.say(x + width / 2.0, TOP - 8.0, Anchor::Middle, 10.0, INK, table::panel_title(centring));
-        panel.grid(svg, table.chance(), true);
+        panel.grid(svg, Some(table.chance()), true);
         axis::layers(svg, &table.layers, |layer| panel.across(layer), TOP + height, true);
         let style = |i: usize| Style { colour: colour::language(i), dash: "", mark: Some(i) };
         let ends: Vec<f64> = (table.languages.iter())
             .map(|language| {
                 let style = style(table.colour(language));
-                panel.curve(svg, table, language, centring, &style).unwrap_or(TOP)
+                panel.language(svg, table, language, centring, &style).unwrap_or(TOP)
             })
             .collect();
         for (i, place) in axis::spread(&ends, 13.0, TOP, TOP + height).into_iter().enumerate() {
@@ -165,16 +99,16 @@ fn apart(svg: &mut Svg, table: &Table<'_>) -> (f64, f64) {
     for (at, language) in table.languages.iter().enumerate() {
         let (column, row) = (at % columns, at / columns);
         let (x, y) = (LEFT + 22.0 + column as f64 * step, TOP + 14.0 + row as f64 * rise);
-        let panel = Panel { x, y, width, height, layers: &table.layers };
+        let panel = Panel { x, y, width, height, layers: &table.layers, range: (0.0, 1.0) };
         let code = line(language, 7.5, Reading::default());
         if table::name(language) != *language {
             let name = fit(table::name(language), 9.5, Reading::default(), width - code.width - 6.0);
             svg.text(x, y - 4.0, Anchor::Start, &name, INK, "");
         }
         svg.text(x + width, y - 4.0, Anchor::End, &code, GREY, "");
-        panel.grid(svg, table.chance(), column == 0);
+        panel.grid(svg, Some(table.chance()), column == 0);
         for (centring, _, style) in &styles {
-            panel.curve(svg, table, language, *centring, style);
+            panel.language(svg, table, language, *centring, style);
         }
         // The last panel of each column carries the numbers of the layers.
         if at + columns >= count {
@@ -200,13 +134,6 @@ mod tests {
         assert_eq!(svg.matches(r#"fill-opacity="0.13""#).count(), 6);
         assert_eq!(svg.matches(r#"stroke-dasharray="1.5 2.5""#).count(), 2, "the line of chance");
         assert_eq!(png::missing_glyphs(&svg), Vec::<String>::new());
-    }
-
-    #[test]
-    fn values_stand_where_the_scale_says() {
-        let panel = Panel { x: 10.0, y: 20.0, width: 100.0, height: 50.0, layers: &[0, 2, 4] };
-        assert_eq!((panel.across(0), panel.across(2), panel.across(4)), (10.0, 60.0, 110.0));
-        assert_eq!((panel.up(0.0), panel.up(0.5), panel.up(1.0)), (70.0, 45.0, 20.0));
     }
 
     #[test]

@@ -37,7 +37,8 @@ impl<'a> Table<'a> {
         layers.sort_unstable();
         layers.dedup();
         let held = |centring: &Centring| cells.keys().any(|(_, _, c)| c == centring);
-        let centrings: Vec<_> = [Centring::Language, Centring::Raw].into_iter().filter(held).collect();
+        let others = Centring::ALL.into_iter().filter(|c| !matches!(c, Centring::Language | Centring::Raw));
+        let centrings: Vec<_> = [Centring::Language, Centring::Raw].into_iter().chain(others).filter(held).collect();
         let mut languages: Vec<&str> = of_pivot().map(|cell| cell.language.as_str()).collect();
         languages.sort_unstable();
         languages.dedup();
@@ -120,7 +121,7 @@ fn shown(count: usize) -> Vec<usize> {
 pub(super) fn panel_title(centring: Centring) -> &'static str {
     match centring {
         Centring::Language => "centred",
-        Centring::Raw => "raw",
+        other => other.name(),
     }
 }
 

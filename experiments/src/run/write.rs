@@ -21,7 +21,7 @@ use crate::{
     figures,
     html::{self, REPORT},
     manifest::{
-        AlignInfo, CaptureInfo, CorpusInfo, LensInfo, Machine, Manifest, MeasuredInfo, Program, SCHEMA, Seconds,
+        AlignInfo, CaptureInfo, CorpusInfo, LensInfo, Machine, Manifest, MapInfo, MeasuredInfo, Program, SCHEMA, Seconds,
         peak_memory_bytes,
     },
     spec::RunSpec,
@@ -165,6 +165,7 @@ impl Parts {
             }),
             lens: self.found.lens.iter().map(LensInfo::of).collect(),
             measured: self.found.measured.iter().map(MeasuredInfo::of).collect(),
+            map: self.found.map.as_ref().map(MapInfo::of),
             notes: self.notes.clone(),
             files: Vec::new(),
         }
@@ -190,6 +191,9 @@ fn write_tables(draft: &Draft, run: &Run) -> Result<()> {
     }
     if !run.measured.is_empty() {
         tables::measures::write(&draft.path().join(MEASURES), &run.measured, labels)?;
+    }
+    if let Some(report) = &run.map {
+        tables::map::write(|name| folder.join(name), report)?;
     }
     if !run.lens.is_empty() {
         tables::lens::write(&folder, &run.lens)?;

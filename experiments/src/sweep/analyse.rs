@@ -35,8 +35,6 @@ pub(super) const RESULTS: &str = "results.parquet";
 pub(super) const SENTENCES: &str = "sentences.parquet";
 /// The rows of a probe.
 pub(super) const MEASURES: &str = "measures.parquet";
-/// The points of a map.
-pub(super) const MAP: &str = "map.parquet";
 
 /// What several shards of a bundle read.
 #[derive(Default)]
@@ -170,7 +168,7 @@ fn publish(sweep: &Sweep, shard: &Shard, said: Option<probes::Said>, begun: Inst
             Said { measured, ..Said::default() }
         }
         Some(probes::Said::Map(report)) => {
-            tables::map::write(&draft.path().join(MAP), &report)?;
+            tables::map::write(|name| draft.path().join(name), &report)?;
             Said { map: Some(MapInfo::of(&report)), ..Said::default() }
         }
         _ => return Err(Fault::data(format!("the plan asks for {} in the wrong stage", shard.probe)).into()),

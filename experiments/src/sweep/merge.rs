@@ -14,7 +14,7 @@ use babelscope_probes::{
 };
 
 use super::{
-    analyse::{MAP, MEASURES, RESULTS, SENTENCES},
+    analyse::{MEASURES, RESULTS, SENTENCES},
     folder::Sweep,
     plan::{Model, Shard, Stage},
     record,
@@ -202,7 +202,7 @@ impl Sweep {
         let (record, at) = self.analysed(shard)?;
         seconds.probes += record.made.seconds;
         if let Some(info) = record.map {
-            return Ok(Said::Map(tables::map::read(&at(MAP), &info)?));
+            return Ok(Said::Map(tables::map::read(at, &info)?));
         }
         let info = record.measured.ok_or_else(|| Fault::data(format!("the record of {} has no rows", shard.key)))?;
         let probed = tables::measures::read(&at(MEASURES), &[info])?.into_iter().next();

@@ -11,7 +11,7 @@ use babelscope_probes::{
 use unicode_width::UnicodeWidthStr as _;
 
 use super::{
-    columns, print,
+    columns, measures, print,
     table::{Table, fit},
 };
 
@@ -31,6 +31,7 @@ pub(crate) fn run(run: &Run) {
             more => print(&format!("{more} more texts are in the run folder.\n")),
         }
     }
+    measures::run(run);
     for note in &run.manifest.notes {
         print(&format!("note: {note}"));
     }
@@ -42,7 +43,7 @@ pub(crate) fn run(run: &Run) {
     print(&format!("In a window  cargo run --release --bin babelscope-gui -- {quoted}"));
 }
 
-fn language(code: &str) -> String {
+pub(super) fn language(code: &str) -> String {
     lang::find(code).map_or_else(|| code.to_owned(), |l| format!("{code} {}", l.name))
 }
 
@@ -117,7 +118,7 @@ fn alignment(run: &Run, report: &AlignReport) {
 }
 
 /// As many layers as there is room for, evenly spaced, first and last among them.
-fn shown_layers(layers: &[usize], room: usize) -> Vec<usize> {
+pub(super) fn shown_layers(layers: &[usize], room: usize) -> Vec<usize> {
     let room = room.max(2);
     if layers.len() <= room {
         return layers.to_vec();

@@ -8,7 +8,7 @@ use babelscope_core::{
     plan::{Plan, Reduce},
 };
 
-use super::{AlignCell, AlignParams, AlignReport, Draws, LanguageStates, align, align_some};
+use super::{AlignParams, AlignReport, LanguageStates, align, align_some, rows::adjust, walk::enough};
 use crate::{Error, Result};
 
 /// What of each sentence is compared.
@@ -21,10 +21,11 @@ pub struct Extraction {
 }
 
 /// Captures every language of `corpus` and measures it. With pivots named, only their states and those of one language are held
-/// at a time; with all pairs, those of all languages.
+/// at a time; with all pairs, or with a correction that learns from all languages, those of all.
 ///
 /// # Errors
-/// As [`LanguageStates::new`] and [`align`]; a corpus without one of the pivots; whatever the engine refuses.
+/// As [`LanguageStates::new`] and [`align`]; a corpus without one of the pivots or with fewer than 4 sentences; whatever the engine
+/// refuses.
 pub fn analyse(
     engine: &Engine,
     corpus: &Corpus,
@@ -41,7 +42,10 @@ pub fn analyse(
         return refuse(format!("the corpus {} has one language; alignment needs at least 2", corpus.name));
     }
     // Before the model runs, as it would be refused after.
-    Draws::new(corpus.len(), params.bootstrap, params.seed)?;
+    enough(corpus.len(), &format!("the corpus {}", corpus.name))?;
+    if let Some(why) = params.problem() {
+        return refuse(why);
+    }
     if extraction.reduce == Reduce::All {
         return refuse(
             "every token was asked for; alignment needs one vector a sentence: mean, weighted or last".into(),
@@ -58,7 +62,7 @@ pub fn analyse(
     let mut alarms = Vec::new();
     let total = corpus.languages.len();
     let mut done = 0;
-    let mut capture = |language: &String| -> Result<(String, Vec<Captured>)> {
+    let mut capture = |language: &String, held: &mut Held| -> Result<()> {
         monitor.tick(Tick { what: "aligning", done, total, unit: "languages" })?;
         done += 1;
         let lines = corpus.lines(language).unwrap_or_default();
@@ -74,35 +78,61 @@ pub fn analyse(
             other => other.into(),
         })?;
         alarms.extend(run.alarms.iter().map(|alarm| format!("{language}: {alarm} (counted from 0)")));
-        Ok((language.clone(), run.captured))
+        held.captured.push((language.clone(), run.captured));
+        held.tokens.push(encoded.into_iter().map(|e| e.ids[e.bos..].to_vec()).collect());
+        Ok(())
     };
     let others: Vec<&String> = corpus.languages.iter().filter(|l| !params.pivots.contains(l)).collect();
-    if params.pivots.is_empty() || others.is_empty() {
-        let captured = corpus.languages.iter().map(&mut capture).collect::<Result<Vec<_>>>()?;
-        let mut report = align(&LanguageStates::from_captured(&captured)?, params, &quiet)?;
+    let mut held = Held::default();
+    if params.pivots.is_empty() || others.is_empty() || !params.centrings.iter().all(|c| c.is_plain()) {
+        corpus.languages.iter().try_for_each(|language| capture(language, &mut held))?;
+        let mut report = align(&held.states()?, params, &quiet)?;
         report.notes.extend(alarms);
         monitor.tick(Tick { what: "aligning", done: total, total, unit: "languages" })?;
         return Ok(AlignReport { tokens, ..report });
     }
-    let mut held = params.pivots.iter().map(&mut capture).collect::<Result<Vec<_>>>()?;
-    let pivots = held.len();
+    params.pivots.iter().try_for_each(|pivot| capture(pivot, &mut held))?;
+    let pivots = params.pivots.len();
     let mut whole = AlignReport::default();
     for (at, language) in others.into_iter().enumerate() {
-        held.push(capture(language)?);
+        capture(language, &mut held)?;
         // What the pivots have among themselves is measured with the first language, not again with each.
         let measured = if at == 0 { 0..=pivots } else { pivots..=pivots };
-        let part = align_some(&LanguageStates::from_captured(&held)?, measured, params, &quiet)?;
+        let part = align_some(&held.states()?, measured, params, &quiet)?;
         held.truncate(pivots);
         whole.cells.extend(part.cells);
         whole.notes.extend(part.notes);
+        whole.measured.rows.extend(part.measured.rows);
         (whole.chance_mexa, whole.chance_recall) = (part.chance_mexa, part.chance_recall);
     }
     whole.notes.extend(alarms);
-    let place = |cell: &AlignCell| {
-        let pivot = params.pivots.iter().position(|p| *p == cell.pivot);
-        (pivot, corpus.languages.iter().position(|l| *l == cell.language))
+    let place = |pivot: &str, language: &str| {
+        // Rows without a pivot come last.
+        let pivot = params.pivots.iter().position(|p| p == pivot).unwrap_or(usize::MAX);
+        (pivot, corpus.languages.iter().position(|l| l == language))
     };
-    whole.cells.sort_by_key(place);
+    whole.cells.sort_by_key(|cell| place(&cell.pivot, &cell.language));
+    whole.measured.rows.sort_by_key(|row| place(&row.pivot, &row.language));
+    // Every language is there only now.
+    adjust(&mut whole.measured.rows);
     monitor.tick(Tick { what: "aligning", done: total, total, unit: "languages" })?;
     Ok(AlignReport { tokens, ..whole })
+}
+
+/// What was captured of some languages, and their tokens without BOS.
+#[derive(Default)]
+struct Held {
+    captured: Vec<(String, Vec<Captured>)>,
+    tokens: Vec<Vec<Vec<u32>>>,
+}
+
+impl Held {
+    fn states(&self) -> Result<LanguageStates> {
+        LanguageStates::from_captured(&self.captured)?.with_tokens(self.tokens.clone())
+    }
+
+    fn truncate(&mut self, languages: usize) {
+        self.captured.truncate(languages);
+        self.tokens.truncate(languages);
+    }
 }

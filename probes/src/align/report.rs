@@ -1,17 +1,61 @@
 //! What alignment says: cells of the heat map, and the outcome of each sentence in them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::measure::Estimate;
+use crate::measure::{Estimate, Measured};
 
 /// What is done to the states of a language before the cosine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Centring {
     /// Nothing.
     Raw,
     /// The mean of its own language is subtracted.
     Language,
+    /// The mean of all languages is subtracted.
+    Global,
+    /// All but the top: the mean of its own language is subtracted, then its first principal components are removed (Mu and
+    /// Viswanath 2018).
+    Top,
+    /// The mean of all languages is subtracted, then the subspace that the means of the languages span is removed.
+    Subspace,
+    /// The mean of all languages is subtracted, then each dimension divided by its standard deviation over all languages.
+    Standardised,
+    /// The mean of its own language is subtracted, then the states multiplied by the inverse root of their covariance.
+    Whitened,
+}
+
+impl Centring {
+    /// All of them, in the order of the declaration.
+    pub const ALL: [Self; 7] =
+        [Self::Raw, Self::Language, Self::Global, Self::Top, Self::Subspace, Self::Standardised, Self::Whitened];
+
+    /// Its name in specs, tables and rows.
+    ///
+    /// ```
+    /// use babelscope_probes::align::Centring;
+    /// let written = serde_json::to_string(&Centring::ALL).map_err(|e| e.to_string())?;
+    /// let names: Vec<String> = Centring::ALL.iter().map(|c| format!("\"{}\"", c.name())).collect();
+    /// assert_eq!(written, format!("[{}]", names.join(",")));
+    /// # Ok::<(), String>(())
+    /// ```
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Language => "language",
+            Self::Global => "global",
+            Self::Top => "top",
+            Self::Subspace => "subspace",
+            Self::Standardised => "standardised",
+            Self::Whitened => "whitened",
+        }
+    }
+
+    /// Whether it needs nothing but the states of the language itself, and no copy of them.
+    pub(crate) fn is_plain(self) -> bool {
+        matches!(self, Self::Raw | Self::Language)
+    }
 }
 
 /// One cell of the heat map: a language against the pivot at a layer.
@@ -23,13 +67,13 @@ pub struct AlignCell {
     pub pivot: String,
     /// Canonical layer: 0 = embeddings, l = after block l.
     pub layer: usize,
-    /// Raw or centred.
+    /// What was done to the states before.
     pub centring: Centring,
-    /// Share of the sentences whose true pair is strictly the closest both ways.
+    /// Share of the sentences whose true pair is the closest both ways: strictly, unless ties count.
     pub mexa: Estimate,
-    /// Share of the pivot's sentences whose closest in the language is the true one (strictly).
+    /// Share of the pivot's sentences whose closest in the language is the true one.
     pub recall_from_pivot: Estimate,
-    /// Share of the language's sentences whose closest in the pivot is the true one (strictly).
+    /// Share of the language's sentences whose closest in the pivot is the true one.
     pub recall_to_pivot: Estimate,
     /// Mean cosine of the true pairs minus mean cosine of the wrong ones.
     pub cosine_gap: f64,
@@ -104,6 +148,9 @@ pub struct AlignReport {
     /// Tokens that the engine read for it, BOS included; 0 where the states were given.
     #[serde(default)]
     pub tokens: usize,
+    /// The same numbers against their nulls, over the layers, and for fewer sentences.
+    #[serde(default)]
+    pub measured: Measured,
 }
 
 /// MEXA of one language over the layers that were measured, as the paper pools it.

@@ -181,7 +181,7 @@ impl TokenSets {
 }
 
 /// The script of most characters of a token, of several equally frequent ones the first; `None` where no character has one.
-fn script(piece: &Piece) -> Option<Script> {
+pub(crate) fn script(piece: &Piece) -> Option<Script> {
     let (Piece::Text(text) | Piece::Word(text) | Piece::Marks(text)) = piece else {
         return None;
     };
