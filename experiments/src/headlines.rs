@@ -14,7 +14,7 @@ pub enum Shape {
 }
 
 /// A metric of a probe that is shown first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Headline {
     /// Kind of the probe.
     pub probe: &'static str,
@@ -57,7 +57,13 @@ pub const HEADLINES: &[Headline] = &[
     share("align", "mexa", "language", "MEXA, centred", Shape::Curves),
     share("retrieval", "mexa", "language/csls", "MEXA with CSLS, centred", Shape::Curves),
     share("retrieval", "mexa", "raw/csls", "MEXA with CSLS, raw", Shape::Curves),
-    number("retrieval", "pair_cosine_z", "language", "pair cosine above wrong pairs, in their deviations", Shape::Curves),
+    number(
+        "retrieval",
+        "pair_cosine_z",
+        "language",
+        "pair cosine above wrong pairs, in their deviations",
+        Shape::Curves,
+    ),
     share("similarity", "cka", "debiased", "linear CKA, debiased", Shape::Curves),
     share("similarity", "cka_rbf", "debiased", "RBF CKA, debiased", Shape::Curves),
     share("similarity", "svcca", "", "SVCCA", Shape::Curves),

@@ -1,9 +1,14 @@
-//! Seconds and memory of debiased linear CKA at n = 2,000 and width 4,096 (or `N WIDTH` as arguments), for `experiments/bench/bench_cka.py`.
+//! Debiased linear CKA of two sides in a file, so many times over, for `experiments/bench/bench_cka.py`.
 //!
-//! `cargo run --release -p babelscope-probes --example cka_bench -- 2000 4096 states.bin` reads two sides of little-endian f32, one behind the
-//! other, and prints JSON: the best and the median of five runs, the value, and the most memory that the process ever had.
+//! `cargo run --release -p babelscope-probes --example cka_bench -- 2000 4096 states.bin 5` reads two sides of little-endian f32, one behind
+//! the other, and prints JSON: seconds of the fastest run, the values, and how much memory the process had at most above its input.
 
-use std::{error::Error, fs, time::Instant};
+use std::{
+    error::Error,
+    fs,
+    io::{BufReader, Read as _},
+    time::Instant,
+};
 
 use babelscope_probes::similarity::cka;
 use ndarray::ArrayView2;
@@ -11,30 +16,31 @@ use ndarray::ArrayView2;
 #[expect(clippy::print_stdout, reason = "the answer of this program")]
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [n, width, file] = arguments.as_slice() else { return Err("usage: cka_bench N WIDTH STATES.bin".into()) };
+    let [n, width, file, runs] = arguments.as_slice() else {
+        return Err("usage: cka_bench N WIDTH STATES.bin RUNS".into());
+    };
     let (n, width) = (n.parse::<usize>()?, width.parse::<usize>()?);
-    let values: Vec<f32> = fs::read(file)?.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
-    if values.len() != 2 * n * width {
-        return Err(format!("{file} has {} numbers, expected 2 x {n} x {width}", values.len()).into());
+    // Read as it is needed: a copy of the whole file would hide what CKA itself takes.
+    let mut reader = BufReader::new(fs::File::open(file)?);
+    let mut values = vec![0f32; 2 * n * width];
+    for value in &mut values {
+        let mut bytes = [0u8; 4];
+        reader.read_exact(&mut bytes)?;
+        *value = f32::from_le_bytes(bytes);
     }
     let (x, y) = values.split_at(n * width);
     let (x, y) = (ArrayView2::from_shape((n, width), x)?, ArrayView2::from_shape((n, width), y)?);
     let before = peak();
-    let mut seconds = Vec::new();
-    let mut found = cka(x, y)?;
-    for _ in 0..5 {
+    let (mut seconds, mut found) = (f64::INFINITY, None);
+    for _ in 0..runs.parse::<usize>()? {
         let start = Instant::now();
-        found = cka(x, y)?;
-        seconds.push(start.elapsed().as_secs_f64());
+        found = Some(cka(x, y)?);
+        seconds = seconds.min(start.elapsed().as_secs_f64());
     }
-    seconds.sort_by(f64::total_cmp);
-    println!(
-        "{}",
-        serde_json::json!({
-            "seconds_best": seconds[0], "seconds_median": seconds[2], "debiased": found.debiased, "biased": found.biased,
-            "mib_more_than_the_input": (peak() - before) / 1024,
-        })
-    );
+    let found = found.ok_or("RUNS is at least 1")?;
+    let mib = (peak() - before) / 1024;
+    let (debiased, biased) = (found.debiased, found.biased);
+    println!("{}", serde_json::json!({ "seconds": seconds, "debiased": debiased, "biased": biased, "mib": mib }));
     Ok(())
 }
 

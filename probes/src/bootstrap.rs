@@ -4,6 +4,7 @@
 //! sentences: a sentence drawn twice would be its own rival with an equal cosine, tie, and lose. The interval so says how far
 //! the share would move with other sentences against the same rivals.
 
+use babelscope_core::vector::dispatch;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
@@ -65,9 +66,14 @@ impl Draws {
     pub fn sums(&self, values: &[f64]) -> Vec<f64> {
         let mut sums = vec![0f64; self.draws];
         let rows = values.iter().zip(self.counts.chunks_exact(self.draws.max(1)));
-        for (value, row) in rows.filter(|(value, _)| **value != 0.0) {
-            sums.iter_mut().zip(row).for_each(|(s, c)| *s += value * f64::from(*c));
-        }
+        dispatch(
+            #[inline(always)]
+            || {
+                for (value, row) in rows.filter(|(value, _)| **value != 0.0) {
+                    sums.iter_mut().zip(row).for_each(|(s, c)| *s += value * f64::from(*c));
+                }
+            },
+        );
         sums
     }
 
@@ -86,11 +92,17 @@ impl Draws {
     pub fn share(&self, hits: impl Iterator<Item = bool>) -> Estimate {
         let mut sums = vec![0u32; self.draws];
         let mut count = 0usize;
-        for (i, _) in hits.take(self.n).enumerate().filter(|(_, hit)| *hit) {
-            count += 1;
-            let row = &self.counts[i * self.draws..(i + 1) * self.draws];
-            sums.iter_mut().zip(row).for_each(|(s, c)| *s += u32::from(*c));
-        }
+        let hits = hits.take(self.n).enumerate().filter(|(_, hit)| *hit);
+        dispatch(
+            #[inline(always)]
+            || {
+                for (i, _) in hits {
+                    count += 1;
+                    let row = &self.counts[i * self.draws..(i + 1) * self.draws];
+                    sums.iter_mut().zip(row).for_each(|(s, c)| *s += u32::from(*c));
+                }
+            },
+        );
         let value = count as f64 / self.n as f64;
         if sums.is_empty() {
             return Estimate { value, low: value, high: value };

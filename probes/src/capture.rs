@@ -46,7 +46,8 @@ pub fn capture(
     mut take: impl FnMut(Language) -> Result<()>,
 ) -> Result<()> {
     if extraction.reduce == Reduce::All {
-        let why = "every token was asked for; a measure of sentences needs one vector a sentence: mean, weighted or last";
+        let why =
+            "every token was asked for; a measure of sentences needs one vector a sentence: mean, weighted or last";
         return Err(Error::Input { measure: "capture", why: why.to_owned() });
     }
     let layers: Vec<usize> = match extraction.layers.as_slice() {

@@ -2,6 +2,7 @@
 
 pub mod align;
 pub mod bootstrap;
+pub mod capture;
 pub mod classify;
 pub mod correct;
 pub mod error;

@@ -95,7 +95,7 @@ impl Permutations {
 }
 
 /// Strata of like length and like count of shared tokens for a pair of languages: thirds of the length (tokens of both sides) times
-/// no, one or two, or more shared tokens. A stratum of one sentence joins the next of the same count of shared tokens.
+/// no, one or two, or more shared tokens. A stratum of one sentence joins the nearest one, of the same count of shared tokens where there is one.
 ///
 /// `left` and `right` are the token ids of each sentence without BOS.
 pub fn strata(left: &[Vec<u32>], right: &[Vec<u32>]) -> Vec<u32> {
@@ -113,13 +113,15 @@ pub fn strata(left: &[Vec<u32>], right: &[Vec<u32>]) -> Vec<u32> {
     let mut strata: Vec<u32> = (left.iter().zip(right).zip(&lengths))
         .map(|((a, b), length)| level(shared_tokens(a, b)) * 3 + third(*length))
         .collect();
-    for level in 0..3 {
-        for third in 0..3u32 {
-            let alone = strata.iter().filter(|s| **s == level * 3 + third).count() == 1;
-            if alone {
-                let neighbour = if third == 2 { 1 } else { third + 1 };
-                strata.iter_mut().filter(|s| **s == level * 3 + third).for_each(|s| *s = level * 3 + neighbour);
-            }
+    // A stratum of one sentence cannot be shuffled: it joins the nearest that has others.
+    for alone in 0..9u32 {
+        if strata.iter().filter(|s| **s == alone).count() != 1 {
+            continue;
+        }
+        let apart = |other: u32| 4 * (alone / 3).abs_diff(other / 3) + (alone % 3).abs_diff(other % 3);
+        let others = (0..9).filter(|other| *other != alone && strata.contains(other));
+        if let Some(nearest) = others.min_by_key(|other| (apart(*other), *other)) {
+            strata.iter_mut().filter(|s| **s == alone).for_each(|s| *s = nearest);
         }
     }
     strata

@@ -55,7 +55,7 @@ proptest! {
     ) {
         prop_assume!((0..3).all(|class| classes.contains(&class)));
         let rows = Mat::from_fn(24, 5, |i, j| values[i * 5 + j]);
-        let (a, b) = (ours(&rows, &classes, 3, c, 1e-10), theirs(&rows, &classes, c, 1e-9));
+        let (a, b) = (ours(&rows, &classes, 3, c, 1e-16), theirs(&rows, &classes, c, 1e-9));
         let worst = a.iter().zip(&b).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
         prop_assert!(worst < 1e-4, "{worst}");
     }
@@ -82,7 +82,7 @@ fn seconds() {
         Mat::from_fn(n, width, |i, j| f64::from((i * 7919 + j * 104_729 + i * j * 31) as u32 % 1000) / 289.0 - 1.73);
     let classes: Vec<u32> = (0..n).map(|i| (i % count) as u32).collect();
     let clock = Instant::now();
-    ours(&rows, &classes, count, 0.01, 1e-4);
+    ours(&rows, &classes, count, 0.01, 1e-7);
     let own = clock.elapsed();
     let clock = Instant::now();
     theirs(&rows, &classes, 0.01, 1e-4 * n as f64);

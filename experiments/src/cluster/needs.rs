@@ -7,7 +7,7 @@ use anyhow::Result;
 use babelscope_core::inspect::Inspection;
 
 use super::Part;
-use crate::sweep::{Phase, Shard, Sweep};
+use crate::sweep::{Phase, Shard, Stage, Sweep};
 
 const MIB: usize = 1 << 20;
 /// The program, its figures and the buffers of the writer.
@@ -67,9 +67,12 @@ fn probe(sweep: &Sweep, shards: &[&Shard]) -> usize {
     let wider = sweep.spec.store.as_ref().map_or(1, |store| 4 / store.dtype.size().clamp(1, 4)) as u64;
     let reads = |shard: &&Shard| {
         let bytes: u64 = shard.needs.iter().filter_map(|key| stored.get(key.as_str())).sum();
-        let layers = sweep.info.models.iter().find(|model| model.label() == shard.model);
-        let layers = layers.map_or(1, |model| model.spec.extract.layers.len().max(1)) as u64;
-        bytes * wider / if shard.layer.is_some() { layers } else { 1 }
+        let model = sweep.info.models.iter().find(|model| model.label() == shard.model);
+        let layers = model.map_or(1, |model| model.spec.extract.layers.len().max(1)) as u64;
+        let pivots = model.and_then(|model| model.spec.align()).map_or(0, |params| params.pivots.len());
+        // Alignment with a few pivots holds every layer of its languages, everything else a layer at a time.
+        let whole = shard.stage == Stage::Align && pivots < sweep.info.corpus.languages.len();
+        bytes * wider / if whole { 1 } else { layers }
     };
     4 * shards.iter().map(reads).max().unwrap_or(0) as usize
 }

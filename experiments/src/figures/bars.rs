@@ -46,7 +46,11 @@ pub(super) fn bars(headline: &Headline, rows: &[&Row], source: &Source) -> Strin
     let mut svg = Svg::default();
     let pivot = rows.first().filter(|row| !row.pivot.is_empty());
     let with = pivot.map_or_else(String::new, |row| format!(", with {}", table::name(&row.pivot)));
-    let title = format!("{}{}{with}", headline.title.get(..1).unwrap_or_default().to_uppercase(), headline.title.get(1..).unwrap_or_default());
+    let title = format!(
+        "{}{}{with}",
+        headline.title.get(..1).unwrap_or_default().to_uppercase(),
+        headline.title.get(1..).unwrap_or_default()
+    );
     svg.say(LEFT, 26.0, Anchor::Start, 15.0, INK, &title);
     let bottom = TOP + height * sorted.len() as f64;
     for (value, label) in ticks(scale) {

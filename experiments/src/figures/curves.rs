@@ -3,8 +3,7 @@
 use babelscope_probes::align::{AlignCell, AlignReport, Centring};
 
 use super::{
-    Source, axis,
-    colour,
+    Source, axis, colour,
     panel::{Panel, Point, Style, marker},
     svg::{Anchor, GREY, INK, Svg},
     table::{self, Table},

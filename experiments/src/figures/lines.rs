@@ -3,8 +3,7 @@
 use babelscope_probes::measure::Row;
 
 use super::{
-    Source, axis,
-    colour,
+    Source, axis, colour,
     panel::{Panel, Point, Style, marker, range},
     svg::{Anchor, GREY, INK, Svg},
     table,
@@ -79,7 +78,11 @@ pub(super) fn lines(headline: &Headline, rows: &[&Row], source: &Source) -> Stri
     let first = rows.first();
     let pivot = first.filter(|row| !row.pivot.is_empty() && !row.language.is_empty());
     let with = pivot.map_or_else(String::new, |row| format!(", with {}", table::name(&row.pivot)));
-    let title = format!("{}{}{with}", headline.title.get(..1).unwrap_or_default().to_uppercase(), headline.title.get(1..).unwrap_or_default());
+    let title = format!(
+        "{}{}{with}",
+        headline.title.get(..1).unwrap_or_default().to_uppercase(),
+        headline.title.get(1..).unwrap_or_default()
+    );
     svg.say(LEFT, 26.0, Anchor::Start, 15.0, INK, &title);
     let chance = first.and_then(|row| row.chance);
     let drawn = Drawn { all: &all, order: &order, layers: &layers, scale, chance };

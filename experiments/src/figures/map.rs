@@ -68,10 +68,8 @@ fn map(report: &MapReport, method: MapMethod, centring: Centring, source: &Sourc
     codes.sort_unstable();
     let places: BTreeMap<&String, usize> = codes.into_iter().enumerate().map(|(at, code)| (code, at)).collect();
     for (at, map) in shown.iter().enumerate() {
-        let (x, y) = (
-            LEFT + (at % COLUMNS) as f64 * (SIDE + BETWEEN),
-            TOP + (at / COLUMNS) as f64 * (SIDE + BETWEEN + 12.0),
-        );
+        let (x, y) =
+            (LEFT + (at % COLUMNS) as f64 * (SIDE + BETWEEN), TOP + (at / COLUMNS) as f64 * (SIDE + BETWEEN + 12.0));
         let explained = map.explained.filter(|_| method == MapMethod::Pca);
         let explained =
             explained.map_or_else(String::new, |(a, b)| format!(", {:.0} % + {:.0} %", 100.0 * a, 100.0 * b));
@@ -102,9 +100,12 @@ fn map(report: &MapReport, method: MapMethod, centring: Centring, source: &Sourc
         svg.text(x + 11.0, y, Anchor::Start, &label, INK, "");
         x += label.width + 26.0;
     }
-    let neighbours = "Axes are turned onto those of the layer before; every map has the same spread, so sizes cannot be compared.";
-    let warning = if method == MapMethod::Tsne { " Distances between groups and their sizes mean nothing in t-SNE." } else { "" };
-    let drawn = if shown.len() < count { format!(" Drawn are {} of {count} layers.", shown.len()) } else { String::new() };
+    let neighbours =
+        "Axes are turned onto those of the layer before; every map has the same spread, so sizes cannot be compared.";
+    let warning =
+        if method == MapMethod::Tsne { " Distances between groups and their sizes mean nothing in t-SNE." } else { "" };
+    let drawn =
+        if shown.len() < count { format!(" Drawn are {} of {count} layers.", shown.len()) } else { String::new() };
     let text = format!(
         "{} sentences in each of {} languages. {neighbours}{warning}{drawn} Model {}, corpus {}. Layer 0 = embeddings, layer l = after block l.",
         report.sentences.len(),

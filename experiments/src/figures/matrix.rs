@@ -34,12 +34,17 @@ pub(super) fn matrix(headline: &Headline, rows: &[&Row], source: &Source) -> Str
     let names: Vec<_> = down.iter().map(|code| fit(table::name(code), 10.0, Reading::default(), 150.0)).collect();
     let x = LEFT + names.iter().map(|n| n.width).fold(30.0, f64::max) + 10.0;
     let mut svg = Svg::default();
-    let title = format!("{}{}", headline.title.get(..1).unwrap_or_default().to_uppercase(), headline.title.get(1..).unwrap_or_default());
+    let title = format!(
+        "{}{}",
+        headline.title.get(..1).unwrap_or_default().to_uppercase(),
+        headline.title.get(1..).unwrap_or_default()
+    );
     let layer = rows.first().and_then(|row| row.layer).map_or_else(String::new, |layer| format!(", layer {layer}"));
     let title = title + &layer;
     svg.say(LEFT, 26.0, Anchor::Start, 15.0, INK, &title);
     for (at, code) in across.iter().enumerate() {
-        let label = line(code.split('_').next().unwrap_or(code), if cell >= 20.0 { 9.0 } else { 6.0 }, Reading::default());
+        let label =
+            line(code.split('_').next().unwrap_or(code), if cell >= 20.0 { 9.0 } else { 6.0 }, Reading::default());
         svg.text(x + (at as f64 + 0.5) * cell, TOP - 6.0, Anchor::Middle, &label, GREY, "");
     }
     for (r, (language, name)) in down.iter().zip(&names).enumerate() {

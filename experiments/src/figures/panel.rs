@@ -143,8 +143,7 @@ mod tests {
 
     #[test]
     fn values_stand_where_the_scale_says() {
-        let panel =
-            Panel { x: 10.0, y: 20.0, width: 100.0, height: 50.0, layers: &[0, 2, 4], range: (0.0, 1.0) };
+        let panel = Panel { x: 10.0, y: 20.0, width: 100.0, height: 50.0, layers: &[0, 2, 4], range: (0.0, 1.0) };
         assert_eq!((panel.across(0), panel.across(2), panel.across(4)), (10.0, 60.0, 110.0));
         assert_eq!((panel.up(0.0), panel.up(0.5), panel.up(1.0)), (70.0, 45.0, 20.0));
         let other = Panel { range: (-2.0, 2.0), ..panel };

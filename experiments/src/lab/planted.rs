@@ -108,9 +108,8 @@ impl Planter {
                     0.05
                 };
                 // The count of many tokens is normal; what it is rounded to is a count again.
-                let count = (tokens as f64 * rate
-                    + (tokens as f64 * rate * (1.0 - rate)).sqrt() * self.normal())
-                .round();
+                let count =
+                    (tokens as f64 * rate + (tokens as f64 * rate * (1.0 - rate)).sqrt() * self.normal()).round();
                 rates[[language, neuron]] = count.clamp(0.0, tokens as f64) / tokens as f64;
             }
         }

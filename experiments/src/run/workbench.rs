@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use babelscope_core::{
     corpus::Corpus,
     engine::Engine,

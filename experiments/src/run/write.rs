@@ -21,8 +21,8 @@ use crate::{
     figures,
     html::{self, REPORT},
     manifest::{
-        AlignInfo, CaptureInfo, CorpusInfo, LensInfo, Machine, Manifest, MapInfo, MeasuredInfo, Program, SCHEMA, Seconds,
-        peak_memory_bytes,
+        AlignInfo, CaptureInfo, CorpusInfo, LensInfo, Machine, Manifest, MapInfo, MeasuredInfo, Program, SCHEMA,
+        Seconds, peak_memory_bytes,
     },
     spec::RunSpec,
     tables::{self, align::Labels, measures::Probed},

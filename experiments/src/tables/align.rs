@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use anyhow::Result;
-use babelscope_probes::align::{AlignCell, AlignReport, Centring, Estimate, Outcome};
+use babelscope_probes::{
+    align::{AlignCell, AlignReport, Centring, Estimate, Outcome},
+    measure::Measured,
+};
 
 use super::{Table, bools, f32s, f64s, small, strings, u32s, u64s};
 use crate::manifest::AlignInfo;
@@ -165,6 +168,7 @@ pub fn read(results: &Path, sentences: &Path, info: &AlignInfo, tokens: usize) -
         chance_mexa: chance.first().copied().flatten().unwrap_or(info.chance_mexa),
         chance_recall: chance.get(1).copied().flatten().unwrap_or(info.chance_recall),
         tokens,
+        measured: Measured::default(),
         notes: info.notes.clone(),
     })
 }

@@ -32,7 +32,9 @@ pub(crate) fn run(run: &Run) {
     }
     if let Some(map) = &run.map {
         let (layers, languages) = (map.layers.len(), map.languages.len());
-        print(&format!("Map: sentences of {languages} languages at {layers} layers, in figures/ and tables/map_points.parquet.\n"));
+        print(&format!(
+            "Map: sentences of {languages} languages at {layers} layers, in figures/ and tables/map_points.parquet.\n"
+        ));
     }
 }
 
@@ -112,8 +114,8 @@ fn matrix(rows: &[&Row]) -> Table {
     down.dedup();
     let mut seen = std::collections::BTreeSet::new();
     down.retain(|language| seen.insert(*language));
-    let mut table = (1..=across.len())
-        .fold(Table::new(std::iter::once("").chain(across.iter().copied())), Table::right);
+    let mut table =
+        (1..=across.len()).fold(Table::new(std::iter::once("").chain(across.iter().copied())), Table::right);
     for language in down.into_iter().take(MOST) {
         let of = |pivot: &&str| {
             let fits = |row: &&&Row| row.language == language && row.pivot == **pivot;

@@ -1,6 +1,6 @@
 //! What a person should know before believing a low score: states that cannot win.
 
-use super::{prepare::Family, unit::Unit};
+use super::{Ties, prepare::Family, unit::Unit};
 
 /// What one language is like at one layer, beside its pairs.
 pub(super) struct Told {
@@ -35,23 +35,28 @@ impl Told {
 }
 
 /// One sentence for each language and what befell it.
-pub(super) fn sentences(told: &[Told], languages: &[String], n: usize) -> Vec<String> {
+pub(super) fn sentences(told: &[Told], languages: &[String], n: usize, ties: Ties) -> Vec<String> {
+    let strict = ties == Ties::Strict;
+    let without = if strict { "never count" } else { "have cosine 0 with everything" };
+    let without = format!("have no direction (zero, or equal to the mean of their language) and {without}");
+    let equal = if strict { ", and a tie never counts" } else { ", so they tie" };
+    let equal = format!("share their state with another sentence{equal}");
     let mut notes = Vec::new();
-    let kinds: [(&str, fn(&Told) -> usize); 2] = [
-        ("have no direction (zero, or equal to the mean of their language) and never count", |told| told.lost),
-        ("share their state with another sentence, and a tie never counts", |told| told.shared),
-    ];
     for (language, name) in languages.iter().enumerate() {
-        for (what, count) in kinds {
-            let mine = told.iter().filter(|told| told.language == language && count(told) > 0);
-            let at: Vec<String> = mine.map(|told| format!("{} at layer {}", count(told), told.layer)).collect();
-            if at.is_empty() {
-                continue;
-            }
-            let shown = at.iter().take(4).cloned().collect::<Vec<_>>().join(", ");
-            let more = if at.len() > 4 { format!(", and at {} more layers", at.len() - 4) } else { String::new() };
-            notes.push(format!("{name}: of {n} sentences some {what}: {shown}{more}"));
-        }
+        let mine = || told.iter().filter(|told| told.language == language);
+        let lost = mine().map(|told| (told.lost, told.layer)).collect();
+        let shared = mine().map(|told| (told.shared, told.layer)).collect();
+        notes.extend(sentence(name, n, &without, lost));
+        notes.extend(sentence(name, n, &equal, shared));
     }
     notes
+}
+
+/// `found`: how many, and at which layer.
+fn sentence(name: &str, n: usize, what: &str, found: Vec<(usize, usize)>) -> Option<String> {
+    let found = found.into_iter().filter(|(count, _)| *count > 0);
+    let at: Vec<String> = found.map(|(count, layer)| format!("{count} at layer {layer}")).collect();
+    let shown = at.iter().take(4).cloned().collect::<Vec<_>>().join(", ");
+    let more = if at.len() > 4 { format!(", and at {} more layers", at.len() - 4) } else { String::new() };
+    (!at.is_empty()).then(|| format!("{name}: of {n} sentences some {what}: {shown}{more}"))
 }

@@ -12,6 +12,9 @@ use crate::{
 /// The shuffles of so many numbers are kept from layer to layer; of more pairs they are drawn again at each.
 const KEPT: usize = 64 << 20;
 
+/// Matched shuffles that leave more than this share of the sentences in place are named.
+const FIXED: f64 = 0.2;
+
 pub(super) struct Nulls<'a> {
     source: &'a dyn StateSource,
     seed: u64,
@@ -47,7 +50,7 @@ impl<'a> Nulls<'a> {
     /// Does something with the matched shuffles of a pair; `None` where they are not asked for or the tokens are not known.
     ///
     /// # Errors
-    /// None beyond those of [`Nulls::new`].
+    /// Too few draws, which [`Nulls::new`] has refused before.
     pub(super) fn matched<R>(&self, at: usize, pair: Pair, with: impl FnOnce(&Permutations) -> R) -> Result<Option<R>> {
         if !self.matched {
             return Ok(None);
@@ -63,5 +66,19 @@ impl<'a> Nulls<'a> {
             Some(place) => with(place.get_or_init(|| drawn)),
             None => with(&drawn),
         }))
+    }
+
+    /// What a person should know of the matched shuffles: those that move few sentences can say little.
+    pub(super) fn note(&self, pairs: &[Pair]) -> Option<String> {
+        let fixed = self.kept.iter().zip(pairs).filter_map(|(kept, pair)| Some((kept.get()?.fixed(), pair)));
+        let (most, pair) = fixed.max_by(|a, b| a.0.total_cmp(&b.0)).filter(|(most, _)| *most > FIXED)?;
+        let names = self.source.languages();
+        Some(format!(
+            "the shuffles within like lengths and counts of shared tokens leave {:.0} % of the sentences of {} and {} in place (no pair \
+             has more), so the matched null says little there",
+            100.0 * most,
+            names[pair.language],
+            names[pair.pivot],
+        ))
     }
 }

@@ -58,6 +58,13 @@ fn shares(unit: &Unit<'_>) -> (Vec<f64>, f64) {
     (shares.collect(), lost)
 }
 
+/// Products of the states of each language with the mean of the other one. `[n]`.
+#[derive(Default)]
+pub(super) struct Crossed {
+    pub(super) xk: Vec<f64>,
+    pub(super) my: Vec<f64>,
+}
+
 /// What belongs to a row.
 #[derive(Clone, Copy)]
 struct Row {
@@ -87,14 +94,14 @@ struct Columns {
 
 impl Screen {
     /// Bounds of the cosines with one centring, from the products of raw or of centred rows.
-    pub(super) fn new(pivot: &Unit<'_>, language: &Unit<'_>, centred: bool, rows: Rows) -> Self {
+    pub(super) fn new(pivot: &Unit<'_>, language: &Unit<'_>, (centred, rows): (bool, Rows), crossed: &Crossed) -> Self {
         let (r, s) = (pivot.whole(rows == Rows::Centred).lost, language.whole(rows == Rows::Centred).lost);
         let rounding = pivot.width().next_multiple_of(2) as f64 * f64::from(HALF);
         let off = (1.001 * ((r + s) / ONE + 3.0 * r * s / (ONE * ONE) + rounding)) as f32;
         if centred == (rows == Rows::Centred) {
             Self::plain(pivot.sentences(), off)
         } else {
-            Self::moved(pivot, language, off)
+            Self::moved(pivot, language, off, crossed)
         }
     }
 
@@ -111,19 +118,19 @@ impl Screen {
     }
 
     /// The products are those of centred rows, the cosines are raw.
-    fn moved(pivot: &Unit<'_>, language: &Unit<'_>, off: f32) -> Self {
+    fn moved(pivot: &Unit<'_>, language: &Unit<'_>, off: f32, crossed: &Crossed) -> Self {
         let n = pivot.sentences();
         let square = |of: &[f64]| of.iter().map(|x| x * x).sum::<f64>().sqrt();
         // In units of the norms of the means, so that nothing here is larger than WILD.
         let (m_norm, k_norm) = (square(&pivot.mean), square(&language.mean));
         let over = |x: f64, norm: f64| if norm > 0.0 { x / norm } else { 0.0 };
         let between: f64 = pivot.mean.iter().zip(&language.mean).map(|(m, k)| m * k).sum();
-        let (xk, my) = (pivot.times(&language.mean), language.times(&pivot.mean));
         let (x_scale, y_scale) = (&pivot.raw.scale, &language.raw.scale);
         let p: Vec<f64> = x_scale.iter().map(|scale| scale * m_norm).collect();
-        let a: Vec<f64> = xk.iter().zip(x_scale).map(|(xk, scale)| over((xk - between) * scale, k_norm)).collect();
+        let a: Vec<f64> =
+            crossed.xk.iter().zip(x_scale).map(|(xk, scale)| over((xk - between) * scale, k_norm)).collect();
         let g: Vec<f64> = y_scale.iter().map(|scale| scale * k_norm).collect();
-        let b: Vec<f64> = my.iter().zip(y_scale).map(|(my, scale)| over(my * scale, m_norm)).collect();
+        let b: Vec<f64> = crossed.my.iter().zip(y_scale).map(|(my, scale)| over(my * scale, m_norm)).collect();
         let mean = |of: &[f64]| of.iter().sum::<f64>() / n as f64;
         let (p_mean, a_mean, g_mean, b_mean) = (mean(&p), mean(&a), mean(&g), mean(&b));
         let ((c, c_lost), (d, d_lost)) = (shares(pivot), shares(language));
@@ -172,15 +179,10 @@ impl Screen {
         const UNIT: f32 = (1.0 / (ONE * ONE)) as f32;
         let row = self.rows[i];
         let Columns { share, along, inverse, shift } = &self.columns;
-        let (out, products) = (out.as_chunks_mut::<LANES>().0, products.as_chunks::<LANES>().0);
-        let (share, shift) = (share.as_chunks::<LANES>().0, shift.as_chunks::<LANES>().0);
-        let (along, inverse) = (along.as_chunks::<LANES>().0, inverse.as_chunks::<LANES>().0);
-        let places = out.iter_mut().zip(products).zip(share.iter().zip(shift)).zip(along.iter().zip(inverse));
-        for (((out, u), (d, shift)), (along, inverse)) in places {
-            for l in 0..LANES {
-                let moved = row.inverse * along[l] + row.along * inverse[l];
-                out[l] = (u[l] * UNIT - self.off) * d[l] * row.share + (moved + (shift[l] + row.shift));
-            }
+        let columns = share.iter().zip(shift).zip(along.iter().zip(inverse));
+        for ((out, u), ((d, shift), (along, inverse))) in out.iter_mut().zip(products).zip(columns) {
+            let moved = row.inverse * along + row.along * inverse;
+            *out = (u * UNIT - self.off) * d * row.share + (moved + (shift + row.shift));
         }
     }
 

@@ -8,13 +8,15 @@ use babelscope_core::vector::dispatch;
 
 use super::{
     Outcome, Ties,
-    screen::{Rows, Screen, wild},
+    screen::{Crossed, Rows, Screen, wild},
     unit::Unit,
 };
 use crate::product::short::{LANES, Right};
 
 /// Entries in one tile of S: with its bounds half of a megabyte, so that it stays in the cache of a core.
 const TILE: usize = 1 << 16;
+/// Entries of a row that are looked at together.
+const BLOCK: usize = 32;
 /// Columns' candidates that wait for the end, when more is known of what they must reach.
 const WAITING: usize = 1 << 16;
 
@@ -83,7 +85,22 @@ fn tiled(
     (rows, right, height): (Rows, &Right<'_>, usize),
 ) -> Vec<Found> {
     let left = &pivot.whole(rows == Rows::Centred).short;
-    let mut scans: Vec<Scan<'_, '_, '_>> = centred.iter().map(|c| Scan::new(pivot, language, *c, rows, ties)).collect();
+    // All that needs every state once, while it is near.
+    let (mut diagonals, mut crossed) = (vec![Vec::new(); centred.len()], Crossed::default());
+    for i in 0..pivot.sentences() {
+        for (diagonal, centred) in diagonals.iter_mut().zip(centred) {
+            diagonal.push(pivot.cosine(*centred, i, language, i));
+        }
+        if rows == Rows::Centred && centred.contains(&false) {
+            crossed.xk.push(pivot.times(i, &language.mean));
+            crossed.my.push(language.times(i, &pivot.mean));
+        }
+    }
+    let scan = |(centred, diagonal): (&bool, Vec<f32>)| {
+        let screen = Screen::new(pivot, language, (*centred, rows), &crossed);
+        Scan::new(pivot, language, *centred, ties, screen, &diagonal)
+    };
+    let mut scans: Vec<Scan<'_, '_, '_>> = centred.iter().zip(diagonals).map(scan).collect();
     let places = left.panels() * LANES;
     let mut products = vec![0f32; height.min(left.panels()) * LANES * places];
     let mut lower = products.clone();
@@ -124,13 +141,18 @@ struct Scan<'a, 'p, 'l> {
 }
 
 impl<'a, 'p, 'l> Scan<'a, 'p, 'l> {
-    fn new(pivot: &'a Unit<'p>, language: &'a Unit<'l>, centred: bool, rows: Rows, ties: Ties) -> Self {
-        let n = pivot.sentences();
-        let screen = Screen::new(pivot, language, centred, rows);
-        let diagonal = (0..n).map(|i| {
-            let cosine = pivot.cosine(centred, i, language, i);
-            let (low, high) = screen.known(cosine);
-            (cosine, low, high)
+    fn new(
+        pivot: &'a Unit<'p>,
+        language: &'a Unit<'l>,
+        centred: bool,
+        ties: Ties,
+        screen: Screen,
+        diagonal: &[f32],
+    ) -> Self {
+        let n = diagonal.len();
+        let diagonal = diagonal.iter().map(|cosine| {
+            let (low, high) = screen.known(*cosine);
+            (*cosine, low, high)
         });
         Self {
             diagonal: diagonal.collect(),
@@ -165,12 +187,13 @@ impl<'a, 'p, 'l> Scan<'a, 'p, 'l> {
                     screen.lower(i, products, lower);
                     lower[i] = f32::NEG_INFINITY; // the true pair is no rival
                     let mut floors = [f32::NEG_INFINITY; LANES];
-                    let columns = floor.as_chunks_mut::<LANES>().0;
-                    for (lower, column) in lower.as_chunks::<LANES>().0.iter().zip(columns) {
-                        for l in 0..LANES {
-                            floors[l] = if lower[l] > floors[l] { lower[l] } else { floors[l] };
-                            column[l] = if lower[l] > column[l] { lower[l] } else { column[l] };
+                    for lower in lower.as_chunks::<LANES>().0 {
+                        for (floor, lower) in floors.iter_mut().zip(lower) {
+                            *floor = if *lower > *floor { *lower } else { *floor };
                         }
+                    }
+                    for (column, lower) in floor.iter_mut().zip(&*lower) {
+                        *column = if *lower > *column { *lower } else { *column };
                     }
                     floors
                 },
@@ -194,19 +217,22 @@ impl<'a, 'p, 'l> Scan<'a, 'p, 'l> {
         dispatch(
             #[inline(always)]
             || {
-                for (at, lower) in lower.as_chunks::<LANES>().0.iter().enumerate() {
-                    let shares = &self.screen.shares().as_chunks::<LANES>().0[at];
-                    let limits = &self.limit.as_chunks::<LANES>().0[at];
+                for (at, lower) in lower.chunks(BLOCK).enumerate() {
+                    let block = at * BLOCK..at * BLOCK + lower.len();
+                    let (shares, limits) = (&self.screen.shares()[block.clone()], &self.limit[block.clone()]);
                     let limit = if open { floor.min(low) } else { floor };
-                    let mut upper = [0f32; LANES];
                     let mut any = false;
-                    for l in 0..LANES {
-                        upper[l] = lower[l] + (share * shares[l] + slack);
-                        any |= (upper[l] >= limit) | (upper[l] >= limits[l]);
+                    let mut upper = [0f32; BLOCK];
+                    for (((upper, lower), d), other) in upper.iter_mut().zip(lower).zip(shares).zip(limits) {
+                        *upper = lower + (share * d + slack);
+                        any |= (*upper >= limit) | (*upper >= *other);
                     }
-                    if any {
-                        for l in 0..LANES {
-                            self.entry((i, at * LANES + l), (lower[l], upper[l]), floor, &mut open);
+                    if !any {
+                        continue;
+                    }
+                    for ((j, lower), upper) in block.zip(lower).zip(upper) {
+                        if upper >= limit || upper >= self.limit[j] {
+                            self.entry((i, j), (*lower, upper), floor, &mut open);
                         }
                     }
                 }

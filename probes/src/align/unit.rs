@@ -94,18 +94,21 @@ impl<'a> Unit<'a> {
     fn strip(&mut self, panel: usize, strip: &mut [[f32; LANES]], norms: &mut Vec<f64>) {
         let Some(values) = fill(self.states.view(), panel, strip) else { return };
         let (first, width) = (panel * LANES, self.states.ncols());
-        let (mut whole, mut left) = ([0f64; LANES], [0f64; LANES]);
         let mean = &self.mean;
-        dispatch(
+        let (whole, left) = dispatch(
             #[inline(always)]
             || {
+                let (mut whole, mut left) = ([0f64; LANES], [0f64; LANES]);
                 for (column, m) in strip.iter().zip(mean) {
+                    let column = column.map(f64::from);
                     for l in 0..LANES {
-                        let x = f64::from(column[l]);
-                        whole[l] += x * x;
-                        left[l] += (x - m) * (x - m);
+                        whole[l] += column[l] * column[l];
+                    }
+                    for l in 0..LANES {
+                        left[l] += (column[l] - m) * (column[l] - m);
                     }
                 }
+                (whole, left)
             },
         );
         let mut scale = [0f64; LANES];
@@ -192,10 +195,9 @@ impl<'a> Unit<'a> {
         if centred { &self.centred } else { &self.raw }
     }
 
-    /// Products of every state with a vector, in f64. `[n]`.
-    pub(super) fn times(&self, vector: &[f64]) -> Vec<f64> {
-        let rows = self.states.outer_iter();
-        rows.map(|row| row.as_slice().map_or(0.0, |row| product(row, vector, |x, v| f64::from(x) * v))).collect()
+    /// Product of a state with a vector, in f64.
+    pub(super) fn times(&self, i: usize, vector: &[f64]) -> f64 {
+        self.states.row(i).to_slice().map_or(0.0, |row| product(row, vector, |x, v| f64::from(x) * v))
     }
 
     /// Cosine of row `i` here and row `j` of `other`: the sum in f64 from the first column to the last, rounded to f32.
@@ -238,8 +240,11 @@ fn fill<'a>(states: ArrayView2<'a, f32>, panel: usize, strip: &mut [[f32; LANES]
     let first = panel * LANES;
     let rows = LANES.min(n - first);
     let values = &states.to_slice()?[first * width..(first + rows) * width];
-    for (r, row) in values.chunks_exact(width.max(1)).enumerate() {
-        row.iter().zip(&mut *strip).for_each(|(x, column)| column[r] = *x);
+    // A block of columns at a time, as it stays in the nearest cache while row after row is written into it.
+    for (block, columns) in strip.chunks_mut(LANES).enumerate() {
+        for (r, row) in values.chunks_exact(width.max(1)).enumerate() {
+            row[block * LANES..].iter().zip(&mut *columns).for_each(|(x, column)| column[r] = *x);
+        }
     }
     for r in rows..LANES {
         strip.iter_mut().for_each(|column| column[r] = 0.0);
@@ -249,37 +254,41 @@ fn fill<'a>(states: ArrayView2<'a, f32>, panel: usize, strip: &mut [[f32; LANES]
 
 /// Rounds 16 rows to whole numbers; the largest norm of what that takes away.
 fn round(strip: &[[f32; LANES]], mean: &[f64], scale: &[f64; LANES], lines: &mut [Line]) -> f64 {
-    // Adding and subtracting 1.5 * 2^52 rounds to the nearest whole number, which is in the low bits of the sum.
-    const ROUND: f64 = 6_755_399_441_055_744.0;
-    let mut lost = [0f64; LANES];
-    dispatch(
+    let lost = dispatch(
         #[inline(always)]
         || {
-            let mut whole = |column: &[f32; LANES], m: f64| {
-                let mut numbers = [0i32; LANES];
-                for l in 0..LANES {
-                    let exact = (f64::from(column[l]) - m) * scale[l] * ONE;
-                    let shifted = exact + ROUND;
-                    let off = exact - (shifted - ROUND);
-                    lost[l] += off * off;
-                    numbers[l] = shifted.to_bits() as i32;
-                }
-                numbers
-            };
+            let mut lost = [0f64; LANES];
             let (pairs, last) = strip.as_chunks::<2>();
             let (means, mean_last) = mean.as_chunks::<2>();
             for ((line, [a, b]), [m, k]) in lines.iter_mut().zip(pairs).zip(means) {
-                let (low, high) = (whole(a, *m), whole(b, *k));
+                let low = round_column(a, *m, scale, &mut lost);
+                let high = round_column(b, *k, scale, &mut lost);
                 for l in 0..LANES {
                     line.0[l] = pair(low[l], high[l]);
                 }
             }
             if let (Some(column), Some(m), Some(line)) = (last.first(), mean_last.first(), lines.last_mut()) {
-                line.0 = whole(column, *m).map(|number| pair(number, 0));
+                line.0 = round_column(column, *m, scale, &mut lost).map(|number| pair(number, 0));
             }
+            lost
         },
     );
     lost.iter().fold(0f64, |most, lost| most.max(lost.sqrt()))
+}
+
+#[inline(always)]
+fn round_column(column: &[f32; LANES], m: f64, scale: &[f64; LANES], lost: &mut [f64; LANES]) -> [i32; LANES] {
+    // Adding and subtracting 1.5 * 2^52 rounds to the nearest whole number, which is in the low bits of the sum.
+    const ROUND: f64 = 6_755_399_441_055_744.0;
+    let mut numbers = [0i32; LANES];
+    for l in 0..LANES {
+        let exact = (f64::from(column[l]) - m) * scale[l] * ONE;
+        let shifted = exact + ROUND;
+        let off = exact - (shifted - ROUND);
+        lost[l] += off * off;
+        numbers[l] = shifted.to_bits() as i32;
+    }
+    numbers
 }
 
 /// Mean of the rows in f64, row after row. `[width]`.

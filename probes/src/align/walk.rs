@@ -213,7 +213,8 @@ impl Walk<'_> {
         }
         adjust(&mut measured.rows);
         let chance = |values: usize| 1.0 / values as f64;
-        let notes = notes::sentences(&found.told, names, n);
+        let mut notes = notes::sentences(&found.told, names, n, params.ties);
+        notes.extend(self.nulls.note(&self.pairs.computed));
         AlignReport { cells, chance_mexa: chance(2 * n - 1), chance_recall: chance(n), notes, tokens: 0, measured }
     }
 }

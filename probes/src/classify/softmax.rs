@@ -4,13 +4,14 @@
 //! `sum_i w_i (-ln softmax(x_i W + b)[y_i]) + alpha / 2 |W|^2`; the intercept b is not penalised. scikit-learn's C is `1 / alpha`; its form
 //! for two classes has one vector v instead of two that sum to zero, and `|v|^2 = 2 |W|^2`, so `alpha = 2 / C` gives the same there.
 //!
-//! Why not `linfa_logistic`, which minimises the same sum (its `alpha` is this one, and it leaves the intercept alone too): its
-//! logarithm of a sum of exponentials subtracts the largest logit of *all* rows, so a row whose logits lie 35 below another row's has
-//! a wrong loss without a word, and it multiplies the matrices twice as often. It is the second
-//! implementation of `probes/tests/linfa.rs`.
+//! Why not `linfa_logistic`, which minimises the same sum (its `alpha` is this one, and it leaves the intercept alone too): it has no
+//! weights of classes, and its logarithm of a sum of exponentials subtracts the largest logit of *all* rows, so that a row whose logits
+//! lie more than 35 below another row's has a wrong loss without a word. It is the second implementation of `probes/tests/linfa.rs`.
 //!
-//! L-BFGS (Nocedal and Wright 2006, algorithms 7.4 and 7.5; ten pairs) with a backtracking line search (Armijo, c = 1e-4). It stops
-//! where no entry of the gradient of the mean loss exceeds the tolerance, as scikit-learn does. One core, fixed order.
+//! L-BFGS (Nocedal and Wright 2006, algorithms 7.4 and 7.5; ten pairs) with a backtracking line search (Armijo, c = 1e-4), from the
+//! curvature where all classes are equally probable. It stops where half the gradient's square over that curvature, which is what a
+//! Newton step would gain, is below the tolerance: unlike the size of the gradient this does not depend on the axes. One core, fixed
+//! order.
 
 use std::collections::VecDeque;
 
@@ -33,7 +34,7 @@ pub(crate) struct Problem<'a> {
     pub(crate) weights: &'a [f64],
     /// scikit-learn's inverse penalty.
     pub(crate) c: f64,
-    /// Largest entry of the gradient of the mean loss at the end.
+    /// How much the mean loss may still be above its minimum, as far as gradient and curvature tell. Nats.
     pub(crate) tolerance: f64,
     /// Most steps.
     pub(crate) steps: usize,
@@ -62,7 +63,7 @@ impl Softmax {
         let (mut next, mut next_gradient) = (at.clone(), gradient.clone());
         let mut converged = false;
         for _ in 0..problem.steps {
-            converged = gradient.iter().all(|g| g.abs() <= problem.tolerance);
+            converged = 0.5 * gradient.iter().zip(&inverse).map(|(g, h)| h * g * g).sum::<f64>() <= problem.tolerance;
             if converged {
                 break;
             }

@@ -8,7 +8,7 @@ use crate::oracle;
 
 fn fit(rows: &Mat<f64>, classes: &[u32], count: usize, c: f64) -> Softmax {
     let weights = vec![1.0; count];
-    let problem = Problem { rows: rows.as_ref(), classes, count, weights: &weights, c, tolerance: 1e-10, steps: 5000 };
+    let problem = Problem { rows: rows.as_ref(), classes, count, weights: &weights, c, tolerance: 1e-18, steps: 5000 };
     Softmax::fit(&problem, None)
 }
 

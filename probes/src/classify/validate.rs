@@ -15,11 +15,11 @@ use super::{
 };
 use crate::Result;
 
-/// scikit-learn's default, for what is reported.
-const TOLERANCE: f64 = 1e-4;
+/// Nats of the mean loss, for what is reported.
+const TOLERANCE: f64 = 1e-7;
 
 /// For probes that only choose a penalty or stand in a null.
-const COARSE: f64 = 1e-3;
+const COARSE: f64 = 1e-5;
 
 /// Most steps of one fit.
 const STEPS: usize = 300;

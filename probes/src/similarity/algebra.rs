@@ -124,7 +124,11 @@ pub fn centred(x: ArrayView2<'_, f32>) -> Array2<f32> {
 
 /// `x_i - mean`, taken in f64.
 pub(super) fn less(x: ArrayView2<'_, f32>, mean: &[f64]) -> Array2<f32> {
-    Array2::from_shape_fn(x.raw_dim(), |(i, j)| (f64::from(x[[i, j]]) - mean[j]) as f32)
+    let mut rows = Array2::zeros(x.raw_dim());
+    for (mut to, from) in rows.outer_iter_mut().zip(x.outer_iter()) {
+        to.iter_mut().zip(from.iter().zip(mean)).for_each(|(to, (v, m))| *to = (f64::from(*v) - m) as f32);
+    }
+    rows
 }
 
 /// Rows of norm 1.

@@ -23,7 +23,7 @@ use super::algebra::{Centred, check, dot, refuse};
 use crate::{Result, product::a_bt};
 
 /// Rows or columns in a tile.
-const TILE: usize = 128;
+const TILE: usize = 256;
 
 /// CKA of two sides.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -73,8 +73,8 @@ pub fn halves(n: usize, seed: u64) -> (Vec<usize>, Vec<usize>) {
 /// ```
 /// use babelscope_probes::similarity::{halves, procrustes};
 /// use ndarray::{Array2, array};
-/// let x = Array2::from_shape_fn((40, 2), |(i, j)| ((i * (7 + 4 * j) * (i + 3)) % 41) as f32);
-/// let turned = x.dot(&array![[0f32, 1.], [-1., 0.]]);
+/// let x = Array2::from_shape_fn((40, 3), |(i, j)| ((i * i * (j + 3) + 7 * i) as f32).sin());
+/// let turned = x.dot(&array![[0f32, 1., 0.], [0., 0., 1.], [1., 0., 0.]]); // another order of the axes
 /// let (fit, test) = halves(40, 1);
 /// let found = procrustes(x.view(), turned.view(), &fit, &test, 256)?;
 /// assert!(found.distance < 1e-6 && found.after.recall == 1.0 && found.before.recall < 0.5);

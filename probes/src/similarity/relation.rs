@@ -4,9 +4,11 @@
 //!
 //! | index | A |
 //! | --- | --- |
-//! | debiased CKA | the kernel with zero diagonal, centred as Song et al. 2012 do: `A_ij = K_ij - R_i - R_j + T`, with `R` the row sums over `n - 2` and `T` the total over `(n - 1)(n - 2)`; then `<A, B> = n (n - 3) HSIC` |
+//! | debiased CKA | the kernel with zero diagonal, `A_ij = K_ij - R_i - R_j + T` for i != j: then `<A, B> = n (n - 3) HSIC` |
 //! | biased CKA | the kernel centred in rows and columns, with its diagonal |
 //! | RSA | ranks of the similarities less their mean, zero diagonal (Spearman), or the similarities less their mean (Pearson) |
+//!
+//! with `R` the row sums over `n - 2` and `T` the total over `(n - 1)(n - 2)`, as Song et al. 2012 centre.
 //!
 //! So a draw of the null is one permuted trace, and exact: centring commutes with permuting sentences.
 
@@ -24,7 +26,7 @@ use crate::{
 };
 
 /// Rows of a Gram matrix computed at once.
-const TILE: usize = 128;
+const TILE: usize = 256;
 
 /// `x x'`, the half above the diagonal computed and mirrored.
 pub(super) fn gram(x: ArrayView2<'_, f32>) -> Array2<f32> {

@@ -162,13 +162,19 @@ impl Task {
         }
     }
 
+    /// Whether it needs canonical directions, not their correlations alone.
+    fn weighted(&self) -> bool {
+        matches!(self, Self::Cca { weighted: true, .. })
+    }
+
     /// Prepares a side.
     ///
     /// # Errors
     /// The index cannot be computed on it.
     pub(super) fn prepare(&self, x: ArrayView2<'_, f32>, setup: &Setup) -> Result<Prepared> {
         let related = |relation: Relation| {
-            let resampled = (setup.draws.draws() > 0).then(|| Resampled::new(&relation, &setup.weights));
+            let wanted = setup.draws.draws() > 0 && *self != Self::Linear(Form::Biased);
+            let resampled = wanted.then(|| Resampled::new(&relation, &setup.weights));
             Prepared::Relation(relation, resampled)
         };
         Ok(match self {
@@ -203,7 +209,7 @@ impl Task {
         let values = pair.values(self, None, setup)?;
         let intervals = pair.intervals(self, &values, setup);
         let null = |all: &Permutations| {
-            let draws = pair.affordable(all.draws());
+            let draws = pair.affordable(self, all.draws());
             let drawn = (0..draws).into_par_iter().map(|b| {
                 monitor.check()?;
                 pair.values(self, Some(all.draw(b)), setup)
@@ -299,6 +305,7 @@ impl<'a> Pair<'a> {
         Ok(match self {
             Self::Relation((a, _), (b, _)) => vec![a.index(b, draw, task.kinds()[0].metric)?],
             Self::Columns(a, b) => vec![a.index(b, draw)?],
+            Self::Directions(a, b) if !task.weighted() => vec![a.mean(b, draw)?],
             Self::Directions(a, b) => {
                 let Cca { mean, weighted, weighted_back, .. } = a.cca(b, draw)?;
                 let take = |kind: Kind| match kind.view {
@@ -369,10 +376,10 @@ impl<'a> Pair<'a> {
     }
 
     /// How many of the draws are made: all, or, where each needs a decomposition, what the budget allows and no fewer than 19.
-    fn affordable(&self, draws: usize) -> usize {
+    fn affordable(&self, task: &Task, draws: usize) -> usize {
         let within = |cost: f64| draws.min(((BUDGET / cost) as usize).max(19));
         match self {
-            Self::Directions(a, b) => within(a.cost(b)),
+            Self::Directions(a, b) => within(a.cost(b, task.weighted())),
             Self::Fitted(fitted) => within(fitted.cost()),
             _ => draws,
         }
