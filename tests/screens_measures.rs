@@ -10,7 +10,7 @@ use babelscope_tests::{
     window::{HEAT_MAP, Window, click, click_cell, fake_window, labels, pick, press, settle, showing, value},
 };
 use egui::{Event, Key, Pos2};
-use egui_kittest::kittest::Queryable as _;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
 
 const PAIRS: &str = "alignment, languages by pivots";
 

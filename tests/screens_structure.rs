@@ -24,6 +24,10 @@ fn on<'a>(screen: &str, tab: Option<&str>) -> Window<'a> {
     window
 }
 
+fn line(code: &str, at: usize) -> String {
+    synthetic::corpus().lines(code).unwrap()[at].clone()
+}
+
 fn see(window: &mut Window<'_>, label: &str) {
     window.get_by_label(label).scroll_to_me();
     settle(window);
@@ -153,15 +157,15 @@ fn a_point_of_the_map_chooses_its_sentence_on_every_screen() {
     click_point(&mut window, MapMethod::Pca, 0, arabic, 4);
     let selection = window.state().selection().clone();
     assert_eq!((selection.language.as_deref(), selection.sentence), (Some("arb_Arab"), Some(4)));
-    let text = &synthetic::corpus().lines("arb_Arab").unwrap()[4];
+    let text = line("arb_Arab", 4);
     let said = value(&window, MAP);
-    assert!(said.starts_with("Modern Standard Arabic (arb_Arab), line 5, layer 0: ") && said.contains(text), "{said}");
+    assert!(said.starts_with("Modern Standard Arabic (arb_Arab), line 5, layer 0: ") && said.contains(&text), "{said}");
     click(&mut window, "Alignment");
     click_cell(&mut window, HEAT_MAP, (0, 5), (6, LAYERS + 1));
     assert!(labels(&window, "sentence ").iter().any(|l| l.starts_with("sentence 5 ")));
     click(&mut window, "Lens");
-    let english = &synthetic::corpus().lines("eng_Latn").unwrap()[4];
-    assert_eq!(window.get_by_label("Sentence").value().as_ref(), Some(english));
+    let english = line("eng_Latn", 4);
+    assert_eq!(window.get_by_label("Sentence").value().as_ref(), Some(&english));
 }
 
 #[test]
@@ -170,8 +174,8 @@ fn names_and_sentences_of_every_script_are_said_on_the_map() {
     for code in ["hin_Deva", "tha_Thai", "arb_Arab"] {
         let language = synthetic::corpus().languages.iter().position(|l| l == code).unwrap();
         click_point(&mut window, MapMethod::Pca, LAYERS, language, 2);
-        let text = &synthetic::corpus().lines(code).unwrap()[2];
-        assert!(value(&window, MAP).contains(text), "{}", value(&window, MAP));
+        let text = line(code, 2);
+        assert!(value(&window, MAP).contains(&text), "{}", value(&window, MAP));
     }
 }
 

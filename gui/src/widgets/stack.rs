@@ -14,6 +14,7 @@ const ROW: f32 = 20.0;
 const NUMBER: f32 = 52.0;
 
 /// One row: what stands left of it, and its parts from left to right.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Stack {
     /// Name of the row.
     pub label: String,
