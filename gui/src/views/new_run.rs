@@ -7,10 +7,14 @@ use egui::{RichText, ScrollArea, Ui, vec2};
 use crate::{
     command::{Action, Command},
     data,
-    theme::{GAP, Palette},
+    theme::Palette,
     widgets::pane::{self, segmented},
     worker::Slot,
 };
+
+/// Height of what stands below the fields, and of what is wrong with them, points.
+const FOOT: f32 = 92.0;
+const WRONG: f32 = 66.0;
 
 /// The fields of a new run.
 #[derive(Clone, Debug, PartialEq)]
@@ -120,7 +124,13 @@ pub(super) fn show(ui: &mut Ui, form: &mut Form, busy: bool, actions: &mut Vec<A
         ui.label(RichText::new("New run").heading().strong());
         ui.label(RichText::new("What shall be computed?").color(colours.weak));
         ui.add_space(4.0);
-        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| fields(ui, form, busy, &colours, actions));
+        let spec = form.spec();
+        let wrong = spec.check().err().map(|error| format!("{error:#}"));
+        let room = ui.available_height() - if wrong.is_some() { FOOT + WRONG } else { FOOT };
+        let area = ScrollArea::vertical().auto_shrink(false).max_height(room.max(80.0));
+        area.show(ui, |ui| fields(ui, form, &colours));
+        ui.separator();
+        foot(ui, &spec, wrong, busy, &colours, actions);
     });
 }
 
@@ -129,7 +139,7 @@ fn field(ui: &mut Ui, name: &str, hint: &str, value: &mut String) {
     ui.add(egui::TextEdit::singleline(value).hint_text(hint).desired_width(f32::INFINITY)).labelled_by(label.id);
 }
 
-fn fields(ui: &mut Ui, form: &mut Form, busy: bool, colours: &Palette, actions: &mut Vec<Action>) {
+fn fields(ui: &mut Ui, form: &mut Form, colours: &Palette) {
     field(ui, "Name", "letters, digits, . _ -", &mut form.name);
     field(ui, "Model", "lab, a folder, or a Hub id", &mut form.model);
     field(ui, "Corpus", "lab, a folder, or a table file", &mut form.corpus);
@@ -158,15 +168,6 @@ fn fields(ui: &mut Ui, form: &mut Form, busy: bool, colours: &Palette, actions: 
             more(ui, form, kind, colours);
         }
     }
-    ui.add_space(GAP);
-    start(ui, form, busy, colours, actions);
-    ui.add_space(GAP);
-    ui.separator();
-    ui.label(RichText::new("New here?").small().color(colours.weak));
-    let demo = ui.add_enabled(!busy, egui::Button::new("Demo on the built-in model"));
-    if demo.on_hover_text("Both analyses on the embedded model and corpus").clicked() {
-        actions.push(Action::Do(Command::Demo));
-    }
 }
 
 /// What a kind of probe needs besides.
@@ -184,22 +185,29 @@ fn more(ui: &mut Ui, form: &mut Form, kind: &str, colours: &Palette) {
     });
 }
 
-fn start(ui: &mut Ui, form: &Form, busy: bool, colours: &Palette, actions: &mut Vec<Action>) {
-    let spec = form.spec();
-    let checked = spec.check();
+/// Start, copy, and the demo: always in sight.
+fn foot(ui: &mut Ui, spec: &RunSpec, wrong: Option<String>, busy: bool, colours: &Palette, actions: &mut Vec<Action>) {
     ui.horizontal(|ui| {
         let start =
             egui::Button::new(RichText::new("Start").strong()).min_size(vec2(90.0, 32.0)).fill(colours.accent_soft);
-        if ui.add_enabled(checked.is_ok() && !busy, start).clicked() {
+        if ui.add_enabled(wrong.is_none() && !busy, start).clicked() {
             actions.push(Action::Execute(Slot::Run, Box::new(spec.clone())));
         }
         if ui.button("Copy as TOML").accessible_name("Copy the new run as TOML").clicked() {
-            actions.push(Action::Copy { what: "spec as TOML".to_owned(), text: data::toml(&spec) });
+            actions.push(Action::Copy { what: "spec as TOML".to_owned(), text: data::toml(spec) });
         }
     });
-    if let Err(error) = checked {
-        ui.add(egui::Label::new(RichText::new(format!("{error:#}")).small().color(colours.warn)).wrap());
+    if let Some(why) = wrong {
+        let text = egui::Label::new(RichText::new(why).small().color(colours.warn)).wrap();
+        ScrollArea::vertical().id_salt("wrong").max_height(WRONG - 8.0).show(ui, |ui| ui.add(text));
     }
+    ui.horizontal(|ui| {
+        ui.label(RichText::new("New here?").small().color(colours.weak));
+        let demo = ui.add_enabled(!busy, egui::Button::new("Demo on the built-in model"));
+        if demo.on_hover_text("Alignment and lens on the embedded model and corpus").clicked() {
+            actions.push(Action::Do(Command::Demo));
+        }
+    });
 }
 
 #[cfg(test)]
