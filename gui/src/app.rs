@@ -11,9 +11,9 @@ use crate::{
     chrome,
     command::{Action, Command},
     data::Loaded,
-    state::{Level, Log, Settings, VERSION},
+    state::{Level, Log, Selection, Settings, VERSION},
     text, theme,
-    views::{Screen, alignment, lens, runs},
+    views::{Screen, alignment, lens, map, runs, structure, tokenizer},
     worker::{Answer, Finished, Outcome, Slot, Work, Worker},
 };
 
@@ -45,11 +45,28 @@ pub struct App {
     /// The last failure, shown until a person closes it.
     pub(crate) problem: Option<String>,
     pub(crate) palette: Option<String>,
+    selection: Selection,
     runs_view: runs::View,
     alignment_view: alignment::View,
+    structure_view: structure::View,
+    map_view: map::View,
+    tokenizer_view: tokenizer::View,
     lens_view: lens::View,
     stamp: u64,
     actions: Vec<Action>,
+}
+
+/// Whether a screen has something to draw of a run. The list of runs stays only where nothing else does.
+fn draws(screen: Screen, loaded: &Loaded) -> bool {
+    let run = &loaded.run;
+    match screen {
+        Screen::Runs => false,
+        Screen::Alignment => loaded.catalogue.maps().next().is_some(),
+        Screen::Structure => structure::KINDS.iter().any(|kind| run.probed(kind).is_some()),
+        Screen::Map => run.map.is_some(),
+        Screen::Tokenizer => tokenizer::KINDS.iter().any(|kind| run.probed(kind).is_some()),
+        Screen::Lens => !run.lens.is_empty(),
+    }
 }
 
 /// Fonts and themes: once, before the first frame.
@@ -98,8 +115,12 @@ impl App {
             log: Log::default(),
             problem: None,
             palette: None,
+            selection: Selection::default(),
             runs_view: runs::View::default(),
             alignment_view: alignment::View::default(),
+            structure_view: structure::View::default(),
+            map_view: map::View::default(),
+            tokenizer_view: tokenizer::View::default(),
             lens_view: lens::View::default(),
             stamp: 0,
             actions: Vec::new(),
@@ -139,21 +160,31 @@ impl App {
         for note in loaded.run.manifest.notes.iter().chain(&loaded.run.corpus.notes) {
             self.log.push(Level::Warning, note.clone());
         }
-        for note in loaded.run.align.iter().flat_map(|report| &report.notes) {
+        let measured = loaded.run.measured.iter().flat_map(|probed| &probed.measured.notes);
+        let map = loaded.run.map.iter().flat_map(|map| &map.notes);
+        for note in loaded.run.align.iter().flat_map(|report| &report.notes).chain(measured).chain(map) {
             self.log.push(Level::Warning, note.clone());
         }
         self.settings.remember(loaded.run.folder.clone());
-        self.settings.screen = match self.settings.screen {
-            Screen::Lens if !loaded.run.lens.is_empty() => Screen::Lens,
-            _ if loaded.run.align.is_some() => Screen::Alignment,
-            _ => Screen::Lens,
-        };
+        if !draws(self.settings.screen, &loaded) {
+            let order = [Screen::Alignment, Screen::Structure, Screen::Map, Screen::Tokenizer];
+            self.settings.screen = order.into_iter().find(|screen| draws(*screen, &loaded)).unwrap_or(Screen::Lens);
+        }
+        self.selection = Selection::default();
         self.alignment_view.reset();
+        self.structure_view.reset();
+        self.map_view.reset();
+        self.tokenizer_view.reset();
         if !loaded.run.lens.is_empty() {
             self.lens = Some(loaded.clone());
             self.lens_view.reset();
         }
         self.main = Some(loaded);
+    }
+
+    /// What is chosen on all screens.
+    pub fn selection(&self) -> &Selection {
+        &self.selection
     }
 
     /// The screen in front.
@@ -196,7 +227,19 @@ impl App {
             }
             Screen::Alignment => {
                 let (view, settings) = (&mut self.alignment_view, &mut self.settings.alignment);
-                alignment::show(ui, view, settings, self.main.as_ref(), running, actions);
+                alignment::show(ui, view, settings, &mut self.selection, self.main.as_ref(), running, actions);
+            }
+            Screen::Structure => {
+                let (view, settings) = (&mut self.structure_view, &mut self.settings.structure);
+                structure::show(ui, view, settings, &mut self.selection, self.main.as_ref(), running, actions);
+            }
+            Screen::Map => {
+                let (view, settings) = (&mut self.map_view, &mut self.settings.map);
+                map::show(ui, view, settings, &mut self.selection, self.main.as_ref(), running, actions);
+            }
+            Screen::Tokenizer => {
+                let (view, settings) = (&mut self.tokenizer_view, &mut self.settings.tokenizer);
+                tokenizer::show(ui, view, settings, &mut self.selection, self.main.as_ref(), running, actions);
             }
             Screen::Lens => {
                 let source = lens::Source {
@@ -224,6 +267,12 @@ impl App {
                 let spec = lens::spec(&text, self.main.as_ref());
                 self.lens_view.text = text;
                 self.execute(Slot::Lens, spec);
+            }
+            Action::Sentence(line) => {
+                self.selection.sentence = Some(line);
+                if let Some(loaded) = &self.main {
+                    self.lens_view.pick(line, &loaded.run.corpus);
+                }
             }
         }
     }

@@ -28,6 +28,8 @@ pub enum Action {
     },
     /// Take a sentence into the lens view.
     Inspect(String),
+    /// Choose a line of the corpus, on all screens.
+    Sentence(usize),
 }
 
 /// A command without arguments.
@@ -53,9 +55,12 @@ pub enum Command {
 
 impl Command {
     /// All, in the order of the palette.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Show(Screen::Runs),
         Self::Show(Screen::Alignment),
+        Self::Show(Screen::Structure),
+        Self::Show(Screen::Map),
+        Self::Show(Screen::Tokenizer),
         Self::Show(Screen::Lens),
         Self::Demo,
         Self::Cancel,
@@ -71,6 +76,9 @@ impl Command {
         match self {
             Self::Show(Screen::Runs) => "Show runs",
             Self::Show(Screen::Alignment) => "Show alignment",
+            Self::Show(Screen::Structure) => "Show structure",
+            Self::Show(Screen::Map) => "Show map",
+            Self::Show(Screen::Tokenizer) => "Show tokenizer",
             Self::Show(Screen::Lens) => "Show lens",
             Self::Demo => "Run the demo",
             Self::Cancel => "Cancel the run",
@@ -88,7 +96,10 @@ impl Command {
         match self {
             Self::Show(Screen::Runs) => ctrl(Key::Num1),
             Self::Show(Screen::Alignment) => ctrl(Key::Num2),
-            Self::Show(Screen::Lens) => ctrl(Key::Num3),
+            Self::Show(Screen::Structure) => ctrl(Key::Num3),
+            Self::Show(Screen::Map) => ctrl(Key::Num4),
+            Self::Show(Screen::Tokenizer) => ctrl(Key::Num5),
+            Self::Show(Screen::Lens) => ctrl(Key::Num6),
             Self::Cancel => Some(KeyboardShortcut::new(Modifiers::NONE, Key::Escape)),
             Self::Refresh => Some(KeyboardShortcut::new(Modifiers::NONE, Key::F5)),
             Self::Palette => ctrl(Key::P),

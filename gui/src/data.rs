@@ -1,14 +1,15 @@
-//! Reports as the views want them: every cell found by language and layer, languages in the order asked for.
+//! Reports as the views want them: every cell found by language and layer, languages by the names that people use.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use babelscope::{run::Run, spec::RunSpec};
 use babelscope_core::{corpus::Corpus, lang};
-use babelscope_probes::align::{AlignCell, AlignReport, Centring, Estimate, Outcome};
-use serde::{Deserialize, Serialize};
+use babelscope_probes::align::{AlignCell, AlignReport, Centring, Outcome};
 
-/// A number of a cell that the heat map can show.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+use crate::catalogue::Catalogue;
+
+/// By which number of a cell its sentences count as found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Measure {
     /// Mutually closest.
     Mexa,
@@ -34,28 +35,14 @@ impl Measure {
         }
     }
 
-    /// Value and interval; the cosine gap has none.
-    pub fn of(self, cell: &AlignCell) -> Estimate {
-        match self {
-            Self::Mexa => cell.mexa,
-            Self::RecallFrom => cell.recall_from_pivot,
-            Self::RecallTo => cell.recall_to_pivot,
-            Self::CosineGap => Estimate { value: cell.cosine_gap, low: cell.cosine_gap, high: cell.cosine_gap },
+    /// By which outcome the sentences of a metric are judged: those without one of their own by MEXA's.
+    pub fn of_metric(metric: &str) -> Self {
+        match metric {
+            m if m.ends_with("from_pivot") => Self::RecallFrom,
+            m if m.ends_with("to_pivot") => Self::RecallTo,
+            "cosine_gap" | "pair_cosine_gap" => Self::CosineGap,
+            _ => Self::Mexa,
         }
-    }
-
-    /// What chance alone would give.
-    pub fn chance(self, report: &AlignReport) -> f64 {
-        match self {
-            Self::Mexa => report.chance_mexa,
-            Self::RecallFrom | Self::RecallTo => report.chance_recall,
-            Self::CosineGap => 0.0,
-        }
-    }
-
-    /// The fixed range of its colours and its axis: two runs look alike only when they are alike.
-    pub fn range(self) -> (f64, f64) {
-        if self == Self::CosineGap { (-1.0, 1.0) } else { (0.0, 1.0) }
     }
 
     /// By how much the true pair of a sentence beats the closest wrong one; not above zero is a failure.
@@ -76,41 +63,12 @@ impl Measure {
     }
 }
 
-/// In which order the languages stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Order {
-    /// Best value over the layers, highest first.
-    Score,
-    /// FLORES code.
-    Code,
-    /// Script, then code.
-    Script,
-}
-
-impl Order {
-    /// All, in the order of the chooser.
-    pub const ALL: [Self; 3] = [Self::Score, Self::Code, Self::Script];
-
-    /// The name in the chooser.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Score => "by score",
-            Self::Code => "by code",
-            Self::Script => "by script",
-        }
-    }
-}
-
 /// The cells of an alignment report by pivot, language, layer and centring.
 #[derive(Clone, Debug, Default)]
 pub struct AlignIndex {
-    /// Pivots, sorted.
-    pub pivots: Vec<String>,
-    /// Languages, sorted.
-    pub languages: Vec<String>,
-    /// Layers, ascending.
-    pub layers: Vec<usize>,
-    place: BTreeMap<(usize, usize, usize, bool), usize>,
+    pivots: Vec<String>,
+    languages: Vec<String>,
+    place: BTreeMap<(usize, usize, usize, Centring), usize>,
 }
 
 impl AlignIndex {
@@ -123,60 +81,44 @@ impl AlignIndex {
             all
         };
         let (pivots, languages) = (sorted(|c| &c.pivot), sorted(|c| &c.language));
-        let mut layers: Vec<usize> = report.cells.iter().map(|c| c.layer).collect();
-        layers.sort_unstable();
-        layers.dedup();
         let mut place = BTreeMap::new();
         for (at, cell) in report.cells.iter().enumerate() {
-            let found = (
-                pivots.binary_search(&cell.pivot),
-                languages.binary_search(&cell.language),
-                layers.binary_search(&cell.layer),
-            );
-            if let (Ok(pivot), Ok(language), Ok(layer)) = found {
-                place.insert((pivot, language, layer, cell.centring == Centring::Language), at);
+            if let (Ok(pivot), Ok(language)) =
+                (pivots.binary_search(&cell.pivot), languages.binary_search(&cell.language))
+            {
+                place.insert((pivot, language, cell.layer, cell.centring), at);
             }
         }
-        Self { pivots, languages, layers, place }
+        Self { pivots, languages, place }
     }
 
-    /// The cell of a language against a pivot at the layer of index `layer`.
+    /// The cell of a language against a pivot at a layer.
     pub fn cell<'r>(
         &self,
         report: &'r AlignReport,
         pivot: &str,
         language: &str,
         layer: usize,
-        centred: bool,
+        centring: Centring,
     ) -> Option<&'r AlignCell> {
         let pivot = self.pivots.binary_search_by(|p| p.as_str().cmp(pivot)).ok()?;
         let language = self.languages.binary_search_by(|l| l.as_str().cmp(language)).ok()?;
-        report.cells.get(*self.place.get(&(pivot, language, layer, centred))?)
+        report.cells.get(*self.place.get(&(pivot, language, layer, centring))?)
     }
 
-    /// The languages that were compared with `pivot`, in the order asked for.
-    pub fn ordered(
+    /// The cell in the centring that a variant names, or in any other where there is none.
+    pub fn nearest<'r>(
         &self,
-        report: &AlignReport,
+        report: &'r AlignReport,
         pivot: &str,
-        measure: Measure,
-        centred: bool,
-        order: Order,
-    ) -> Vec<String> {
-        let best = |language: &str| {
-            (0..self.layers.len())
-                .filter_map(|layer| self.cell(report, pivot, language, layer, centred))
-                .map(|cell| measure.of(cell).value)
-                .fold(f64::NEG_INFINITY, f64::max)
-        };
-        let mut rows: Vec<(f64, String)> =
-            self.languages.iter().map(|l| (best(l), l.clone())).filter(|(score, _)| score.is_finite()).collect();
-        match order {
-            Order::Score => rows.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1))),
-            Order::Code => rows.sort_by(|a, b| a.1.cmp(&b.1)),
-            Order::Script => rows.sort_by(|a, b| (script(&a.1), &a.1).cmp(&(script(&b.1), &b.1))),
-        }
-        rows.into_iter().map(|(_, language)| language).collect()
+        language: &str,
+        layer: usize,
+        variant: &str,
+    ) -> Option<&'r AlignCell> {
+        let wanted = variant.split('/').next().unwrap_or_default();
+        let first = Centring::ALL.into_iter().filter(|c| c.name() == wanted);
+        let others = Centring::ALL.into_iter().filter(|c| c.name() != wanted);
+        first.chain(others).find_map(|centring| self.cell(report, pivot, language, layer, centring))
     }
 }
 
@@ -187,6 +129,8 @@ pub struct Loaded {
     pub run: Arc<Run>,
     /// Its alignment cells, when it has some.
     pub index: AlignIndex,
+    /// All its numbers.
+    pub catalogue: Arc<Catalogue>,
     /// A number that no other loaded run has; goes into every cache key.
     pub stamp: u64,
 }
@@ -195,7 +139,8 @@ impl Loaded {
     /// Prepares a run for the views.
     pub fn new(run: Run, stamp: u64) -> Self {
         let index = run.align.as_ref().map(AlignIndex::new).unwrap_or_default();
-        Self { run: Arc::new(run), index, stamp }
+        let run = Arc::new(run);
+        Self { catalogue: Arc::new(Catalogue::new(Arc::clone(&run))), run, index, stamp }
     }
 
     /// "which run is this": name and the first eight digits of its identity.
@@ -221,6 +166,14 @@ pub fn language_name(code: &str) -> &str {
     lang::find(code).map_or(code, |l| l.name)
 }
 
+/// A language as it stands in a picture: name and code, or the code alone where the registry does not know it.
+pub fn said(code: &str) -> String {
+    match lang::find(code) {
+        Some(known) => format!("{} ({code})", known.name),
+        None => code.to_owned(),
+    }
+}
+
 /// The script part of a FLORES code.
 pub fn script(code: &str) -> &str {
     code.split_once('_').map_or("", |(_, script)| script)
@@ -238,6 +191,8 @@ pub fn mark<'c>(code: &'c str, among: &[String]) -> &'c str {
 
 #[cfg(test)]
 mod tests {
+    use babelscope_probes::align::Estimate;
+
     use super::*;
 
     fn outcome(cosine: f32, rival: f32, back: f32) -> Outcome {
@@ -296,13 +251,13 @@ mod tests {
             ..AlignReport::default()
         };
         let index = AlignIndex::new(&report);
-        assert_eq!(index.layers, [0, 2]);
-        assert_eq!(index.cell(&report, "eng_Latn", "hin_Deva", 1, true).unwrap().mexa.value, 0.9);
-        assert!(index.cell(&report, "eng_Latn", "hin_Deva", 1, false).is_none());
-        assert!(index.cell(&report, "fra_Latn", "hin_Deva", 1, true).is_none());
-        let by = |order| index.ordered(&report, "eng_Latn", Measure::Mexa, true, order);
-        assert_eq!(by(Order::Score), ["hin_Deva", "arb_Arab"]);
-        assert_eq!(by(Order::Code), ["arb_Arab", "hin_Deva"]);
-        assert_eq!(by(Order::Script), ["arb_Arab", "hin_Deva"]);
+        let found = |pivot, language, layer, centring| index.cell(&report, pivot, language, layer, centring);
+        assert_eq!(found("eng_Latn", "hin_Deva", 2, Centring::Language).unwrap().mexa.value, 0.9);
+        assert!(found("eng_Latn", "hin_Deva", 2, Centring::Raw).is_none());
+        assert!(found("fra_Latn", "hin_Deva", 2, Centring::Language).is_none());
+        let near = |layer, variant| index.nearest(&report, "eng_Latn", "hin_Deva", layer, variant);
+        assert_eq!(near(2, "raw/csls").unwrap().centring, Centring::Language);
+        assert_eq!(near(0, "raw").unwrap().mexa.value, 0.1);
+        assert!(near(1, "raw").is_none());
     }
 }

@@ -5,9 +5,12 @@
 //! draws and pushes [`command::Action`]s; it opens no file, computes no tensor and never waits.
 
 pub mod app;
+pub mod catalogue;
 mod chrome;
 pub mod command;
 pub mod data;
+pub mod measures;
+pub mod order;
 pub mod state;
 pub mod text;
 pub mod theme;

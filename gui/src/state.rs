@@ -8,12 +8,19 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    data::{Measure, Order},
-    views::{Screen, lens::Colouring},
+    catalogue::Choice,
+    order::Order,
+    views::{
+        Screen,
+        lens::Colouring,
+        map::{Links, Paint},
+        structure::Tab as StructureTab,
+        tokenizer::Tab as TokenizerTab,
+    },
 };
 
 /// Version of [`Settings`]; settings of another version are replaced by the defaults, with one notice.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Kept between starts. Runs are not in it: they are folders on disk.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +38,12 @@ pub struct Settings {
     pub log_open: bool,
     /// The alignment view.
     pub alignment: AlignmentSettings,
+    /// The structure view.
+    pub structure: StructureSettings,
+    /// The map view.
+    pub map: MapSettings,
+    /// The tokenizer view.
+    pub tokenizer: TokenizerSettings,
     /// The lens view.
     pub lens: LensSettings,
 }
@@ -44,6 +57,9 @@ impl Default for Settings {
             recent: Vec::new(),
             log_open: false,
             alignment: AlignmentSettings::default(),
+            structure: StructureSettings::default(),
+            map: MapSettings::default(),
+            tokenizer: TokenizerSettings::default(),
             lens: LensSettings::default(),
         }
     }
@@ -61,24 +77,87 @@ impl Settings {
     }
 }
 
-/// What is shown of an alignment report.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+/// What is shown of the alignment of languages.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AlignmentSettings {
-    /// Language means subtracted.
-    pub centred: bool,
     /// The measure.
-    pub measure: Measure,
+    pub choice: Choice,
+    /// Its variant; the nearest that the run has is shown.
+    pub variant: String,
     /// The order of the languages.
     pub order: Order,
     /// Whether sentences that are hits are listed too.
     pub hits: bool,
+    /// Whether the curves have the band of shuffled sentences.
+    pub nulls: bool,
 }
 
 impl Default for AlignmentSettings {
     fn default() -> Self {
-        Self { centred: true, measure: Measure::Mexa, order: Order::Score, hits: false }
+        Self { choice: Choice::mexa(), variant: "language".to_owned(), order: Order::Score, hits: false, nulls: true }
     }
+}
+
+/// What is shown of the structure of the states.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StructureSettings {
+    /// What is in front.
+    pub tab: StructureTab,
+    /// What the linear probes tell apart; the first that the run has otherwise.
+    pub task: String,
+}
+
+/// What is shown of the map of sentences.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MapSettings {
+    /// How the plane was found; the first method of the run otherwise.
+    pub method: String,
+    /// What was done to the states before; the first of the run otherwise.
+    pub centring: String,
+    /// What a colour means.
+    pub paint: Paint,
+    /// Which translations are joined by lines.
+    pub links: Links,
+}
+
+impl Default for MapSettings {
+    fn default() -> Self {
+        Self { method: String::new(), centring: String::new(), paint: Paint::Language, links: Links::Chosen }
+    }
+}
+
+/// What is shown of the tokenizer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TokenizerSettings {
+    /// What is in front.
+    pub tab: TokenizerTab,
+    /// The metric of the bars.
+    pub metric: String,
+    /// The order of the languages.
+    pub order: Order,
+}
+
+impl Default for TokenizerSettings {
+    fn default() -> Self {
+        Self { tab: TokenizerTab::default(), metric: "premium".to_owned(), order: Order::Score }
+    }
+}
+
+/// What is chosen, on all screens alike.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// The language.
+    pub language: Option<String>,
+    /// What it is compared with.
+    pub pivot: Option<String>,
+    /// The layer.
+    pub layer: Option<usize>,
+    /// The line of the corpus.
+    pub sentence: Option<usize>,
 }
 
 /// What is shown of a lens report.

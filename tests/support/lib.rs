@@ -2,5 +2,7 @@
 
 pub mod golden;
 pub mod hub_server;
+pub mod measured;
 pub mod samples;
 pub mod synthetic;
+pub mod window;

@@ -17,6 +17,8 @@ use babelscope_probes::{
     lens::{Candidate, LensCell, LensReport},
 };
 
+use crate::measured;
+
 /// Blocks of the made-up model; layers run from 0 to this.
 pub const LAYERS: usize = 6;
 /// Rows of its unembedding.
@@ -116,8 +118,10 @@ pub fn run() -> Run {
         manifest: manifest(&corpus, &align, &lens),
         spec,
         corpus,
+        measured: measured::measured(&align.cells),
         align: Some(align),
         lens,
+        map: Some(measured::map()),
     }
 }
 
@@ -134,6 +138,8 @@ pub fn lens_run(spec: &RunSpec, text: &str) -> Run {
         corpus: corpus(),
         align: None,
         lens,
+        measured: Vec::new(),
+        map: None,
     }
 }
 
@@ -299,6 +305,8 @@ fn manifest(corpus: &Corpus, align: &AlignReport, lens: &[LensReport]) -> Manife
             seed: 0,
             notes: Vec::new(),
         }),
+        measured: Vec::new(),
+        map: None,
         lens: lens
             .iter()
             .map(|l| LensInfo {

@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use babelscope::spec::{LensSpec, ModelSpec, ProbeSpec, RunSpec};
-use babelscope_core::{lang::Direction, tokens::Piece};
+use babelscope_core::{corpus::Corpus, lang::Direction, tokens::Piece};
 use babelscope_probes::lens::{Candidate, LensCell, LensReport};
 use egui::{Color32, Id, Key, Modifiers, Panel, Pos2, Rect, RichText, ScrollArea, Sense, Ui, pos2, vec2};
 use serde::{Deserialize, Serialize};
@@ -186,6 +186,15 @@ pub fn show(ui: &mut Ui, view: &mut View, settings: &mut LensSettings, source: &
 }
 
 impl View {
+    /// Goes to a line of the corpus.
+    pub fn pick(&mut self, line: usize, corpus: &Corpus) {
+        self.line = line;
+        let language = self.language.as_ref().or_else(|| corpus.languages.first());
+        if let Some(sentence) = language.and_then(|l| corpus.lines(l)).and_then(|lines| lines.get(line)) {
+            self.text.clone_from(sentence);
+        }
+    }
+
     /// Forgets what belongs to another run; the typed sentence stays.
     pub fn reset(&mut self) {
         *self = Self { text: std::mem::take(&mut self.text), language: self.language.take(), ..Self::default() };
@@ -419,6 +428,7 @@ fn grid(ui: &mut Ui, view: &mut View, settings: LensSettings, loaded: &Loaded, r
         stamp: shown.key.with((colours.dark, settings.colouring, turned)).value(),
         overlay: &overlay,
         overlay_from: 26.0,
+        marked: &|_, _| false,
         describe: &describe,
         selected,
     };

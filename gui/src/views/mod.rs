@@ -3,10 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 pub mod alignment;
+mod frames;
 pub mod lens;
+pub mod map;
+mod new_run;
 pub mod remote;
 pub mod runs;
 mod runs_filter;
+pub mod structure;
+pub mod tokenizer;
 
 /// A screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -15,19 +20,28 @@ pub enum Screen {
     Runs,
     /// Language by layer.
     Alignment,
+    /// What of the states is language: subspace, linear probes, neurons.
+    Structure,
+    /// Sentences in the plane.
+    Map,
+    /// What the tokenizer does to each language, and what goes along with it.
+    Tokenizer,
     /// Tokens by layers.
     Lens,
 }
 
 impl Screen {
     /// All, in the order of the left bar.
-    pub const ALL: [Self; 3] = [Self::Runs, Self::Alignment, Self::Lens];
+    pub const ALL: [Self; 6] = [Self::Runs, Self::Alignment, Self::Structure, Self::Map, Self::Tokenizer, Self::Lens];
 
     /// Its name in the left bar.
     pub fn name(self) -> &'static str {
         match self {
             Self::Runs => "Runs",
             Self::Alignment => "Alignment",
+            Self::Structure => "Structure",
+            Self::Map => "Map",
+            Self::Tokenizer => "Tokenizer",
             Self::Lens => "Lens",
         }
     }

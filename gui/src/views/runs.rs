@@ -2,21 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use babelscope::{
-    manifest::Manifest,
-    run::Entry,
-    spec::{ModelSpec, Pooling, ProbeSpec, RunSpec},
-};
+use babelscope::{manifest::Manifest, run::Entry};
 use egui::{Align, CursorIcon, Layout, Panel, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo, vec2};
 
-use super::{remote, runs_filter::FilterRow};
+use super::{
+    new_run::{self, Form},
+    remote,
+    runs_filter::FilterRow,
+};
 use crate::{
     command::{Action, Command},
-    data,
     text::Line,
     theme::{GAP, Palette, SMALL, TITLE},
-    widgets::pane::{self, segmented},
-    worker::Slot,
+    widgets::pane,
 };
 
 /// What the view knows between frames.
@@ -31,55 +29,6 @@ pub struct View {
     form: Form,
 }
 
-/// The fields of a new run.
-#[derive(Clone, Debug, PartialEq)]
-struct Form {
-    name: String,
-    model: String,
-    corpus: String,
-    align: bool,
-    pivots: String,
-    pooling: Pooling,
-    limit: usize,
-    lens: bool,
-    texts: String,
-}
-
-impl Default for Form {
-    fn default() -> Self {
-        Self {
-            name: "run".to_owned(),
-            model: "lab".to_owned(),
-            corpus: "lab".to_owned(),
-            align: true,
-            pivots: "eng_Latn".to_owned(),
-            pooling: Pooling::default(),
-            limit: 0,
-            lens: false,
-            texts: String::new(),
-        }
-    }
-}
-
-impl Form {
-    fn spec(&self) -> RunSpec {
-        let words = |text: &str| text.split([' ', ',']).filter(|w| !w.is_empty()).map(str::to_owned).collect();
-        let mut probe = Vec::new();
-        if self.align {
-            probe.push(ProbeSpec::Align(AlignParams { pivots: words(&self.pivots), ..AlignParams::default() }));
-        }
-        if self.lens {
-            let texts = self.texts.lines().map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect();
-            probe.push(ProbeSpec::lens(texts));
-        }
-        let mut spec = RunSpec::new(self.name.trim(), ModelSpec::new(self.model.trim()), probe);
-        self.corpus.trim().clone_into(&mut spec.data.path);
-        spec.data.limit = self.limit;
-        spec.extract.pooling = self.pooling;
-        spec
-    }
-}
-
 /// Draws the view.
 pub fn show(ui: &mut Ui, view: &mut View, open: Option<&Path>, root: &Path, busy: bool, actions: &mut Vec<Action>) {
     Panel::right("new run")
@@ -91,7 +40,7 @@ pub fn show(ui: &mut Ui, view: &mut View, open: Option<&Path>, root: &Path, busy
         .show(ui, |ui| {
             ui.horizontal_top(|ui| {
                 ui.add_space(GAP);
-                ui.vertical(|ui| new_run(ui, &mut view.form, busy, actions));
+                ui.vertical(|ui| new_run::show(ui, &mut view.form, busy, actions));
             });
         });
     remote::show(ui, &mut view.remote, actions);
@@ -206,6 +155,9 @@ fn whole(ui: &mut Ui, colours: &Palette, manifest: &Manifest, folder: &str) {
         if !manifest.lens.is_empty() {
             badge(ui, colours, &format!("lens × {}", manifest.lens.len()));
         }
+        for info in manifest.measured.iter().filter(|info| info.probe != "align") {
+            badge(ui, colours, &info.probe);
+        }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.label(
                 RichText::new(manifest.started.replace('T', " ").replace('Z', " UTC")).small().color(colours.weak),
@@ -227,7 +179,9 @@ fn whole(ui: &mut Ui, colours: &Palette, manifest: &Manifest, folder: &str) {
     );
     Line::new(text).size(SMALL).color(colours.weak).width(ui.available_width()).show(ui);
     Line::new(folder).size(SMALL).color(colours.weak).width(ui.available_width()).show(ui);
-    let warnings = manifest.notes.len() + corpus.notes.len() + manifest.align.as_ref().map_or(0, |a| a.notes.len());
+    let of_probes = manifest.measured.iter().map(|info| info.notes.len()).sum::<usize>();
+    let of_align = manifest.align.as_ref().map_or(0, |a| a.notes.len());
+    let warnings = manifest.notes.len() + corpus.notes.len() + of_align + of_probes;
     if warnings > 0 {
         ui.label(
             RichText::new(format!("{warnings} notes to read; they are in the log when the run is open"))
@@ -244,75 +198,4 @@ fn badge(ui: &mut Ui, colours: &Palette, text: &str) {
             ui.label(RichText::new(text).size(SMALL).color(colours.text));
         },
     );
-}
-
-fn new_run(ui: &mut Ui, form: &mut Form, busy: bool, actions: &mut Vec<Action>) {
-    let colours = *Palette::current(ui);
-    colours.card_frame().show(ui, |ui| {
-        ui.set_width(ui.available_width());
-        ui.set_min_height(ui.available_height());
-        ui.label(RichText::new("New run").heading().strong());
-        ui.label(RichText::new("What shall be computed?").color(colours.weak));
-        ui.add_space(4.0);
-        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| fields(ui, form, busy, &colours, actions));
-    });
-}
-
-fn fields(ui: &mut Ui, form: &mut Form, busy: bool, colours: &Palette, actions: &mut Vec<Action>) {
-    let field = |ui: &mut Ui, name: &str, hint: &str, value: &mut String| {
-        let label = ui.label(RichText::new(name).small().color(colours.weak));
-        ui.add(egui::TextEdit::singleline(value).hint_text(hint).desired_width(f32::INFINITY)).labelled_by(label.id);
-    };
-    field(ui, "Name", "letters, digits, . _ -", &mut form.name);
-    field(ui, "Model", "lab, a folder, or a Hub id", &mut form.model);
-    field(ui, "Corpus", "lab, a folder, or a table file", &mut form.corpus);
-    ui.horizontal(|ui| {
-        ui.label(RichText::new("First lines").small().color(colours.weak));
-        ui.add(egui::DragValue::new(&mut form.limit).range(0..=1_000_000))
-            .on_hover_text("0 means all")
-            .accessible_name("First lines");
-        pane::note(ui, if form.limit == 0 { "all" } else { "of each language" });
-    });
-    ui.separator();
-    ui.checkbox(&mut form.align, "Alignment (MEXA, retrieval)");
-    ui.add_enabled_ui(form.align, |ui| {
-        field(ui, "Pivots", "FLORES codes; empty means all pairs", &mut form.pivots);
-        ui.label(RichText::new("A sentence becomes one vector by").small().color(colours.weak));
-        let options = [
-            (Pooling::Mean, "mean", "Mean over its tokens"),
-            (Pooling::Weighted, "weighted", "Mean weighted by position, MEXA's default"),
-            (Pooling::Last, "last", "Its last token"),
-        ];
-        segmented(ui, "pooling", &mut form.pooling, &options);
-    });
-    ui.separator();
-    ui.checkbox(&mut form.lens, "Logit lens");
-    ui.add_enabled_ui(form.lens, |ui| {
-        let label = ui.label(RichText::new("Texts, one a line").small().color(colours.weak));
-        ui.add(egui::TextEdit::multiline(&mut form.texts).desired_rows(3).desired_width(f32::INFINITY))
-            .labelled_by(label.id);
-    });
-    ui.add_space(GAP);
-    let spec = form.spec();
-    let checked = spec.check();
-    ui.horizontal(|ui| {
-        let start =
-            egui::Button::new(RichText::new("Start").strong()).min_size(vec2(90.0, 32.0)).fill(colours.accent_soft);
-        if ui.add_enabled(checked.is_ok() && !busy, start).clicked() {
-            actions.push(Action::Execute(Slot::Run, Box::new(spec.clone())));
-        }
-        if ui.button("Copy as TOML").accessible_name("Copy the new run as TOML").clicked() {
-            actions.push(Action::Copy { what: "spec as TOML".to_owned(), text: data::toml(&spec) });
-        }
-    });
-    if let Err(error) = checked {
-        ui.add(egui::Label::new(RichText::new(format!("{error:#}")).small().color(colours.warn)).wrap());
-    }
-    ui.add_space(GAP);
-    ui.separator();
-    ui.label(RichText::new("New here?").small().color(colours.weak));
-    let demo = ui.add_enabled(!busy, egui::Button::new("Demo on the built-in model"));
-    if demo.on_hover_text("Both analyses on the embedded model and corpus").clicked() {
-        actions.push(Action::Do(Command::Demo));
-    }
 }

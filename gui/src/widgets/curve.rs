@@ -1,12 +1,16 @@
-//! Curves over layers with bands, a line for chance, and names at their ends.
+//! Curves over layers with bands, a line for chance, the band of a null, and names at their ends.
 
+use babelscope_probes::measure::Row;
 use egui::{Align2, Color32, Rangef, Role, Ui, WidgetInfo};
 use egui_plot::{
-    AxisHints, FilledArea, HLine, HoverPosition, Line, LineStyle, Plot, PlotPoint, PlotPoints, Text, VLine,
-    uniform_grid_spacer,
+    AxisHints, FilledArea, HLine, HoverPosition, Line, LineStyle, Plot, PlotPoint, PlotPoints, PlotUi, Text, VLine,
+    log_grid_spacer, uniform_grid_spacer,
 };
 
-use crate::theme::{self, Palette};
+use crate::{
+    measures::number,
+    theme::{self, Palette},
+};
 
 /// One curve.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,16 +31,33 @@ pub struct Curve {
     pub strong: bool,
 }
 
+/// What shuffled sentences give, over the same layers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Null {
+    /// Layers.
+    pub x: Vec<f64>,
+    /// Mean of the draws; the lower edge of the band.
+    pub mean: Vec<f64>,
+    /// 95 % quantile of the draws; the upper edge, with a line.
+    pub q95: Vec<f64>,
+    /// Layers and 95 % quantiles among sentences of like length and tokens; a dashed line.
+    pub matched: Vec<[f64; 2]>,
+}
+
 /// A plot of curves over layers.
 pub struct Curves<'a> {
     /// What a screen reader calls it.
     pub name: &'a str,
+    /// What stands at the horizontal axis: "layer".
+    pub across: &'a str,
     /// What stands at the vertical axis.
     pub axis: &'a str,
     /// Fixed range of the vertical axis.
     pub range: (f64, f64),
     /// The curves.
     pub curves: &'a [Curve],
+    /// The band of the null, where it is wished for.
+    pub null: Option<&'a Null>,
     /// Value of the line for chance, where there is one.
     pub chance: Option<f64>,
     /// The layer that is marked.
@@ -46,6 +67,30 @@ pub struct Curves<'a> {
 }
 
 impl Curve {
+    /// A curve of rows, each at its place on the axis; those without a value are left out.
+    pub fn of_rows<'r>(name: &str, colour: usize, rows: impl Iterator<Item = (f64, &'r Row)>) -> Self {
+        let mut rows: Vec<(f64, &Row)> = rows.filter(|(_, row)| row.value.is_some()).collect();
+        rows.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut curve = Self {
+            name: name.to_owned(),
+            colour,
+            script: false,
+            x: Vec::with_capacity(rows.len()),
+            y: Vec::with_capacity(rows.len()),
+            band: (Vec::new(), Vec::new()),
+            strong: true,
+        };
+        for (x, row) in rows {
+            curve.x.push(x);
+            curve.y.push(row.value.unwrap_or_default());
+            if let (Some(low), Some(high)) = (row.low, row.high) {
+                curve.band.0.push(low);
+                curve.band.1.push(high);
+            }
+        }
+        curve
+    }
+
     fn look(&self, colours: &Palette) -> (Color32, LineStyle) {
         if !self.script {
             return (colours.language(self.colour), theme::line_pattern(self.colour));
@@ -56,6 +101,29 @@ impl Curve {
     }
 }
 
+impl Null {
+    fn paint(&self, plot: &mut PlotUi<'_>, colours: &Palette) {
+        let grey = colours.weak;
+        let fill = grey.gamma_multiply(0.22);
+        plot.add(FilledArea::new("", &self.x, &self.mean, &self.q95).fill_color(fill).allow_hover(false));
+        let points = |x: &[f64], y: &[f64]| x.iter().zip(y).map(|(&x, &y)| [x, y]).collect::<Vec<_>>();
+        let upper = points(&self.x, &self.q95);
+        plot.line(Line::new("95 % of shuffled sentences", PlotPoints::from(upper)).color(grey).width(1.4));
+        if !self.matched.is_empty() {
+            let line = Line::new("95 % of matched sentences", PlotPoints::from(self.matched.clone()));
+            plot.line(line.color(colours.text).width(1.4).style(LineStyle::dashed_loose()));
+        }
+    }
+}
+
+/// A number at the axis: no more digits than it needs.
+fn plain(value: f64) -> String {
+    let text = format!("{value:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// Of more curves only the stronger ones have bands.
+const MANY: usize = 24;
 /// Height of a name at the end of a curve, points.
 const NAME: f32 = 16.0;
 
@@ -70,10 +138,11 @@ impl Curves<'_> {
         }
         let span = (last - first).max(1.0);
         let margin = 0.04 * (self.range.1 - self.range.0);
+        let small = (0.5..=2.0).contains(&(self.range.1 - self.range.0));
         let names = self.end_names();
         let any_strong = self.curves.iter().any(|c| c.strong);
         let layers = AxisHints::new_x()
-            .label("layer")
+            .label(self.across)
             .label_spacing(Rangef::new(14.0, 22.0))
             .formatter(|mark, _| format!("{}", mark.value));
         // egui_plot keeps its bounds by id: another range of layers must be another plot.
@@ -92,18 +161,21 @@ impl Curves<'_> {
             .show_crosshair(false)
             .custom_x_axes(vec![layers])
             .y_axis_label(self.axis)
-            .y_grid_spacer(uniform_grid_spacer(|_| [1.0, 0.5, 0.25]))
+            .y_grid_spacer(if small { uniform_grid_spacer(|_| [1.0, 0.5, 0.25]) } else { log_grid_spacer(10) })
             // Without it a mark at 0.25 is written with one decimal, so wrong.
-            .y_axis_formatter(|mark, _| format!("{:.2}", mark.value))
+            .y_axis_formatter(move |mark, _| if small { format!("{:.2}", mark.value) } else { plain(mark.value) })
             .x_grid_spacer(|input| layer_marks(input.bounds))
             .label_formatter(|place| match place {
                 HoverPosition::NearDataPoint { plot_name, position, .. } if !plot_name.is_empty() => {
-                    Some(format!("{plot_name}\nlayer {}: {:.3}", position.x, position.y))
+                    Some(format!("{plot_name}\n{} {}: {}", self.across, position.x, number(position.y)))
                 }
                 _ => None,
             })
             .show(ui, |plot| {
-                for curve in self.curves {
+                if let Some(null) = self.null {
+                    null.paint(plot, &colours);
+                }
+                for curve in self.curves.iter().filter(|c| self.curves.len() <= MANY || c.strong) {
                     let (colour, _) = curve.look(&colours);
                     let (low, high) = &curve.band;
                     if low.len() == curve.x.len() && high.len() == curve.x.len() && !low.is_empty() {
@@ -200,6 +272,11 @@ mod tests {
         spread(&mut heights, 0.05, (0.0, 1.0));
         assert!(heights.windows(2).all(|w| w[1].1 - w[0].1 >= 0.05 - 1e-12), "{heights:?}");
         assert!(heights.iter().all(|h| h.1 <= 1.0));
+    }
+
+    #[test]
+    fn marks_of_an_axis_have_no_needless_digits() {
+        assert_eq!([0.25, 10.0, -3.5].map(plain), ["0.25", "10", "-3.5"]);
     }
 
     #[test]

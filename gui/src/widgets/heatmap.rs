@@ -3,17 +3,21 @@
 //! The texture is made anew only when `stamp` changes, so a frame costs four vertices and the texts that fit. To a screen
 //! reader the grid is one region with a summary and one node for the cell in focus, never a node for each cell.
 
+use std::ops::Range;
+
 use egui::{
-    Color32, ColorImage, Context, EventFilter, Id, Key, Painter, Pos2, Rect, Response, Role, Sense, Stroke, StrokeKind,
-    TextureHandle, TextureOptions, Ui, Vec2, WidgetInfo, pos2, vec2,
+    Color32, ColorImage, Context, EventFilter, Id, Key, Mesh, Painter, Pos2, Rect, Response, Role, Sense, Shape,
+    Stroke, StrokeKind, TextureHandle, TextureOptions, Ui, Vec2, WidgetInfo, pos2, vec2,
 };
 
-use crate::theme::Palette;
+use crate::theme::{self, Palette};
 
 /// The largest texture side that every device takes.
 const SIDE: usize = 2048;
 /// Cells at least this wide, in points, are parted by hairlines.
 const PARTED: f32 = 7.0;
+/// Lower cells have no overlay.
+const LOWEST: f32 = 13.0;
 
 /// What is shown. Row 0 is at the top, column 0 at the left.
 pub struct Grid<'a> {
@@ -33,6 +37,8 @@ pub struct Grid<'a> {
     pub overlay: &'a dyn Fn(&Painter, Rect, usize, usize),
     /// Narrower cells, in points, have no overlay.
     pub overlay_from: f32,
+    /// Whether a cell has the dot that says "look before you believe".
+    pub marked: &'a dyn Fn(usize, usize) -> bool,
     /// What a person would say of a cell: "Hindi, layer 3, MEXA 0.74".
     pub describe: &'a dyn Fn(usize, usize) -> String,
     /// The cell in focus.
@@ -157,6 +163,22 @@ impl Grid<'_> {
         texture
     }
 
+    /// The dots of the marked cells, in the upper right corner, as one mesh.
+    fn paint_marks(&self, painter: &Painter, rect: Rect, cell: Vec2, (rows, columns): (Range<usize>, Range<usize>)) {
+        let side = (cell.min_elem() * 0.3).clamp(1.5, 5.0);
+        let edge = if cell.min_elem() > 12.0 { 3.0 } else { 0.5 };
+        let mut mesh = Mesh::default();
+        for row in rows {
+            for column in columns.clone().filter(|column| (self.marked)(row, *column)) {
+                let spot = self.rect(rect, cell, row, column);
+                let corner = pos2(spot.right() - edge - side, spot.top() + edge);
+                let ink = theme::ink_on((self.colour)(row, column));
+                mesh.add_colored_rect(Rect::from_min_size(corner, Vec2::splat(side)), ink);
+            }
+        }
+        painter.add(Shape::mesh(mesh));
+    }
+
     fn paint_overlay(
         &self,
         painter: &Painter,
@@ -182,7 +204,8 @@ impl Grid<'_> {
                 painter.vline(rect.left() + column as f32 * cell.x, seen.y_range(), hairline);
             }
         }
-        if cell.x >= self.overlay_from {
+        self.paint_marks(painter, rect, cell, (rows.clone(), columns.clone()));
+        if cell.x >= self.overlay_from && cell.y >= LOWEST {
             for row in rows {
                 for column in columns.clone() {
                     (self.overlay)(painter, self.rect(rect, cell, row, column), row, column);

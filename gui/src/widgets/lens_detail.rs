@@ -158,9 +158,11 @@ impl Detail<'_> {
         curves.truncate(CURVES);
         let plot = Curves {
             name,
+            across: "layer",
             axis: "probability",
             range: (0.0, 1.0),
             curves: &curves,
+            null: None,
             chance: None,
             marked: Some(number as f64),
             height: 190.0,

@@ -7,6 +7,7 @@ use egui::{Align, Id, Layout, RichText, Role, ScrollArea, Ui, WidgetInfo};
 use crate::{
     command::Action,
     data::{Loaded, Measure, language_name},
+    measures,
     text::Passage,
     theme::Palette,
     widgets::pane,
@@ -29,12 +30,14 @@ pub struct Sentences<'a> {
     pub loaded: &'a Loaded,
     /// The cell.
     pub cell: &'a AlignCell,
-    /// Index of its layer.
-    pub layer: usize,
     /// By which measure a sentence counts as found.
     pub measure: Measure,
+    /// Whether the cell is what the map shows, and not only of the same language, pivot and layer.
+    pub exact: bool,
     /// Whether sentences that were found are listed too.
     pub hits: &'a mut bool,
+    /// The line that is chosen on all screens.
+    pub chosen: Option<usize>,
 }
 
 impl Sentences<'_> {
@@ -59,14 +62,29 @@ impl Sentences<'_> {
             if self.measure == Measure::CosineGap {
                 pane::note(ui, "The cosine gap has no outcome of its own; failures are MEXA's.");
             }
+            if !self.exact {
+                let centring = measures::variant(self.cell.centring.name());
+                pane::note(
+                    ui,
+                    format!(
+                        "These are the outcomes by exact cosines ({centring}) at the same language, pivot and layer."
+                    ),
+                );
+            }
             state.pager(ui);
             ui.separator();
             ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+                if let Some((line, outcome)) = self.chosen.and_then(|line| Some((line, self.cell.outcomes.get(line)?)))
+                {
+                    ui.label(RichText::new("chosen on the map or here").small().color(colours.accent));
+                    self.card(ui, &colours, line, outcome, actions);
+                    ui.separator();
+                }
                 if state.lines.is_empty() {
                     ui.label(RichText::new("Every sentence is found here.").color(colours.good));
                 }
                 let from = state.page * PAGE;
-                for line in state.lines.iter().skip(from).take(PAGE) {
+                for line in state.lines.iter().skip(from).take(PAGE).filter(|line| self.chosen != Some(**line)) {
                     if let Some(outcome) = self.cell.outcomes.get(*line) {
                         self.card(ui, &colours, *line, outcome, actions);
                     }
@@ -94,6 +112,11 @@ impl Sentences<'_> {
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                     let lens = ui.small_button("lens").on_hover_text("Look at this sentence through the lens");
                     let lens = lens.accessible_name(format!("Lens on sentence {}", line + 1));
+                    let choose =
+                        ui.small_button("choose").on_hover_text("Choose this line on all screens, the map too");
+                    if choose.accessible_name(format!("Choose sentence {}", line + 1)).clicked() {
+                        actions.push(Action::Sentence(line));
+                    }
                     if lens.clicked()
                         && let Some(text) = sentence(&self.loaded.run.corpus, &self.cell.language, line)
                     {
@@ -144,8 +167,8 @@ fn sentence<'c>(corpus: &'c Corpus, language: &str, line: usize) -> Option<&'c s
 
 impl State {
     fn refresh(&mut self, panel: &Sentences<'_>) {
-        let Sentences { loaded, cell, layer, measure, hits } = panel;
-        let key = Id::unique((loaded.stamp, &cell.pivot, &cell.language, *layer, cell.centring, *measure, **hits));
+        let Sentences { loaded, cell, measure, hits, .. } = panel;
+        let key = Id::unique((loaded.stamp, &cell.pivot, &cell.language, cell.layer, cell.centring, *measure, **hits));
         if self.key == Some(key) {
             return;
         }
