@@ -7,6 +7,7 @@ use babelscope::{
     run::Entry,
     spec::{ModelSpec, Pooling, ProbeSpec, RunSpec},
 };
+use babelscope_probes::align::AlignParams;
 use egui::{Align, CursorIcon, Layout, Panel, RichText, Role, ScrollArea, Sense, Ui, WidgetInfo, vec2};
 
 use super::{remote, runs_filter::FilterRow};
