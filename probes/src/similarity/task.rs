@@ -25,8 +25,8 @@ use crate::{
 /// Directions that Procrustes rotates, at most: a decomposition of them takes a tenth of a second.
 const DIRECTIONS: usize = 256;
 
-/// Products that the draws of one null may take where each needs a decomposition: about ten seconds of a core.
-const BUDGET: f64 = 4e10;
+/// Products that the draws of one null may take where each needs a decomposition: about an eighth of a second of a core, as there are many cells.
+const BUDGET: f64 = 5e8;
 
 /// What all cells of one run share.
 pub(super) struct Setup {
