@@ -11,6 +11,7 @@ use babelscope::{
     spec::{ModelSpec, ProbeSpec, RunSpec},
 };
 use babelscope_core::monitor::Monitor;
+use babelscope_probes::align::AlignParams;
 
 #[path = "support/desk.rs"]
 mod desk;

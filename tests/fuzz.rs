@@ -40,6 +40,7 @@ use babelscope_core::{
     },
     tokens::Tokenizer,
 };
+use babelscope_probes::align::AlignParams;
 use memory::within;
 use mutate::{changed, changes, fuzz, replaced, replacements};
 use proptest::{collection::vec, prelude::*};

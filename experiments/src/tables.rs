@@ -227,7 +227,8 @@ mod tests {
                 }
             }
         }
-        AlignReport { cells, chance_mexa: 0.2, chance_recall: 1.0 / 3.0, tokens: 77, notes: vec!["a note".into()] }
+        let notes = vec!["a note".into()];
+        AlignReport { cells, chance_mexa: 0.2, chance_recall: 1.0 / 3.0, tokens: 77, notes, ..AlignReport::default() }
     }
 
     #[test]

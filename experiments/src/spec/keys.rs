@@ -194,8 +194,9 @@ mod tests {
         engine::{EngineKind, LoadOptions},
         model::rope::LongRope,
     };
+    use babelscope_probes::align::AlignParams;
 
-    use super::super::{ModelSpec, ProbeSpec, RunSpec, StoreSpec};
+    use super::super::{LensSpec, ModelSpec, ProbeSpec, RunSpec, StoreSpec};
 
     const GOOD: &str = "schema = 1\nname = \"x\"\n[[model]]\npath = \"lab\"\n[[probe]]\nkind = \"align\"\n";
 
