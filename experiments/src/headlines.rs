@@ -96,6 +96,20 @@ impl Headline {
         HEADLINES.iter().filter(move |headline| headline.probe == probe)
     }
 
+    /// What the bootstrap of its intervals draws.
+    pub fn drawn(&self) -> &'static str {
+        if self.probe == "tasks" { "languages" } else { "sentences" }
+    }
+
+    /// What its null shuffles.
+    pub fn shuffled(&self) -> &'static str {
+        match self.probe {
+            "tasks" => "languages",
+            "classify" => "labels",
+            _ => "sentences",
+        }
+    }
+
     /// The rows that it shows: at layers where it is drawn over layers, of pairs where it is a matrix.
     pub fn rows<'a>(&'a self, measured: &'a Measured) -> impl Iterator<Item = &'a Row> {
         measured.rows.iter().filter(|row| {

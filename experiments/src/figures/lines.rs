@@ -163,7 +163,7 @@ pub(super) fn caption(headline: &Headline, rows: &[&Row], source: &Source, (draw
         parts.push(format!("Variant {variant}."));
     }
     if over_layers && rows.iter().any(|row| row.low.is_some() && row.low != row.high) {
-        parts.push("Bands: 95 % bootstrap interval over sentences.".to_owned());
+        parts.push(format!("Bands: 95 % bootstrap interval over {}.", headline.drawn()));
     }
     if let Some(chance) = rows.iter().find_map(|row| row.chance) {
         parts.push(if over_layers {
@@ -173,7 +173,7 @@ pub(super) fn caption(headline: &Headline, rows: &[&Row], source: &Source, (draw
         });
     }
     if over_layers && rows.iter().any(|row| row.shuffled.is_some()) {
-        parts.push("Dashed: what 95 % of the draws of shuffled sentences stay below.".to_owned());
+        parts.push(format!("Dashed: what 95 % of the draws of shuffled {} stay below.", headline.shuffled()));
     }
     let missing = rows.iter().filter(|row| row.value.is_none()).count();
     if missing > 0 {

@@ -77,7 +77,8 @@ pub(super) fn matrix(headline: &Headline, rows: &[&Row], source: &Source) -> Str
     axis::scale_bar(&mut svg, x + wide + 22.0, TOP, tall.clamp(60.0, 150.0), scale);
     let right = (x + wide + 80.0).max(LEFT + 420.0);
     let bottom = TOP + tall.max(60.0) + 20.0;
-    let text = caption(headline, rows, source, (down.len().max(across.len()), count));
+    let text = caption(headline, rows, source, (down.len().max(across.len()), count))
+        + " Down: the language that is measured. Across: the other side, whose neurons or whose training it is, or what it is compared with.";
     let end = axis::caption(&mut svg, &text, LEFT, bottom, right - LEFT);
     svg.finish(right + LEFT, end + 4.0, &title)
 }

@@ -1,7 +1,12 @@
 //! The pooled states of a run, captured once for all of its probes: in memory where they fit, else in a file that is gone when the
 //! run is over.
 
-use std::{fs::File, io::Write as _, os::unix::fs::FileExt as _, path::Path};
+use std::{
+    fs::File,
+    io::{Read as _, Seek as _, SeekFrom, Write as _},
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
 
 use anyhow::Result;
 use babelscope_core::{
@@ -37,7 +42,8 @@ enum Held {
 
 /// States in a file, one block `[n, width]` of f32 behind the other, language by language and layer by layer.
 struct Spilled {
-    file: File,
+    /// One reader at a time: its place in the file is shared.
+    file: Mutex<File>,
     languages: Vec<String>,
     layers: Vec<usize>,
     n: usize,
@@ -91,7 +97,7 @@ impl States {
             }
             done?;
             let (n, width, languages) = (corpus.len(), engine.info().width, corpus.languages.clone());
-            Held::File(Spilled { file, languages, layers: at, n, width, tokens })
+            Held::File(Spilled { file: Mutex::new(file), languages, layers: at, n, width, tokens })
         };
         Ok(Self { held, read, alarms })
     }
@@ -131,7 +137,10 @@ impl StateSource for Spilled {
         let fail = |why: String| babelscope_probes::Error::Input { measure: "states", why };
         let mut bytes = vec![0; self.n * self.width * size_of::<f32>()];
         let at = (language * self.layers.len() + layer) * bytes.len();
-        let read = self.file.read_exact_at(&mut bytes, at as u64);
+        let read = {
+            let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+            file.seek(SeekFrom::Start(at as u64)).and_then(|_| file.read_exact(&mut bytes))
+        };
         read.map_err(|e| fail(format!("the file of the states cannot be read: {e}")))?;
         let values = bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect();
         let state = Array2::from_shape_vec((self.n, self.width), values).map_err(|e| fail(e.to_string()))?;

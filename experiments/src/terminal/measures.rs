@@ -47,7 +47,7 @@ fn table(run: &Run, probed: &Probed, headline: &Headline) -> bool {
     } else {
         format!(", with {}", language(&first.pivot))
     };
-    print(&format!("{}: {}{pivot}. n = {}{}", probed.probe, headline.title, first.n, read(&rows)));
+    print(&format!("{}: {}{pivot}. n = {}{}", probed.probe, headline.title, first.n, read(headline, &rows)));
     let first_pivot = first.pivot.clone();
     let table = match headline.shape {
         Shape::Curves => over_layers(run, rows.iter().filter(|row| row.pivot == first_pivot).copied()),
@@ -60,10 +60,15 @@ fn table(run: &Run, probed: &Probed, headline: &Headline) -> bool {
 }
 
 /// Chance, and what the marks mean.
-fn read(rows: &[&Row]) -> String {
+fn read(headline: &Headline, rows: &[&Row]) -> String {
     let chance = rows.iter().find_map(|row| row.chance).map_or_else(String::new, |c| format!(", chance {c:.3}"));
     let tested = rows.iter().any(|row| row.shuffled.is_some());
-    let mark = if tested { "; `.` marks what shuffled sentences reach as well (p above .05, adjusted)" } else { "" };
+    let what = headline.shuffled();
+    let mark = if tested {
+        format!("; `.` marks what shuffled {what} reach as well (p above .05, adjusted)")
+    } else {
+        String::new()
+    };
     format!("{chance}{mark}")
 }
 
