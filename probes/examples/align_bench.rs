@@ -180,11 +180,16 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
     }
     let numbers: Vec<usize> = arguments.iter().take(4).map(|a| a.parse()).collect::<std::result::Result<_, _>>()?;
     let &[languages, layers, sentences, width] = &numbers[..] else {
-        return Err("usage: align_bench LANGUAGES LAYERS SENTENCES WIDTH [all], or align_bench FILE".into());
+        return Err("usage: align_bench LANGUAGES LAYERS SENTENCES WIDTH [all | bare | growth], or align_bench FILE".into());
     };
     let make = |languages, layers| Synthetic::new(languages, layers, sentences, width);
     if arguments.get(4).is_some_and(|a| a == "all") {
         measured("all pairs", &make(languages, layers), &AlignParams { outcomes: false, ..AlignParams::default() })?;
+        return Ok(());
+    }
+    if arguments.get(4).is_some_and(|a| a == "bare") {
+        let bare = AlignParams { bootstrap: 0, shuffles: 0, outcomes: false, ..one };
+        measured("scores alone", &make(languages, layers), &bare)?;
         return Ok(());
     }
     if arguments.get(4).is_some_and(|a| a == "growth") {
