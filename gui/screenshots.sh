@@ -3,7 +3,7 @@
 #
 # Needs: apt-get install -y --no-install-recommends xvfb scrot xdotool libgl1 libegl1 libgl1-mesa-dri libxkbcommon-x11-0 libxcursor1 libxi6 libxrandr2
 # and `cargo build --release --workspace`. BIN is the folder of the programs. Look at every picture before you believe it.
-# SPEC is a spec with every probe (one is made of the laboratory otherwise); ONLY is a pattern of the pictures to make.
+# RUN is a run with every probe (one is made of the laboratory otherwise); ONLY is a pattern of the pictures to make.
 set -eu
 out=${1:-screenshots}
 bin=${BIN:-target/release}
@@ -46,9 +46,9 @@ shoot() {
     echo "$out/$name.png"
 }
 
-if [ -z "${SPEC:-}" ]; then
-    SPEC="$work/every.toml"
-    cat >"$SPEC" <<'TOML'
+every=${RUN:-}
+if [ -z "$every" ]; then
+    cat >"$work/every.toml" <<'TOML'
 name = "every-probe"
 schema = 1
 
@@ -97,9 +97,9 @@ kind = "tasks"
 kind = "lens"
 texts = ["The red bird sings"]
 TOML
+    "$bin/babelscope" --runs "$work/runs" run "$work/every.toml" >"$work/run.log" 2>&1 || { cat "$work/run.log"; exit 1; }
+    every=$(find "$work/runs" -mindepth 1 -maxdepth 1 -type d | head -1)
 fi
-"$bin/babelscope" --runs "$work/runs" run "$SPEC" >"$work/run.log" 2>&1 || { cat "$work/run.log"; exit 1; }
-every=$(find "$work/runs" -mindepth 1 -maxdepth 1 -type d | head -1)
 for theme in light dark; do
     shoot "alignment_$theme" "$theme" "$every" ${ALIGNMENT_CLICK:-}
     shoot "pairs_$theme" "$theme" "$every" wheel:30

@@ -225,8 +225,11 @@ fn premium(run: &Run) -> BTreeMap<(String, String), f64> {
 #[derive(Default)]
 struct Groups<'r> {
     place: HashMap<(String, &'r str, &'r str, &'r str), usize>,
-    groups: Vec<(Choice, String, Vec<(&'r Row, usize)>)>,
+    groups: Vec<Group<'r>>,
 }
+
+/// What is measured, in which variant, and its rows with their numbers.
+type Group<'r> = (Choice, String, Vec<(&'r Row, usize)>);
 
 impl<'r> Groups<'r> {
     fn add(&mut self, probe: &str, row: &'r Row, number: usize) {

@@ -127,6 +127,8 @@ pub fn probe(kind: &str) -> &str {
 /// A number as a person reads it: three decimals, fewer for large ones.
 pub fn number(value: f64) -> String {
     match value.abs() {
+        // Not "-0.000".
+        a if a < 5e-4 => "0.000".to_owned(),
         a if a >= 1000.0 => format!("{value:.0}"),
         a if a >= 100.0 => format!("{value:.1}"),
         _ => format!("{value:.3}"),
@@ -244,5 +246,6 @@ mod tests {
         assert_eq!(name("recall_from_pivot", "5"), "recall from pivot @5");
         assert_eq!(name("mexa", ""), "MEXA");
         assert_eq!(variant("language/csls"), "centred, CSLS");
+        assert_eq!([-4e-4, 0.5, 123.45, 4567.8].map(number), ["0.000", "0.500", "123.5", "4568"]);
     }
 }

@@ -164,7 +164,7 @@ fn fields(ui: &mut Ui, form: &mut Form, colours: &Palette) {
         if let Some(wanted) = form.kinds.get_mut(at) {
             ui.checkbox(wanted, name).on_hover_text(tip);
         }
-        if form.has(kind) {
+        if form.has(kind) && ["lens", "classify", "tokenizer", "tasks"].contains(&kind) {
             more(ui, form, kind, colours);
         }
     }

@@ -86,7 +86,8 @@ impl Matrix<'_> {
         let colours = *Palette::current(ui);
         let painter = ui.painter_at(outer);
         let every = (NAMED / side).ceil().max(1.0) as usize;
-        for (row, language) in self.rows.iter().enumerate().filter(|(row, _)| row % every == 0 || strong == Some(*row))
+        for (row, language) in
+            self.rows.iter().enumerate().filter(|(row, _)| row.is_multiple_of(every) || strong == Some(*row))
         {
             let middle = rect.top() + (row as f32 + 0.5) * side;
             if !ui.is_rect_visible(Rect::from_center_size(pos2(outer.center().x, middle), vec2(outer.width(), side))) {
@@ -104,7 +105,7 @@ impl Matrix<'_> {
     fn column_names(&self, ui: &Ui, rect: Rect, side: f32, strong: Option<usize>) {
         let colours = *Palette::current(ui);
         let every = (NAMED / side).ceil().max(1.0) as usize;
-        let named = |column: &usize| column % every == 0 || strong == Some(*column);
+        let named = |column: &usize| column.is_multiple_of(every) || strong == Some(*column);
         for (column, language) in self.columns.iter().enumerate().filter(|(column, _)| named(column)) {
             let ink = if strong == Some(column) { colours.accent } else { colours.text };
             // Codes are Latin letters, so the line needs no order of its own and may be turned.

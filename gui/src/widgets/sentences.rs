@@ -104,11 +104,8 @@ impl Sentences<'_> {
                 ui.label(RichText::new(format!("line {}", line + 1)).small().strong());
                 let ink = if hit { colours.good } else { colours.bad };
                 let mark = if hit { "found" } else { "not found" };
-                ui.label(
-                    RichText::new(format!("{mark} · margin {margin:+.3} · cosine {:.3}", outcome.cosine))
-                        .small()
-                        .color(ink),
-                );
+                ui.label(RichText::new(format!("{mark} · margin {margin:+.3}")).small().color(ink))
+                    .on_hover_text(format!("cosine {:.3}", outcome.cosine));
                 ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                     let lens = ui.small_button("lens").on_hover_text("Look at this sentence through the lens");
                     let lens = lens.accessible_name(format!("Lens on sentence {}", line + 1));

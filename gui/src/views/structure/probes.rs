@@ -87,7 +87,8 @@ impl State {
         let of = |metric: &'static str| rows(metric).filter(|row| row.variant == settings.task);
         let at = |row: &Row| row.layer.map(|layer| layer as f64);
         let drawn = |metric: &'static str, colour| {
-            let name = measures::info(metric).name;
+            // At the end of a curve there is room for one word.
+            let name = if metric == "control_accuracy" { "control".into() } else { measures::info(metric).name };
             Curve::of_rows(&name, colour, of(metric).filter_map(|row| Some((at(row)?, row))))
         };
         self.layers = layers(loaded, "classify", "accuracy");

@@ -96,7 +96,9 @@ impl State {
             .flat_map(|row| [row.value, row.low, row.high])
             .flatten()
             .fold((from, from + 1e-9), |(low, high), value| (low.min(value), high.max(value)));
-        self.scale = Some(Scale { low: low.min(0.0), high, diverging: false });
+        // Bars of a length begin at 0; those of a ratio at 1, and need no room down to 0.
+        let low = if from == 0.0 { low.min(0.0) } else { low - 0.05 * (high - low) };
+        self.scale = Some(Scale { low, high, diverging: false });
         self.info = Some(info);
         self.key = Some(Id::unique((loaded.stamp, &settings.metric, settings.order, &selection.pivot)));
     }
@@ -203,7 +205,7 @@ fn bars(
                 Some(span(language, row, loaded, &colours, selection))
             })
             .collect();
-        if let Some(place) = spans(ui, 140.0, scale, from, &part) {
+        if let Some(place) = spans(ui, 164.0, scale, from, &part) {
             clicked = state.languages.get(at + place).cloned();
         }
         at = end;

@@ -92,6 +92,10 @@ impl State {
             Curve::of_rows(name, colour, rows)
         };
         self.curves = vec![over("pearson", "r", 0), over("spearman", "ρ", 2), over("partial_pearson", "partial r", 1)];
+        // Three bands in one picture are none; the rank correlation has its interval in words.
+        for curve in self.curves.iter_mut().filter(|curve| curve.name == "ρ") {
+            curve.band = (Vec::new(), Vec::new());
+        }
         self.curves.retain(|curve| !curve.x.is_empty());
         self.null = Null::default();
         for row in loaded.catalogue.rows("tasks", "pearson").filter(fits) {

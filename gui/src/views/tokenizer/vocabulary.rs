@@ -56,6 +56,8 @@ pub(super) struct State {
 fn script_name(item: &str) -> String {
     match item {
         "Zyyy" => "no script".to_owned(),
+        // Chinese characters of any tradition; the registry knows the two of them by their own codes.
+        "Hani" => "Han".to_owned(),
         other => lang::script_name(other).unwrap_or(other).to_owned(),
     }
 }
@@ -63,8 +65,8 @@ fn script_name(item: &str) -> String {
 fn colour(colours: &Palette, at: usize, item: &str) -> Color32 {
     match item {
         "Zyyy" => colours.weak,
-        "bytes" => colours.missing,
-        "special" => colours.line,
+        "bytes" => colours.warn,
+        "special" => colours.missing,
         _ => colours.language(at),
     }
 }
@@ -139,7 +141,7 @@ pub(super) fn show(
             if !name.is_empty() {
                 ui.label(RichText::new(name).strong());
             }
-            stacks(ui, "scripts", 140.0, 1.0, rows);
+            stacks(ui, "scripts", 164.0, 1.0, rows);
             ui.add_space(6.0);
         }
     });
