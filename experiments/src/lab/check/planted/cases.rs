@@ -75,16 +75,14 @@ impl Case {
             Self::Noise => "X = Z + e, Y = Z + e'; n = 100, width 1024",
             Self::Faint => "the same with 2 e",
             Self::Drowned => "the same with 4 e",
-            Self::Offset => "X = Z + e + 10 a, Y = Z + e' + 10 b, a and b one vector each; n = 100, width 1024",
-            Self::Repeated => "noise; the second sentence is the first one again, on both sides",
+            Self::Offset => "noise, and 10 a in every row of X, 10 b in every row of Y",
+            Self::Repeated => "noise, and the second sentence is the first again",
             Self::Rotation => "X = Z, Y = (Z + e / 2) Q, Q orthogonal; n = 400, width 64",
             Self::Independent => "X = U, Y = V; n = 400, width 64",
             Self::Wide => "X = U, Y = V; n = 100, width 1024",
-            Self::Template => {
-                "sentence i is template i mod 6 and a part of its own of half its size; n = 120, width 64"
-            }
+            Self::Template => "one of 6 templates, and half as much of its own; n = 240, width 64",
             Self::Cone => "X = U + 10 a, Y = V + 10 a; n = 400, width 64",
-            Self::Copies => "X = U, Y = V, and 200 of the 400 rows of Y are those of X; width 64",
+            Self::Copies => "X = U, Y = V but for 200 of 400 rows, which are equal; width 64",
         }
     }
 
@@ -95,7 +93,7 @@ impl Case {
             Self::Noise | Self::Faint | Self::Drowned => "meaning is shared, on the same axes",
             Self::Offset => "as with noise: a constant is no meaning",
             Self::Repeated => "as with noise: 98 of 100 sentences say so",
-            Self::Rotation => "the same shape on other axes, which no model with fixed axes can use",
+            Self::Rotation => "the same shape on other axes",
             Self::Independent | Self::Wide => "nothing is shared",
             Self::Template => "no meaning is shared, only who has which template",
             Self::Cone => "nothing is shared that differs between sentences",
@@ -113,7 +111,7 @@ impl Case {
         match self {
             Self::Duplicate => "does not reach its largest value",
             Self::Noise | Self::Faint | Self::Drowned => {
-                "cannot be told from shuffled sentences, where retrieval still can"
+                "cannot be told from shuffled sentences; retrieval still can"
             }
             Self::Offset => "the offset hides what is shared",
             Self::Repeated if more => "two copies of one sentence count as agreement of two sentences",
