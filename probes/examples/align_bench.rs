@@ -180,7 +180,9 @@ fn main() -> std::result::Result<(), Box<dyn Error>> {
     }
     let numbers: Vec<usize> = arguments.iter().take(4).map(|a| a.parse()).collect::<std::result::Result<_, _>>()?;
     let &[languages, layers, sentences, width] = &numbers[..] else {
-        return Err("usage: align_bench LANGUAGES LAYERS SENTENCES WIDTH [all | bare | growth], or align_bench FILE".into());
+        return Err(
+            "usage: align_bench LANGUAGES LAYERS SENTENCES WIDTH [all | bare | growth], or align_bench FILE".into()
+        );
     };
     let make = |languages, layers| Synthetic::new(languages, layers, sentences, width);
     if arguments.get(4).is_some_and(|a| a == "all") {

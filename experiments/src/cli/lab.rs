@@ -10,7 +10,9 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use babelscope::lab::{
-    check, make,
+    check,
+    check::planted::{Sheet, planted, sheets},
+    make,
     recipe::{Condition, Recipe},
     train::{End, Training},
 };
@@ -40,6 +42,12 @@ enum Command {
         /// `lab` (embedded), or the `model` folder of a training
         #[arg(long, default_value = "lab", value_name = "MODEL")]
         model: String,
+        /// Only the tables of docs/methods/truths.md: which measure is fooled by what, on states that were planted
+        #[arg(long, conflicts_with = "model")]
+        table: bool,
+        /// The tables as Markdown
+        #[arg(long, requires = "table")]
+        markdown: bool,
     },
 }
 
@@ -80,7 +88,8 @@ pub(super) fn main(arguments: &Arguments) -> Result<()> {
     match &arguments.command {
         Command::Make { out } => make::make(out),
         Command::Train(arguments) => train(arguments),
-        Command::Check { model } => check_truths(model),
+        Command::Check { table: true, markdown, .. } => fooled(*markdown),
+        Command::Check { model, .. } => check_truths(model),
     }
 }
 
@@ -119,6 +128,20 @@ fn check_truths(model: &str) -> Result<()> {
     let failed = truths.iter().filter(|truth| !truth.holds).count();
     if failed > 0 {
         bail!("{failed} of {} known truths were not found", truths.len());
+    }
+    Ok(())
+}
+
+fn fooled(markdown: bool) -> Result<()> {
+    let sheets = sheets(&planted(&Monitor::silent())?);
+    if markdown {
+        terminal::print(sheets.iter().map(Sheet::markdown).collect::<String>().trim_end());
+        return Ok(());
+    }
+    for Sheet { title, header, rows } in sheets {
+        let mut table = Table::new(header);
+        rows.into_iter().for_each(|row| table.row(row));
+        terminal::print(&format!("{title}\n\n{table}\n"));
     }
     Ok(())
 }

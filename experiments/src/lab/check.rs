@@ -1,6 +1,8 @@
 //! What is known to be true of the laboratory's models, beside what the engine and the probes measure.
 
 mod facts;
+pub mod planted;
+mod probed;
 mod small;
 
 use anyhow::Result;
@@ -31,19 +33,28 @@ impl Truth {
         Self::new(known, format!(">= {bound:.2}"), format!("{value:.3}{place}"), value >= bound)
     }
 
+    fn within(known: impl Into<String>, low: f64, high: f64, value: f64) -> Self {
+        // A share of 200 neurons or 100 sentences is a sum in floating point.
+        let holds = (low - 1e-9..=high + 1e-9).contains(&value);
+        Self::new(known, format!("{low:.2} to {high:.2}"), format!("{value:.3}"), holds)
+    }
+
     fn at_most(known: impl Into<String>, bound: f64, value: f64, place: &str) -> Self {
         Self::new(known, format!("<= {bound:.2}"), format!("{value:.3}{place}"), value <= bound)
     }
 }
 
-/// Checks the demo model `model` (`lab`, or the model folder of a training) and the two embedded fixtures of the facts world.
+/// Checks the demo model `model` (`lab`, or the model folder of a training), the two embedded fixtures of the facts world, and what the
+/// measures say of planted states.
 ///
 /// # Errors
 /// A model or the corpus could not be loaded; [`babelscope_core::Error::Cancelled`].
 pub fn check(model: &str, monitor: &Monitor) -> Result<Vec<Truth>> {
     let engine = Engine::load(model, &LoadOptions::default(), monitor)?;
     let mut truths = small::check(&engine, monitor)?;
+    truths.extend(probed::check(&engine, monitor)?);
     truths.extend(facts::check(monitor)?);
+    truths.extend(planted::ranges(&planted::planted(monitor)?)?);
     Ok(truths)
 }
 

@@ -42,7 +42,7 @@ impl Planter {
         let meaning = self.gaussian(n, width, 1.0);
         let mut side = || {
             let moved = self.gaussian(1, width, offset);
-            &meaning + &self.gaussian(n, width, noise) + &moved.row(0)
+            &meaning + &self.gaussian(n, width, noise) + moved.row(0)
         };
         let first = side();
         (first, side())
