@@ -68,6 +68,7 @@ pub const HEADLINES: &[Headline] = &[
     share("similarity", "cka_rbf", "debiased", "RBF CKA, debiased", Shape::Curves),
     share("similarity", "svcca", "", "SVCCA", Shape::Curves),
     share("similarity", "pwcca", "", "PWCCA", Shape::Curves),
+    share("similarity", "cca", "full", "CCA", Shape::Curves),
     share("similarity", "anc", "", "ANC", Shape::Curves),
     share("similarity", "rsa", "", "RSA (Spearman)", Shape::Curves),
     share("similarity", "procrustes_recall", "", "recall after a rotation, held out", Shape::Curves),

@@ -216,7 +216,20 @@ impl RunSpec {
     /// # Errors
     /// [`Fault::spec`]: an unknown key, a value of the wrong type, or one that makes no sense.
     pub fn with(&self, assignment: &str) -> Result<Self> {
-        keys::assign(self, assignment)
+        self.with_all([assignment])
+    }
+
+    /// As [`RunSpec::with`], of several values that may make sense only together.
+    ///
+    /// # Errors
+    /// As [`RunSpec::with`].
+    pub fn with_all(&self, assignments: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self> {
+        let mut spec = self.clone();
+        for assignment in assignments {
+            spec = keys::assign(&spec, assignment.as_ref())?;
+        }
+        spec.check()?;
+        Ok(spec)
     }
 
     /// Whether the values make sense by themselves; what depends on the model or the corpus is checked when both are loaded.
@@ -279,6 +292,14 @@ impl RunSpec {
         let kinds: Vec<&str> = self.probe.iter().map(ProbeSpec::kind).collect();
         if let Some(twice) = repeated(&kinds) {
             return Some(format!("two [[probe]] of kind {twice}; a run has at most one of each kind"));
+        }
+        let related = |kind: &&str| ProbeSpec::RELATED.contains(kind);
+        if kinds.contains(&"tasks") && !kinds.iter().any(related) {
+            let (last, others) = ProbeSpec::RELATED.split_last()?;
+            let others = others.join(", ");
+            return Some(format!(
+                "the probe `tasks` relates what other probes measure; add a [[probe]] of kind {others} or {last}"
+            ));
         }
         self.probe.iter().find_map(|probe| probe.problem(&self.data.languages))
     }

@@ -25,8 +25,6 @@ pub(super) fn main(kind: &str, arguments: &Arguments, runs: PathBuf) -> Result<(
     let probe = ProbeSpec::of_kind(kind).with_context(|| format!("there is no probe {kind}"))?;
     let mut spec = RunSpec::new(kind, arguments.model.spec(), vec![probe]);
     arguments.data.apply(&mut spec);
-    for assignment in &arguments.set {
-        spec = spec.with(&format!("probe.0.{assignment}"))?;
-    }
-    arguments.out.finish(spec, runs)
+    let set = arguments.set.iter().map(|assignment| format!("probe.0.{assignment}"));
+    arguments.out.finish(spec.with_all(set)?, runs)
 }

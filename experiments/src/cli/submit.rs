@@ -50,7 +50,7 @@ pub(super) fn main(arguments: &Arguments, runs: &Path) -> Result<()> {
         }
         return sweep(&Sweep::open(&arguments.what)?, &arguments.how);
     }
-    let spec = arguments.set.iter().try_fold(RunSpec::open(&arguments.what)?, |spec, set| spec.with(set))?;
+    let spec = RunSpec::open(&arguments.what)?.with_all(&arguments.set)?;
     let mut bench = Workbench::new(runs);
     let progress = terminal::Progress::new();
     let planned = Plan::of(&mut bench, &spec, &progress.monitor()?);

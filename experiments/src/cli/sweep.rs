@@ -33,7 +33,7 @@ pub(super) struct SpecArguments {
 
 impl SpecArguments {
     pub(super) fn read(&self) -> Result<RunSpec> {
-        self.set.iter().try_fold(RunSpec::open(&self.spec)?, |spec, assignment| spec.with(assignment))
+        RunSpec::open(&self.spec)?.with_all(&self.set)
     }
 }
 

@@ -18,6 +18,9 @@ pub(super) struct Arguments {
     /// CSV with a line for each language: its code, then a score in each column; without it only premium and resources are related
     #[arg(long, value_name = "FILE", default_value = "")]
     scores: String,
+    /// A key of the probe `tasks` as in a spec: `--set permutations=0`; may be given more than once
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
     #[command(flatten)]
     out: OutArguments,
 }
@@ -29,5 +32,6 @@ pub(super) fn main(arguments: &Arguments, runs: PathBuf) -> Result<()> {
     let pivots = spec.align().map_or_else(Vec::new, |params| params.pivots.clone());
     let tasks = TaskParams { scores: arguments.scores.clone(), pivots, ..TaskParams::default() };
     spec.probe.push(ProbeSpec::Tasks(tasks));
-    arguments.out.finish(spec, runs)
+    let set = arguments.set.iter().map(|assignment| format!("probe.1.{assignment}"));
+    arguments.out.finish(spec.with_all(set)?, runs)
 }

@@ -1,6 +1,9 @@
 //! What determines a result, and its hash: paths, threads, devices and dates do not.
 
-use std::path::Path;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Result;
 use babelscope_core::{
@@ -73,21 +76,53 @@ pub(crate) fn identity(spec: &RunSpec, model: &ModelInfo, corpus: &Corpus) -> Re
     canonical_hash(&identity)
 }
 
-/// The probes with the hash of each file that they read in place of its path.
+/// The probes with what is in each file that they read in place of its path.
 pub(crate) fn by_content(probes: &[ProbeSpec]) -> Result<Vec<ProbeSpec>> {
     let mut probes = probes.to_vec();
     for probe in &mut probes {
         for (what, path) in probe.files_mut() {
-            if path.is_empty() || path.starts_with(LAB) {
-                continue;
+            if is_file(path) {
+                // Rows bear the names of labels and tokenizers.
+                let name = if what == "scores" { String::new() } else { called(path) };
+                *path = format!("{} {name}", content(what, path)?);
             }
-            let place = Path::new(path.as_str());
-            let place = if place.is_dir() { place.join("tokenizer.json") } else { place.to_owned() };
-            let bytes = std::fs::read(&place).map_err(|e| Fault::read(&format!("the file of `{what}`"), &place, &e))?;
-            *path = format!("blake3:{}", blake3::hash(&bytes).to_hex());
         }
     }
     Ok(probes)
+}
+
+/// The files that the probes read, with the hash of their content.
+pub(crate) fn files(probes: &[ProbeSpec]) -> Result<BTreeMap<String, String>> {
+    let mut found = BTreeMap::new();
+    for (what, path) in probes.to_vec().iter_mut().flat_map(ProbeSpec::files_mut).filter(|(_, path)| is_file(path)) {
+        found.insert(path.clone(), content(what, path)?);
+    }
+    Ok(found)
+}
+
+fn is_file(path: &str) -> bool {
+    !path.is_empty() && !path.starts_with(LAB)
+}
+
+/// The hash of a file, or of the tokenizer in a folder.
+pub(crate) fn content(what: &str, path: &str) -> Result<String> {
+    let place = place(path);
+    let bytes = std::fs::read(&place).map_err(|e| Fault::read(&format!("the file of `{what}`"), &place, &e))?;
+    Ok(format!("blake3:{}", blake3::hash(&bytes).to_hex()))
+}
+
+/// The file itself: that of a folder is its tokenizer.
+pub(crate) fn place(path: &str) -> PathBuf {
+    let place = Path::new(path);
+    if place.is_dir() { place.join("tokenizer.json") } else { place.to_owned() }
+}
+
+/// What rows call a file or a folder.
+pub(crate) fn called(path: &str) -> String {
+    let place = Path::new(path);
+    // Names of models have dots that begin no ending: `Qwen3-0.6B`.
+    let name = if place.is_dir() { place.file_name() } else { place.file_stem() };
+    name.map_or_else(|| path.to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 /// BLAKE3 (hex) of a value's canonical JSON: sorted keys, no spaces.

@@ -16,7 +16,7 @@ use babelscope_probes::{
     measure::{Measured, Row},
     neurons::neurons,
     project::{MapReport, map},
-    relate::{TaskParams, read_scores, relate},
+    relate::{Scores, TaskParams, read_scores, relate},
     retrieval::retrieval,
     similarity::similarity,
     source::StateSource,
@@ -24,7 +24,11 @@ use babelscope_probes::{
     tokenizer::{TokenizerParams, tokenizer},
 };
 
-use super::{identity::derived_seed, workbench::token_sets, write::align_seed};
+use super::{
+    identity::{called, derived_seed, place},
+    workbench::token_sets,
+    write::align_seed,
+};
 use crate::{
     fault::Fault,
     lab::make::{LABELS, labels as lab_labels},
@@ -135,13 +139,7 @@ pub(crate) fn of_probes(
     corpus: &Corpus,
     monitor: &Monitor,
 ) -> Result<Probed> {
-    let scores = if params.scores.is_empty() {
-        None
-    } else {
-        let path = Path::new(&params.scores);
-        let text = fs::read_to_string(path).map_err(|e| Fault::read("the scores", path, &e))?;
-        Some(read_scores(&text).with_context(|| format!("the scores {}", path.display()))?)
-    };
+    let scores = scores(&params.scores)?;
     let of = |kind: &str| found.iter().find(|probed| probed.probe == kind);
     let premium = match of("tokenizer") {
         Some(probed) => probed.measured.rows.clone(),
@@ -150,15 +148,8 @@ pub(crate) fn of_probes(
             tokenized(&usual, spec, own, corpus, &monitor.quiet())?.rows
         }
     };
-    let alignment: Vec<Row> = ["align", "retrieval", "similarity", "structure"]
-        .into_iter()
-        .filter_map(of)
-        .flat_map(|probed| probed.measured.rows.iter().cloned())
-        .collect();
-    if alignment.is_empty() {
-        let why = "the probe `tasks` relates what other probes measure; add one of align, retrieval, similarity or structure to the spec";
-        return Err(Fault::spec(why).into());
-    }
+    let related = ProbeSpec::RELATED.into_iter().filter_map(of);
+    let alignment: Vec<Row> = related.flat_map(|probed| probed.measured.rows.iter().cloned()).collect();
     let seed = seed(spec, "tasks");
     let measured = relate(&alignment, &premium, scores.as_ref(), params, seed)?;
     Ok(Probed { probe: "tasks".to_owned(), seed, measured })
@@ -176,10 +167,7 @@ pub(crate) fn tokenized(
     let other = if params.compare.is_empty() {
         None
     } else {
-        let path = Path::new(&params.compare);
-        let file = if path.is_dir() { path.join("tokenizer.json") } else { path.to_owned() };
-        let label = path.file_stem().map_or_else(|| params.compare.clone(), |s| s.to_string_lossy().into_owned());
-        Some((label, Tokenizer::from_file(&file)?))
+        Some((called(&params.compare), Tokenizer::from_file(&place(&params.compare))?))
     };
     let other = other.as_ref().map(|(label, tokenizer)| (label.as_str(), tokenizer));
     Ok(tokenizer(name, own, other, corpus, params, seed(spec, "tokenizer"), monitor)?)
@@ -207,6 +195,31 @@ fn texts(
     Ok(reports)
 }
 
+/// Refuses files that a probe could not read, before the model runs for hours.
+pub(crate) fn check_files(spec: &RunSpec, corpus: &Corpus) -> Result<()> {
+    for probe in &spec.probe {
+        match probe {
+            ProbeSpec::Classify(params) => drop(labels(&params.labels, corpus.len())?),
+            ProbeSpec::Tokenizer(params) if !params.compare.is_empty() => {
+                Tokenizer::from_file(&place(&params.compare))?;
+            }
+            ProbeSpec::Tasks(params) => drop(scores(&params.scores)?),
+            _ => (),
+        }
+    }
+    Ok(())
+}
+
+/// The scores of a file.
+fn scores(path: &str) -> Result<Option<Scores>> {
+    if path.is_empty() {
+        return Ok(None);
+    }
+    let file = Path::new(path);
+    let text = fs::read_to_string(file).map_err(|e| Fault::read("the scores", file, &e))?;
+    Ok(Some(read_scores(&text).with_context(|| format!("the scores {path}"))?))
+}
+
 /// The labels of a file, one a line, or of the laboratory (`lab:colour`), of the first `n` lines.
 fn labels(path: &str, n: usize) -> Result<Option<Labels>> {
     if path.is_empty() {
@@ -219,10 +232,9 @@ fn labels(path: &str, n: usize) -> Result<Option<Labels>> {
         })?;
         return numbered(kind.to_owned(), known.iter().map(String::as_str).collect(), n, path).map(Some);
     }
-    let place = Path::new(path);
-    let text = fs::read_to_string(place).map_err(|e| Fault::read("the labels", place, &e))?;
-    let name = place.file_stem().map_or_else(|| path.to_owned(), |stem| stem.to_string_lossy().into_owned());
-    numbered(name, text.lines().map(str::trim).collect(), n, path).map(Some)
+    let file = Path::new(path);
+    let text = fs::read_to_string(file).map_err(|e| Fault::read("the labels", file, &e))?;
+    numbered(called(path), text.lines().map(str::trim).collect(), n, path).map(Some)
 }
 
 fn numbered(name: String, lines: Vec<&str>, n: usize, path: &str) -> Result<Labels> {

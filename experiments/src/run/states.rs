@@ -61,9 +61,21 @@ impl States {
         folder: &Path,
         monitor: &Monitor,
     ) -> Result<Self> {
+        let room = memory::available().map_or(IN_MEMORY, |free| IN_MEMORY.min(free / 4));
+        Self::within(room, engine, corpus, extraction, folder, monitor)
+    }
+
+    /// The same; states of more than `room` bytes go to the file.
+    fn within(
+        room: u64,
+        engine: &Engine,
+        corpus: &Corpus,
+        extraction: &Extraction,
+        folder: &Path,
+        monitor: &Monitor,
+    ) -> Result<Self> {
         let layers = if extraction.layers.is_empty() { engine.info().layers + 1 } else { extraction.layers.len() };
         let bytes = (corpus.languages.len() * corpus.len() * layers * engine.info().width * size_of::<f32>()) as u64;
-        let room = memory::available().map_or(IN_MEMORY, |free| IN_MEMORY.min(free / 4));
         let (mut read, mut alarms, mut tokens) = (0, Vec::new(), Vec::new());
         let held = if bytes <= room {
             let mut held: Vec<(String, Vec<Captured>)> = Vec::new();
@@ -149,5 +161,42 @@ impl StateSource for Spilled {
 
     fn tokens(&self, language: usize) -> Option<&[Vec<u32>]> {
         self.tokens.get(language).map(Vec::as_slice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use babelscope_core::{
+        corpus::Corpus,
+        engine::{Engine, LoadOptions},
+        monitor::Monitor,
+        plan::Reduce,
+    };
+    use babelscope_probes::capture::Extraction;
+
+    use super::{Held, States};
+
+    #[test]
+    fn a_file_gives_the_states_that_memory_gives() {
+        let monitor = Monitor::silent();
+        let engine = Engine::load("lab", &LoadOptions::default(), &monitor).unwrap();
+        let codes = ["eng_Latn", "hin_Deva", "zho_Hans"].map(str::to_owned);
+        let corpus = Corpus::open(Path::new("lab")).unwrap().select(&codes, 7).unwrap();
+        let extraction = Extraction { layers: vec![0, 3], reduce: Reduce::Last };
+        let folder = tempfile::tempdir().unwrap();
+        let [memory, file] = [u64::MAX, 0]
+            .map(|room| States::within(room, &engine, &corpus, &extraction, folder.path(), &monitor).unwrap());
+        assert!(matches!((&memory.held, &file.held), (Held::Memory(_), Held::File(_))));
+        assert_eq!((memory.read, &memory.alarms), (file.read, &file.alarms));
+        let (a, b) = (memory.source(), file.source());
+        assert_eq!((a.languages(), a.layers(), a.sentences()), (b.languages(), b.layers(), b.sentences()));
+        for language in 0..codes.len() {
+            assert_eq!(a.tokens(language), b.tokens(language));
+            for layer in 0..2 {
+                assert_eq!(a.state(language, layer).unwrap(), b.state(language, layer).unwrap());
+            }
+        }
     }
 }

@@ -240,6 +240,7 @@ pub(crate) fn sentences(spec: &RunSpec) -> Result<Corpus> {
             return Err(Fault::spec(why).into());
         }
     }
+    probes::check_files(spec, &corpus)?;
     Ok(corpus)
 }
 

@@ -139,12 +139,13 @@ pub(super) fn assign(spec: &RunSpec, assignment: &str) -> Result<RunSpec> {
     let mut tree = Value::Table(table);
     place(&mut tree, &path, value, assignment)?;
     let text = toml::to_string(&tree)?;
-    check(&text).and_then(|()| RunSpec::parse(&text)).map_err(|e| {
+    check(&text).map_err(|e| {
         let why = format!("{e}");
         // Lines of a text that the person never saw would mislead.
         let why = why.split_once(": ").filter(|(at, _)| at.starts_with("line ")).map_or(why.as_str(), |(_, rest)| rest);
-        Fault::spec(format!("`{assignment}`: {why}")).into()
-    })
+        Fault::spec(format!("`{assignment}`: {why}"))
+    })?;
+    toml::from_str(&text).map_err(|e| Fault::spec(format!("`{assignment}`: {}", e.message())).into())
 }
 
 /// Makes room for a value below tables that the spec leaves out.

@@ -1,8 +1,15 @@
 //! The analyses that a spec may ask for: one kind each, with the parameters of its measure.
 
 use babelscope_probes::{
-    align::AlignParams, classify::ClassifyParams, neurons::NeuronParams, project::MapParams, relate::TaskParams,
-    retrieval::RetrievalParams, similarity::SimilarityParams, subspace::StructureParams, tokenizer::TokenizerParams,
+    align::AlignParams,
+    classify::{ClassifyParams, Target},
+    neurons::NeuronParams,
+    project::MapParams,
+    relate::TaskParams,
+    retrieval::RetrievalParams,
+    similarity::SimilarityParams,
+    subspace::StructureParams,
+    tokenizer::TokenizerParams,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -66,6 +73,9 @@ impl ProbeSpec {
     pub const KINDS: [&str; 10] =
         ["align", "lens", "retrieval", "similarity", "structure", "neurons", "classify", "map", "tokenizer", "tasks"];
 
+    /// Those whose rows `tasks` relates.
+    pub(crate) const RELATED: [&str; 4] = ["align", "retrieval", "similarity", "structure"];
+
     /// Alignment with one pivot and every default.
     pub fn align(pivot: impl Into<String>) -> Self {
         Self::Align(AlignParams { pivots: vec![pivot.into()], ..AlignParams::default() })
@@ -125,7 +135,7 @@ impl ProbeSpec {
 
     /// How many languages it needs.
     pub fn languages(&self) -> usize {
-        if matches!(self, Self::Lens(_) | Self::Tokenizer(_) | Self::Map(_)) { 1 } else { 2 }
+        if matches!(self, Self::Lens(_) | Self::Tokenizer(_)) { 1 } else { 2 }
     }
 
     /// The languages that it compares the others with; empty where it has none, or takes all.
@@ -176,7 +186,7 @@ impl ProbeSpec {
             Self::Similarity(params) => params.problem(),
             Self::Structure(params) => params.problem(),
             Self::Neurons(params) => params.problem(),
-            Self::Classify(params) => params.problem(),
+            Self::Classify(params) => params.problem().or_else(|| labels_problem(params)),
             Self::Map(params) => params.problem(),
             Self::Tokenizer(params) => params.problem(),
             Self::Tasks(params) => params.problem(),
@@ -190,6 +200,17 @@ impl ProbeSpec {
         }
         let outside = self.pivots().iter().find(|p| !languages.is_empty() && !languages.contains(p))?;
         Some(format!("the pivot {outside} is not among `data.languages`; add it there"))
+    }
+}
+
+/// Labels and the target that reads them come together.
+fn labels_problem(params: &ClassifyParams) -> Option<String> {
+    match (params.labels.is_empty(), params.targets.contains(&Target::Label)) {
+        (true, true) => Some("`label` is among the `targets`, but `labels` names no file; name it there".to_owned()),
+        (false, false) => {
+            Some("`labels` names a file that no target reads; add `label` to the `targets`, or leave it out".to_owned())
+        }
+        _ => None,
     }
 }
 

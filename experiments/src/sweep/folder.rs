@@ -25,6 +25,7 @@ use crate::{
     run::{
         SPEC, Workbench,
         folder::Draft,
+        identity::content,
         workbench::{corpus_notes, sentences, taken},
     },
     spec::RunSpec,
@@ -208,6 +209,16 @@ impl Sweep {
                 corpus.sha256, self.spec.data.path
             ))
             .into());
+        }
+        for (path, planned) in self.info.models.iter().flat_map(|model| &model.files) {
+            let found = content("a probe", path)?;
+            if found != *planned {
+                return Err(Fault::data(format!(
+                    "a file that a probe reads has changed since the sweep was planned: it is {found}, it was {planned}; put the old one \
+                     back, or run the spec under another name\n{path}"
+                ))
+                .into());
+            }
         }
         Ok(corpus)
     }

@@ -16,7 +16,7 @@ use super::bundle;
 use crate::{
     run::{
         Workbench,
-        identity::{COMPUTE_VERSION, SITE, by_content, canonical_hash, identity},
+        identity::{COMPUTE_VERSION, SITE, by_content, canonical_hash, files, identity},
         probes,
         workbench::{resolved, sentences},
         write::align_seed,
@@ -109,6 +109,9 @@ pub struct Model {
     pub identity: String,
     /// The model as it was loaded.
     pub info: ModelInfo,
+    /// The files that its probes read, with the hash of their content.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
 }
 
 impl Model {
@@ -153,7 +156,8 @@ impl Plan {
             let engine = bench.engine(model, &monitor.quiet())?;
             let one = resolved(&spec.of_model(model), &engine, &corpus)?;
             let identity = identity(&one, engine.info(), &corpus)?;
-            let planned = Model { spec: one, identity, info: engine.info().clone() };
+            let files = files(&one.probe)?;
+            let planned = Model { spec: one, identity, info: engine.info().clone(), files };
             let inspection = Inspection::of(&model.path, &model.load)?;
             let speed = inspection.calibrate(CALIBRATION);
             let cutter = Cutter { model: &planned, corpus: &corpus, store: &store(spec), inspection, speed };
@@ -167,6 +171,7 @@ impl Plan {
         let whole = RunSpec {
             model: models.iter().flat_map(|model| model.spec.model.clone()).collect(),
             data: models.first().map_or_else(|| spec.data.clone(), |model| model.spec.data.clone()),
+            probe: models.first().map_or_else(|| spec.probe.clone(), |model| model.spec.probe.clone()),
             ..spec.clone()
         };
         let runs: Vec<&str> = models.iter().map(|model| model.identity.as_str()).collect();
