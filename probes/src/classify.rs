@@ -80,7 +80,8 @@ pub struct ClassifyParams {
     pub labels: String,
     /// Folds; a sentence and all its translations are in the same one.
     pub folds: usize,
-    /// Inverse penalties C (scikit-learn's) to choose from, by inner folds of the training part.
+    /// Inverse penalties C (scikit-learn's) to choose from by inner folds of the training part: by the share of rows that are right; for code
+    /// length and information, by the loss.
     pub penalties: Vec<f64>,
     /// Whether the control task is measured, and with it selectivity.
     pub controls: bool,
@@ -106,7 +107,7 @@ impl Default for ClassifyParams {
             targets: vec![Target::Language],
             labels: String::new(),
             folds: 5,
-            penalties: vec![1e-4, 1e-3, 1e-2, 1e-1, 1.0],
+            penalties: vec![1e-3, 1e-2, 1e-1, 1.0, 10.0],
             controls: true,
             online_code: true,
             transfer: true,

@@ -38,8 +38,8 @@ pub(crate) fn code(bench: &Bench<'_>, blocks: &[Split]) -> Result<Code> {
         }
         let (inputs, tests) = bench.inputs(&train, &test)?;
         let inner = split.inner.repeat(bench.task.languages.len());
-        let (_, probe) = bench.choose(inputs.as_ref(), &bench.truth(&train), &inner)?;
-        let probabilities = probe.probabilities(tests.as_ref());
+        let chosen = bench.choose(inputs.as_ref(), &bench.truth(&train), &inner)?;
+        let probabilities = chosen.calm().probabilities(tests.as_ref());
         let sent = bench.truth(&test).into_iter().zip(probabilities.outer_iter());
         Ok(-sent.map(|(class, p)| bits(p[class as usize], train.len(), classes)).sum::<f64>())
     };

@@ -44,7 +44,7 @@ pub(crate) fn transfer(bench: &Bench<'_>, folds: &[Split]) -> Result<Vec<Transfe
             let here = of(trained, &split.train);
             let scaler = Scaler::fit(bench.layer, &here, bench.params.components)?;
             let inputs = scaler.apply(bench.layer, &here);
-            let (_, probe) = bench.choose(inputs.as_ref(), &bench.truth(&split.train), &split.inner)?;
+            let probe = bench.choose(inputs.as_ref(), &bench.truth(&split.train), &split.inner)?.probe;
             let truth = bench.truth(&split.test);
             for pair in &mut found {
                 let there = of(pair.tested, &split.test);

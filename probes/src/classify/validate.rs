@@ -61,6 +61,23 @@ struct Fold {
     unfinished: usize,
 }
 
+/// The probes that a grid of penalties gave.
+pub(crate) struct Chosen {
+    /// The penalty of `probe`.
+    pub(crate) c: f64,
+    /// Right most often.
+    pub(crate) probe: Softmax,
+    /// With the smallest loss, where that is another one.
+    calm: Option<Softmax>,
+}
+
+impl Chosen {
+    /// The probe with the smallest loss: what code length and information are measured with.
+    pub(crate) fn calm(&self) -> &Softmax {
+        self.calm.as_ref().unwrap_or(&self.probe)
+    }
+}
+
 impl<'a> Bench<'a> {
     /// Rows of the task whose sentence is one of these.
     pub(crate) fn rows_of(&self, sentences: &[usize]) -> Vec<usize> {
@@ -101,9 +118,10 @@ impl<'a> Bench<'a> {
         Ok(Softmax::fit(&Problem { rows, classes, count, weights: &weights, c, tolerance, steps: STEPS }, start))
     }
 
-    /// The penalty of the grid with the smallest loss on held-out inner folds; the grid is walked from the strongest penalty on, each
-    /// probe starts from the last, and the walk ends where the loss rises. Then the probe on all of these rows.
-    pub(crate) fn choose(&self, rows: MatRef<'_, f64>, classes: &[u32], inner: &[u32]) -> Result<(f64, Softmax)> {
+    /// Walks the grid of penalties from the strongest on, each probe starting from the last, and judges each by the held-out inner folds:
+    /// by how many rows it gets right, the smaller loss where two are equal, and by the loss alone. The two differ: with many columns and
+    /// few rows the probe that is right most often is too sure of itself, and its loss lies above that of a probe that has learnt nothing.
+    pub(crate) fn choose(&self, rows: MatRef<'_, f64>, classes: &[u32], inner: &[u32]) -> Result<Chosen> {
         let mut grid = self.params.penalties.clone();
         grid.sort_by(f64::total_cmp);
         let parts: Vec<_> = (0..=inner.iter().copied().max().unwrap_or(0))
@@ -115,15 +133,18 @@ impl<'a> Bench<'a> {
             .collect();
         let splits = parts.iter().all(|(within, _, out, _)| within.nrows() > 0 && out.nrows() > 0);
         let mut starts: Vec<Option<Softmax>> = vec![None; parts.len()];
-        let mut best: Option<(f64, f64, Option<Softmax>)> = None;
+        // `(right, loss, c, start)` of the best by each.
+        let mut right_most: Option<(usize, f64, f64, Option<Softmax>)> = None;
+        let mut least_loss: Option<(usize, f64, f64, Option<Softmax>)> = None;
         for c in grid.iter().copied().take(if splits { grid.len() } else { 1 }) {
-            let mut loss = 0.0;
+            let (mut right, mut loss) = (0, 0.0);
             for ((within, own, out, other), start) in parts.iter().zip(&mut starts) {
                 if !splits {
                     continue;
                 }
                 let probe = self.fit(within.as_ref(), own, c, COARSE, start.as_ref())?;
                 let probabilities = probe.probabilities(out.as_ref());
+                right += hits(&probabilities, other).into_iter().filter(|hit| *hit).count();
                 loss -= other
                     .iter()
                     .zip(probabilities.outer_iter())
@@ -131,13 +152,22 @@ impl<'a> Bench<'a> {
                     .sum::<f64>();
                 *start = Some(probe);
             }
-            if best.as_ref().is_some_and(|(least, ..)| loss >= *least) {
-                break;
+            let found = || Some((right, loss, c, starts.first().cloned().flatten()));
+            if right_most.as_ref().is_none_or(|best| right > best.0 || (right == best.0 && loss < best.1)) {
+                right_most = found();
             }
-            best = Some((loss, c, starts.first().cloned().flatten()));
+            if least_loss.as_ref().is_none_or(|best| loss < best.1) {
+                least_loss = found();
+            }
         }
-        let (_, c, start) = best.unwrap_or((0.0, 1.0, None));
-        Ok((c, self.fit(rows, classes, c, TOLERANCE, start.as_ref())?))
+        let fit = |best: Option<(usize, f64, f64, Option<Softmax>)>| {
+            let (_, _, c, start) = best.unwrap_or((0, 0.0, 1.0, None));
+            Ok::<_, crate::Error>((c, self.fit(rows, classes, c, TOLERANCE, start.as_ref())?))
+        };
+        let same = right_most.as_ref().map(|best| best.2) == least_loss.as_ref().map(|best| best.2);
+        let calm = if same { None } else { Some(fit(least_loss)?.1) };
+        let (c, probe) = fit(right_most)?;
+        Ok(Chosen { c, probe, calm })
     }
 
     /// Tests every sentence once.
@@ -174,12 +204,14 @@ impl<'a> Bench<'a> {
         let (inputs, tests) = self.inputs(&train, &rows)?;
         let classes = self.truth(&train);
         let inner: Vec<u32> = split.inner.repeat(self.task.languages.len());
-        let (c, probe) = self.choose(inputs.as_ref(), &classes, &inner)?;
+        let chosen = self.choose(inputs.as_ref(), &classes, &inner)?;
+        let Chosen { c, probe, .. } = &chosen;
         let mut counts = vec![0.0; self.task.classes.len()];
         classes.iter().for_each(|class| counts[*class as usize] += 1.0);
         let most = largest(counts.iter().copied());
         let truth = self.truth(&rows);
         let probabilities = probe.probabilities(tests.as_ref());
+        let calm = chosen.calm().probabilities(tests.as_ref());
         let information = |(class, p): (&u32, ArrayView1<'_, f64>)| {
             let bits = |probability: f64| bits(probability, classes.len(), counts.len());
             bits(p[*class as usize]) - bits(counts[*class as usize] / classes.len() as f64)
@@ -187,7 +219,7 @@ impl<'a> Bench<'a> {
         let mut shuffled = Vec::with_capacity(deal.shuffled.len());
         for labels in &deal.shuffled {
             let of = |rows: &[usize]| -> Vec<u32> { rows.iter().map(|row| labels[*row]).collect() };
-            let probe = self.fit(inputs.as_ref(), &of(&train), c, COARSE, None)?;
+            let probe = self.fit(inputs.as_ref(), &of(&train), *c, COARSE, None)?;
             shuffled.push(hits(&probe.probabilities(tests.as_ref()), &of(&rows)).iter().filter(|hit| **hit).count());
         }
         let (mut control_rows, mut control) = (Vec::new(), Vec::new());
@@ -197,14 +229,14 @@ impl<'a> Bench<'a> {
             if !test.is_empty() && !train.is_empty() {
                 let of = |rows: &[usize]| -> Vec<u32> { rows.iter().map(|row| deal.control[*row]).collect() };
                 let (inputs, tests) = self.inputs(&train, &test)?;
-                let probe = self.fit(inputs.as_ref(), &of(&train), c, TOLERANCE, None)?;
+                let probe = self.fit(inputs.as_ref(), &of(&train), *c, TOLERANCE, None)?;
                 control = hits(&probe.probabilities(tests.as_ref()), &of(&test));
             }
             control_rows = test;
         }
         Ok(Fold {
             majority: truth.iter().map(|class| *class == most).collect(),
-            information: truth.iter().zip(probabilities.outer_iter()).map(information).collect(),
+            information: truth.iter().zip(calm.outer_iter()).map(information).collect(),
             probabilities,
             rows,
             control_rows,
