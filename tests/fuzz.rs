@@ -40,7 +40,7 @@ use babelscope_core::{
     },
     tokens::Tokenizer,
 };
-use babelscope_probes::align::AlignParams;
+use babelscope_probes::{align::AlignParams, project::MapParams};
 use memory::within;
 use mutate::{changed, changes, fuzz, replaced, replacements};
 use proptest::{collection::vec, prelude::*};
@@ -164,7 +164,7 @@ fn a_spec_with_very_many_layers_is_read_in_a_moment() {
     assert_eq!(RunSpec::parse(&text).map(|spec| spec.extract.layers.len()).ok(), Some(200_000));
 }
 
-/// A small run with both analyses, made once for each test that spoils it.
+/// A small run with every kind of table, made once for each test that spoils it.
 fn small_run(desk: &Path) -> Run {
     let corpus = desk.join("corpus");
     fs::create_dir_all(&corpus).unwrap();
@@ -174,7 +174,8 @@ fn small_run(desk: &Path) -> Run {
     }
     let pivots = vec!["eng_Latn".to_owned()];
     let align = ProbeSpec::Align(AlignParams { pivots, bootstrap: 100, ..AlignParams::default() });
-    let probes = vec![align, ProbeSpec::lens(vec!["طيور birds".to_owned()])];
+    let map = ProbeSpec::Map(MapParams { perplexity: 5.0, iterations: 10, ..MapParams::default() });
+    let probes = vec![align, ProbeSpec::lens(vec!["طيور birds".to_owned()]), map];
     let mut spec = RunSpec::new("fuzz", ModelSpec::new(golden("models/llama").to_str().unwrap()), probes);
     corpus.to_str().unwrap().clone_into(&mut spec.data.path);
     let run = Workbench::new(desk.join("runs")).execute(&spec, &Monitor::silent()).unwrap().run;
@@ -232,7 +233,7 @@ fn tables_with_a_hash_that_fits() {
     let desk = tempfile::tempdir().unwrap();
     let made = small_run(desk.path());
     let tables: Vec<FileInfo> = made.manifest.files.iter().filter(|f| f.path.ends_with(".parquet")).cloned().collect();
-    assert_eq!(tables.len(), 7);
+    assert_eq!(tables.len(), 10);
     let path = made.folder.join("manifest.json");
     let text = fs::read_to_string(&path).unwrap();
     // Who damages a table on purpose damages the manifest with it.

@@ -183,7 +183,7 @@ fn the_page_is_whole(folder: &Path) {
 #[test]
 fn a_sweep_of_every_probe_gives_the_tables_of_a_single_run() {
     let desk = Desk::new();
-    desk.write("sweep.toml", every_probe(&desk, "[store]\nblock = 25"));
+    desk.write("sweep.toml", every_probe(&desk, "[store]\nblock = 40"));
     desk.run(&["run", "sweep.toml", "--out", "sweep"]).fine();
     let of_one = desk.path("sweep/models/lab");
     desk.run(&["run", of_one.join("spec.toml").to_str().unwrap(), "--out", "one"]).fine();
@@ -213,7 +213,7 @@ fn a_sweep_of_all_pairs_or_of_two_pivots_gives_the_tables_of_a_single_run() {
         ];
         let spec = format!(
             "schema = 1\nname = \"{name}\"\n[[model]]\npath = \"{GOLDEN}/llama\"\n[data]\npath = \"corpus\"\n[extract]\nlayers = [0, 2]\n\
-             [store]\nblock = 5\n{}",
+             [store]\nblock = 12\n{}",
             probes.concat()
         );
         desk.write("sweep.toml", spec);

@@ -13,6 +13,9 @@ use crate::{
 pub(super) struct Pair {
     pub(super) pivot: usize,
     pub(super) language: usize,
+    /// Whether it is computed from the side of the language. Shuffles move one side, so the side must not depend on which pivots an
+    /// analysis has: the first by name stays in place.
+    pub(super) exchanged: bool,
 }
 
 /// A pair that is reported.
@@ -22,7 +25,7 @@ pub(super) struct Reported {
     pub(super) language: usize,
     /// Place among the pairs that are computed.
     pub(super) at: usize,
-    /// Whether the two are exchanged there.
+    /// Whether it is seen from the other side there.
     pub(super) mirrored: bool,
 }
 
@@ -43,6 +46,7 @@ impl Pairs {
             return Err(Error::Input { measure: "align", why });
         }
         let pivots = source::pivots(source, &params.pivots, "align")?;
+        let names = source.languages();
         let mut pairs =
             Self { computed: Vec::new(), reported: Vec::new(), held: vec![false; source.languages().len()] };
         let mut places: HashMap<(usize, usize), usize> = HashMap::new();
@@ -51,11 +55,13 @@ impl Pairs {
             for language in languages.clone().filter(|&l| params.with_self || l != pivot) {
                 let swapped = places.get(&(language, pivot)).copied().filter(|_| language != pivot);
                 let at = swapped.unwrap_or_else(|| {
-                    pairs.computed.push(Pair { pivot, language });
+                    let exchanged = names[language] < names[pivot];
+                    pairs.computed.push(Pair { pivot, language, exchanged });
                     places.insert((pivot, language), pairs.computed.len() - 1);
                     pairs.computed.len() - 1
                 });
-                pairs.reported.push(Reported { pivot, language, at, mirrored: swapped.is_some() });
+                let mirrored = swapped.is_some() != pairs.computed[at].exchanged;
+                pairs.reported.push(Reported { pivot, language, at, mirrored });
             }
         }
         Ok(pairs)

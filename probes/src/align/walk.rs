@@ -163,7 +163,11 @@ impl Walk<'_> {
         let all = |matched: Option<&_>| {
             let mut all = Vec::new();
             for ((family, pivot), language) in self.families.iter().zip(pivot).zip(language) {
-                let found = cells(pivot, language, &family.centred, &self.rules, matched);
+                let found = if pair.exchanged {
+                    cells(language, pivot, &family.centred, &self.rules, matched)
+                } else {
+                    cells(pivot, language, &family.centred, &self.rules, matched)
+                };
                 all.extend(family.places.iter().copied().zip(found));
             }
             all
