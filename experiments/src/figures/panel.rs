@@ -170,6 +170,6 @@ mod tests {
         let (low, high) = range([90.0, 100.0].into_iter());
         assert!(low > 80.0 && low < 90.0 && high > 100.0);
         assert_eq!(range(std::iter::empty()), (0.0, 1.0));
-        assert_eq!(range([3.0].into_iter()), (0.0, 3.12));
+        assert_eq!(range([3.0].into_iter()), (2.5, 3.5));
     }
 }
