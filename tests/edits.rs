@@ -246,7 +246,11 @@ fn at_every_place_an_edit_changes_what_it_says_and_all_that_follows() {
                 assert!(moved > 0.0 || hidden || !changed, "{name} {site} {op:?} changed nothing in the end");
                 if family.causal() {
                     let earlier = |states: &Tensor| states.narrow(0, 0, position).unwrap();
-                    assert_eq!(difference(&earlier(end_after), &earlier(end_before)), 0.0, "{name} {site}: the past");
+                    // An edit that sends later tokens to other experts changes how many rows an expert has, and without AMX the last bits
+                    // of a row depend on the rows beside it.
+                    let room = if name.contains("mixtral") || name.contains("moe") { 1e-5 } else { 0.0 };
+                    let past = difference(&earlier(end_after), &earlier(end_before));
+                    assert!(past <= room, "{name} {site}: the past moved by {past}");
                 }
             }
         }

@@ -70,8 +70,9 @@ fn f32_files_give_what_the_safetensors_give() {
         assert_eq!((a.info().parameters, a.info().tied), (b.info().parameters, b.info().tied), "{family}");
         let ids: Vec<u32> = (0..30).map(|i| 5 + i * 37 % 250).collect();
         for (layer, (a, b)) in states(&a, ids.clone()).iter().zip(states(&b, ids)).enumerate() {
-            // Gemma's gains lose their last bits when 1 is added; Llama 3's factors are rounded to f32 once more.
-            let bound = if family.starts_with("gemma") || family == "llama3" { 2e-6 } else { 0.0 };
+            // Gemma's gains lose their last bits when 1 is added; Llama 3's factors are rounded to f32 once more, which without AMX is up to
+            // 2.3e-6 three layers later.
+            let bound = if family.starts_with("gemma") || family == "llama3" { 5e-6 } else { 0.0 };
             assert!(off(a, &b) <= bound, "{family} layer {layer}: off by {}", off(a, &b));
         }
     }

@@ -13,8 +13,6 @@ mod softmax;
 #[path = "../probes/src/project/tsne.rs"]
 mod tsne;
 
-use std::time::Instant;
-
 use babelscope_core::monitor::Monitor;
 use babelscope_probes::Result;
 use faer::Mat;
@@ -70,30 +68,4 @@ fn t_sne_reaches_what_linfa_reaches() {
     let other: Vec<_> = other.unwrap().outer_iter().map(|row| [row[0], row[1]]).collect();
     let (a, b) = (divergence(&rows, &found, 15.0), divergence(&rows, &other, 15.0));
     assert!(a <= b + 0.02, "ours {a}, linfa's {b}");
-}
-
-/// Seconds of both, for `docs/methods`: `cargo test --release -p babelscope-probes --test linfa -- --ignored --nocapture`.
-#[test]
-#[ignore = "measures time"]
-#[expect(clippy::print_stderr, reason = "a measurement is read by a person")]
-fn seconds() {
-    let (n, width, count) = (3200, 256, 16);
-    let rows =
-        Mat::from_fn(n, width, |i, j| f64::from((i * 7919 + j * 104_729 + i * j * 31) as u32 % 1000) / 289.0 - 1.73);
-    let classes: Vec<u32> = (0..n).map(|i| (i % count) as u32).collect();
-    let clock = Instant::now();
-    ours(&rows, &classes, count, 0.01, 1e-7);
-    let own = clock.elapsed();
-    let clock = Instant::now();
-    theirs(&rows, &classes, 0.01, 1e-4 * n as f64);
-    eprintln!("probe of {n} x {width}, {count} classes: ours {own:?}, linfa's {:?}", clock.elapsed());
-    let rows = clouds(500);
-    let all = distances(&rows);
-    let clock = Instant::now();
-    tsne::tsne(all.as_ref(), &start(&rows), 30.0, 1000, 0, &Monitor::silent()).unwrap();
-    let own = clock.elapsed();
-    let clock = Instant::now();
-    let data = Array2::from_shape_fn((1500, 5), |(i, j)| rows[(i, j)]);
-    TSneParams::embedding_size(2).perplexity(30.0).max_iter(1000).transform(data).unwrap();
-    eprintln!("t-SNE of 1500 points, 1000 steps: ours {own:?}, linfa's (Barnes-Hut, 0.5) {:?}", clock.elapsed());
 }

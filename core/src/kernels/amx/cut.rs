@@ -208,7 +208,9 @@ mod tests {
     proptest! {
         #[test]
         fn the_parts_are_rounded_and_add_up(x in prop::collection::vec(-1e30f32..1e30, STEP), scale in -100i32..1) {
-            prop_assume!(available());
+            if !available() {
+                return Ok(());
+            }
             let values: [f32; STEP] = std::array::from_fn(|i| x[i] * 2f32.powi(scale));
             for dtype in [Dtype::F32, Dtype::Bf16, Dtype::F16] {
                 let mut lines = [Line([0; STEP]); 3 * PART];

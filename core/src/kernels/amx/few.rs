@@ -201,7 +201,9 @@ mod tests {
             rows in 1usize..40, inputs in 1usize..700, outputs in 1usize..100, biased: bool,
             numbers in prop::collection::vec(-1f32..1.0, 997),
         ) {
-            prop_assume!(available());
+            if !available() {
+                return Ok(());
+            }
             let number = |i: usize| numbers[i % 997] * [1.0, 1e-3, 30.0][i % 3];
             let x: Vec<f32> = (0..rows * inputs).map(number).collect();
             let weight: Vec<f32> = (0..outputs * inputs).map(|i| number(i * 7 + 5)).collect();
@@ -223,7 +225,9 @@ mod tests {
         fn the_error_is_below_that_of_an_ordinary_product(
             inputs in 128usize..3000, numbers in prop::collection::vec(-1f32..1.0, 4099),
         ) {
-            prop_assume!(available());
+            if !available() {
+                return Ok(());
+            }
             let outputs = 70;
             let x = &numbers[..inputs];
             let weight: Vec<f32> = (0..outputs * inputs).map(|i| numbers[i * 13 % 4099]).collect();
