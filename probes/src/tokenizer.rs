@@ -13,7 +13,7 @@
 //!
 //! Decided here:
 //! - A word is a UAX-29 word that holds a letter or a digit; tokens of punctuation count above the line, not below it. Scripts
-//!   without spaces between words have no fertility, see [`words::unspaced`].
+//!   without spaces between words have no fertility, see `words::unspaced`.
 //! - A character is a grapheme cluster, spaces included. A token is part of a word when it has a byte of it.
 //! - Sentences are encoded one by one. Petrov et al. join them by spaces first: `premium_joined`.
 //! - Ratios have intervals by bootstrap over sentences, both totals drawn anew. What counts types (overlap, JSD, efficiencies,
