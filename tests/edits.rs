@@ -73,7 +73,10 @@ fn translated(case: &Value, among: &[usize], tensors: &BTreeMap<String, Tensor>)
         };
         let site = || edit["site"].as_str().unwrap().parse::<Site>().unwrap();
         match edit["op"].as_str().unwrap() {
-            "add" => placed(site(), Op::Add { vector: vector(), coefficient: real("coefficient"), unit: Unit::Raw }),
+            "add" => placed(
+                site(),
+                Op::Add { vector: vector(), coefficient: real("coefficient"), unit: Unit::Raw, keep_norm: false },
+            ),
             "ablate" => placed(site(), Op::Ablate { direction: vector() }),
             "clamp" => placed(site(), Op::Clamp { direction: vector(), value: real("to") }),
             "replace" => placed(site(), Op::Replace { rows: vec![vector()] }),
@@ -204,7 +207,7 @@ fn at_every_place_an_edit_changes_what_it_says_and_all_that_follows() {
             let kv = matches!(site.point, Point::K | Point::V);
             let heads = if kv { engine.info().kv_heads } else { engine.info().heads };
             let mut ops = vec![
-                Op::Add { vector: vector(), coefficient: 0.7, unit: Unit::Raw },
+                Op::Add { vector: vector(), coefficient: 0.7, unit: Unit::Raw, keep_norm: false },
                 Op::Ablate { direction: vector() },
                 Op::Clamp { direction: vector(), value: 1.5 },
                 Op::Replace { rows: vec![vector()] },
@@ -269,7 +272,7 @@ fn strength_zero_changes_no_bit_anywhere() {
                 continue;
             }
             let width = at(&engine, &sentences[..1], site, &[])[0].dims()[1];
-            let add = Op::Add { vector: numbers(width, 1).into(), coefficient: 0.0, unit: Unit::Raw };
+            let add = Op::Add { vector: numbers(width, 1).into(), coefficient: 0.0, unit: Unit::Raw, keep_norm: false };
             let edits = [Edit::at(site, add), Edit::at(site, Op::Scale { neurons: vec![0], factor: 1.0 })];
             for (a, b) in at(&engine, &sentences, end, &edits).iter().zip(&plain) {
                 assert_eq!(values(a), values(b), "{} {site}", family.name());
@@ -349,7 +352,10 @@ fn an_edited_sentence_alone_equals_the_same_in_a_batch() {
         let width = engine.info().width;
         let vector = || Vector::from(numbers(width, 5));
         let edits = [
-            Edit::at(Site::layer(0), Op::Add { vector: vector(), coefficient: 0.3, unit: Unit::Norm(2.0) }),
+            Edit::at(
+                Site::layer(0),
+                Op::Add { vector: vector(), coefficient: 0.3, unit: Unit::Norm(2.0), keep_norm: false },
+            ),
             Edit {
                 positions: Positions::FromEnd(vec![1]),
                 ..Edit::at(Site::layer(1), Op::Ablate { direction: vector() })
@@ -429,7 +435,7 @@ fn an_edit_that_does_not_fit_is_refused_before_any_work() {
     };
     let width = engine.info().width;
     let ones = || Vector::from(vec![1.0; width]);
-    let add = |vector: Vector| Op::Add { vector, coefficient: 1.0, unit: Unit::Raw };
+    let add = |vector: Vector| Op::Add { vector, coefficient: 1.0, unit: Unit::Raw, keep_norm: false };
     let post = || Edit::at(Site::layer(1), add(ones()));
     let at = |point: Point, op: Op| Edit::at(Site::new(point, if point.in_block() { 1 } else { 0 }), op);
     let cut = || Op::Cut { heads: None, keys: Positions::All };
@@ -438,15 +444,21 @@ fn an_edit_that_does_not_fit_is_refused_before_any_work() {
         (Edit { op: add(vec![1.0; 3].into()), ..post() }, format!("the vector has 3 numbers, the place has {width}")),
         (Edit { op: add(vec![f32::NAN; width].into()), ..post() }, "holds NaN at 0".to_owned()),
         (
-            Edit { op: Op::Add { vector: ones(), coefficient: f32::NAN, unit: Unit::Raw }, ..post() },
+            Edit { op: Op::Add { vector: ones(), coefficient: f32::NAN, unit: Unit::Raw, keep_norm: false }, ..post() },
             "coefficient is NaN".into(),
         ),
         (
-            Edit { op: Op::Add { vector: vec![1e30; width].into(), coefficient: 1e30, unit: Unit::Raw }, ..post() },
+            Edit {
+                op: Op::Add { vector: vec![1e30; width].into(), coefficient: 1e30, unit: Unit::Raw, keep_norm: false },
+                ..post()
+            },
             "beyond f32".into(),
         ),
         (
-            Edit { op: Op::Add { vector: ones(), coefficient: 1.0, unit: Unit::Norm(0.0) }, ..post() },
+            Edit {
+                op: Op::Add { vector: ones(), coefficient: 1.0, unit: Unit::Norm(0.0), keep_norm: false },
+                ..post()
+            },
             "expected a positive".into(),
         ),
         (Edit { op: Op::Ablate { direction: vec![0.0; width].into() }, ..post() }, "points nowhere".into()),
@@ -515,7 +527,10 @@ fn alarms_see_what_was_made_wrong_and_broken_numbers_are_refused() {
     // Twice beyond the middle of f32 is infinite, and its norm in the next block is no number.
     let huge = |_| Edit {
         sentences: Some(vec![2]),
-        ..Edit::at(site, Op::Add { vector: vec![3e38; width].into(), coefficient: 1.0, unit: Unit::Raw })
+        ..Edit::at(
+            site,
+            Op::Add { vector: vec![3e38; width].into(), coefficient: 1.0, unit: Unit::Raw, keep_norm: false },
+        )
     };
     let edits: Vec<Edit> = (0..2).map(huge).collect();
     let broken = watched(vec![all(site.point, 2), all(Point::ResidPost, 3)], edits.clone());

@@ -154,7 +154,7 @@ fn greedy_under_an_edit_says_what_hooks_in_transformers_say() {
         let path = family.folder.join("edits.safetensors");
         let tensors = candle_core::safetensors::load(path, &candle_core::Device::Cpu).unwrap();
         let vector = values(&tensors["add_all.d"]).into();
-        let add = Op::Add { vector, coefficient: 2.5, unit: Unit::Raw };
+        let add = Op::Add { vector, coefficient: 2.5, unit: Unit::Raw, keep_norm: false };
         let steered = |positions: Positions| Plan {
             captures: vec![all(Point::ResidPost, 3), all(Point::Logits, 0)],
             edits: vec![Edit { positions, ..Edit::at(Site::layer(2), add.clone()) }],
@@ -186,7 +186,12 @@ fn greedy_under_an_edit_says_what_hooks_in_transformers_say() {
             assert!(difference(&rows(&later, n, 1), &rows(&plain, n, 1)) > 0.1, "{name}");
         }
         // Strength zero changes no bit, whatever else is in the plan.
-        let nothing = Op::Add { vector: vec![1.0; engine.info().width].into(), coefficient: 0.0, unit: Unit::Raw };
+        let nothing = Op::Add {
+            vector: vec![1.0; engine.info().width].into(),
+            coefficient: 0.0,
+            unit: Unit::Raw,
+            keep_norm: false,
+        };
         let zero = Plan { edits: vec![Edit::at(Site::layer(2), nothing)], ..Plan::default() };
         assert_eq!(generate(&engine, &prompts, &greedy(8), &zero).sequences, plain.sequences);
     }

@@ -8,7 +8,7 @@ use crate::{
     capture::{Layout, RowsMut},
     kernels::attention::Line,
     model::Config,
-    plan::{Edit, Given, Op, Plan, Point, Positions, Site, Unit, Vector},
+    plan::{Edit, Given, Op, Plan, Point, Positions, Schedule, Site, Unit, Vector},
     tokens::Encoded,
 };
 
@@ -17,8 +17,12 @@ pub(crate) use check::check;
 /// What an edit does to a row, prepared once.
 enum Change<'a> {
     Nothing,
-    /// `h + step`
-    Add(Vec<f32>),
+    /// `h + factor step`, rescaled to `|h|` where the norm is kept.
+    Add {
+        step: Vec<f32>,
+        keep_norm: bool,
+        schedule: Option<&'a Schedule>,
+    },
     /// `h + (value - h d) d`
     Project {
         direction: Vec<f64>,
@@ -74,12 +78,16 @@ fn project<'a>(direction: &[f32], value: f32) -> Change<'a> {
 }
 
 impl<'a> Change<'a> {
-    fn new(op: &'a Op, head_dim: usize) -> Self {
-        match op {
+    fn new(edit: &'a Edit, head_dim: usize) -> Self {
+        match &edit.op {
             Op::Add { coefficient: 0.0, .. } | Op::Scale { factor: 1.0, .. } | Op::ScaleHeads { factor: 1.0, .. } => {
                 Self::Nothing
             }
-            Op::Add { vector, coefficient, unit } => Self::Add(step(vector, *coefficient, *unit)),
+            Op::Add { vector, coefficient, unit, keep_norm } => Self::Add {
+                step: step(vector, *coefficient, *unit),
+                keep_norm: *keep_norm,
+                schedule: edit.schedule.as_ref(),
+            },
             Op::Ablate { direction } => project(direction, 0.0),
             Op::Clamp { direction, value } => project(direction, *value),
             Op::Replace { rows } => Self::Replace(rows),
@@ -93,11 +101,24 @@ impl<'a> Change<'a> {
         }
     }
 
-    /// `place`: which of the edited positions the row is at.
-    fn apply(&self, row: &mut [f32], place: usize) {
+    /// `place`: which of the edited positions the row is at; `time`: the step of generation that it belongs to.
+    fn apply(&self, row: &mut [f32], place: usize, time: usize) {
         match self {
             Self::Nothing => {}
-            Self::Add(step) => row.iter_mut().zip(step).for_each(|(h, step)| *h += step),
+            Self::Add { step, keep_norm, schedule } => {
+                let factor = schedule.map_or(1.0, |schedule| schedule.at(time));
+                if factor == 0.0 {
+                    return;
+                }
+                let before = if *keep_norm { norm(row) } else { 0.0 };
+                row.iter_mut().zip(step).for_each(|(h, step)| *h += factor * step);
+                if *keep_norm {
+                    // A sum of length 0 has no direction that could be rescaled.
+                    let after = norm(row);
+                    let scale = if after > 0.0 { before / after } else { 1.0 };
+                    row.iter_mut().for_each(|h| *h = (f64::from(*h) * scale) as f32);
+                }
+            }
             Self::Project { direction, value } => {
                 let along: f64 = row.iter().zip(direction).map(|(h, d)| f64::from(*h) * d).sum();
                 for (h, d) in row.iter_mut().zip(direction) {
@@ -118,7 +139,7 @@ fn given(sentence: &Encoded) -> Given {
 impl<'a> Edits<'a> {
     /// Of a plan that [`check`] has found to fit the model and the sentences.
     pub(crate) fn new(plan: &'a Plan, config: &Config, sentences: &'a [Encoded]) -> Self {
-        let ready = |edit: &'a Edit| Ready { edit, change: Change::new(&edit.op, config.head_dim) };
+        let ready = |edit: &'a Edit| Ready { edit, change: Change::new(edit, config.head_dim) };
         Self { ready: plan.edits.iter().map(ready).collect(), sentences }
     }
 
@@ -142,7 +163,8 @@ impl<'a> Edits<'a> {
                 for row in pair[0]..pair[1] {
                     let position = layout.past[index] + row - pair[0];
                     if let Some(place) = edit.positions.place(position, given) {
-                        change.apply(rows.row_mut(row), place);
+                        // Given tokens belong to the first step.
+                        change.apply(rows.row_mut(row), place, position.saturating_sub(given.tokens));
                     }
                 }
             }

@@ -5,7 +5,7 @@ mod names;
 mod site;
 
 pub(crate) use edit::Given;
-pub use edit::{Blocks, Edit, Op, Positions, Unit, Vector};
+pub use edit::{Blocks, Edit, Op, Positions, Schedule, Unit, Vector};
 pub use site::{Point, Site};
 
 use serde::{Deserialize, Serialize};

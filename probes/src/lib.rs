@@ -20,6 +20,7 @@ pub mod retrieval;
 pub mod similarity;
 pub mod source;
 mod spectrum;
+pub mod steer;
 pub mod subspace;
 pub mod tokenizer;
 

@@ -5,7 +5,7 @@ use crate::{
     Error, Result,
     capture::{missing, sites, width},
     model::Config,
-    plan::{Blocks, Edit, Op, Plan, Point, Positions, Site, Unit, Vector},
+    plan::{Blocks, Edit, Op, Plan, Point, Positions, Schedule, Site, Unit, Vector},
     tokens::Encoded,
 };
 
@@ -15,6 +15,7 @@ pub(crate) fn check(plan: &Plan, config: &Config, sentences: &[Encoded]) -> Resu
     for (index, edit) in plan.edits.iter().enumerate() {
         check_place(edit, config)
             .and_then(|()| check_op(edit, config))
+            .and_then(|()| check_schedule(edit))
             .and_then(|()| check_reach(edit, sentences))
             .map_err(|why| {
                 let name = Point::NAMES.iter().find(|(point, _)| *point == edit.point).map_or("?", |(_, name)| *name);
@@ -65,7 +66,7 @@ fn check_op(edit: &Edit, config: &Config) -> Checked {
     let width = width(point, config);
     let heads = if matches!(point, Point::K | Point::V) { config.kv_heads } else { config.heads };
     match &edit.op {
-        Op::Add { vector, coefficient, unit } => {
+        Op::Add { vector, coefficient, unit, keep_norm: _ } => {
             fits("the vector", vector, width)?;
             finite("the coefficient", *coefficient)?;
             if let Unit::Norm(length) = unit {
@@ -102,6 +103,23 @@ fn check_op(edit: &Edit, config: &Config) -> Checked {
         }
         Op::Cut { heads: None, .. } => Ok(()),
         Op::Cut { heads: Some(which), .. } => distinct("heads", which).and_then(|()| below("head", which, heads)),
+    }
+}
+
+fn check_schedule(edit: &Edit) -> Checked {
+    let Some(schedule) = &edit.schedule else { return Ok(()) };
+    if !matches!(edit.op, Op::Add { .. }) {
+        return Err(
+            "a schedule multiplies the coefficient of `add`, and this op has none; leave `schedule` out".to_owned()
+        );
+    }
+    match schedule {
+        Schedule::First(_) => Ok(()),
+        Schedule::Halving(0) => Err("the schedule halves after 0 steps, expected at least 1".to_owned()),
+        Schedule::Halving(_) => Ok(()),
+        Schedule::Linear { to, .. } => finite("the factor at the end of the schedule", *to),
+        Schedule::Factors(factors) if factors.is_empty() => Err("the schedule has no factors".to_owned()),
+        Schedule::Factors(factors) => factors.iter().try_for_each(|factor| finite("a factor of the schedule", *factor)),
     }
 }
 
@@ -156,6 +174,9 @@ fn check_inside(positions: &Positions, sentence: &Encoded) -> Checked {
             }
             None => Ok(()),
         },
+        Positions::From(first) if *first > tokens => Err(format!(
+            "has {tokens} tokens, and positions from {first} on are asked for; from {tokens} on are the generated ones"
+        )),
         Positions::FirstContent if sentence.bos >= tokens => Err("has no token behind BOS".to_owned()),
         _ => Ok(()),
     }
@@ -168,7 +189,7 @@ fn places(positions: &Positions, sentence: &Encoded) -> std::result::Result<usiz
         Positions::Range { first, last } => Ok(last - first + 1),
         Positions::Prompt => Ok(sentence.ids.len()),
         Positions::Last | Positions::FirstContent => Ok(1),
-        Positions::All | Positions::Content | Positions::Generated => {
+        Positions::All | Positions::Content | Positions::Generated | Positions::From(_) => {
             Err("several rows need positions whose number is known beforehand: list, from_end, range or prompt"
                 .to_owned())
         }

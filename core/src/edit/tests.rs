@@ -14,7 +14,12 @@ fn ops() -> impl Strategy<Value = Op> {
     let unit = prop_oneof![Just(Unit::Raw), (0.5f32..9.0).prop_map(Unit::Norm)];
     let direction = || numbers(WIDTH).prop_filter("points somewhere", |d| norm(d) > 0.1).prop_map(Vector::from);
     prop_oneof![
-        (direction(), -3f32..3.0, unit).prop_map(|(vector, coefficient, unit)| Op::Add { vector, coefficient, unit }),
+        (direction(), -3f32..3.0, unit, any::<bool>()).prop_map(|(vector, coefficient, unit, keep_norm)| Op::Add {
+            vector,
+            coefficient,
+            unit,
+            keep_norm
+        }),
         direction().prop_map(|direction| Op::Ablate { direction }),
         (direction(), -3f32..3.0).prop_map(|(direction, value)| Op::Clamp { direction, value }),
         numbers(WIDTH).prop_map(|row| Op::Replace { rows: vec![row.into()] }),
@@ -34,6 +39,7 @@ fn all_positions() -> impl Strategy<Value = Positions> {
         Just(Positions::FirstContent),
         prop::sample::subsequence((0..7).collect::<Vec<_>>(), 1..4).prop_shuffle().prop_map(Positions::List),
         prop::sample::subsequence((1..7).collect::<Vec<_>>(), 1..4).prop_map(Positions::FromEnd),
+        (0usize..7).prop_map(Positions::From),
         (0usize..4, 0usize..4).prop_map(|(first, more)| Positions::Range { first, last: first + more }),
     ]
 }
@@ -51,13 +57,15 @@ fn slow(op: &Op, h: &[f32]) -> Vec<f64> {
         (0..h.len()).map(row).collect()
     };
     match op {
-        Op::Add { vector, coefficient, unit } => {
+        Op::Add { vector, coefficient, unit, keep_norm } => {
             let v = wide(vector);
             let times = match unit {
                 Unit::Raw => 1.0,
                 Unit::Norm(norm) => f64::from(*norm) / length(&v),
             };
-            h.iter().zip(v).map(|(h, v)| h + f64::from(*coefficient) * times * v).collect()
+            let sum: Vec<f64> = h.iter().zip(v).map(|(h, v)| h + f64::from(*coefficient) * times * v).collect();
+            let scale = if *keep_norm { length(&h) / length(&sum) } else { 1.0 };
+            sum.iter().map(|x| x * scale).collect()
         }
         Op::Ablate { direction } => projected(direction, 0.0),
         Op::Clamp { direction, value } => projected(direction, f64::from(*value)),
@@ -85,6 +93,7 @@ fn listed(positions: &Positions, bos: usize, given: usize, all: usize) -> Vec<us
         Positions::FirstContent => (bos..given).take(1).collect(),
         Positions::List(list) => list.clone(),
         Positions::FromEnd(list) => list.iter().filter_map(|back| given.checked_sub(*back)).collect(),
+        Positions::From(first) => (*first..all).collect(),
         Positions::Range { first, last } => (*first..=*last).collect(),
     }
 }
@@ -100,10 +109,11 @@ proptest! {
         let sentence = |n: usize| Encoded { ids: vec![0; n], spans: vec![0..0; n], bos };
         let sentences = [sentence(given[0]), sentence(given[1])];
         let edit = Edit {
-            point: Point::Z, blocks: Blocks::All, positions: positions.clone(), sentences: only.map(|s| vec![s]), op: op.clone(),
+            point: Point::Z, blocks: Blocks::All, positions: positions.clone(), sentences: only.map(|s| vec![s]),
+            schedule: None, op: op.clone(),
         };
         let edits = Edits {
-            ready: vec![Ready { edit: &edit, change: Change::new(&edit.op, HEAD_DIM) }], sentences: &sentences,
+            ready: vec![Ready { edit: &edit, change: Change::new(&edit, HEAD_DIM) }], sentences: &sentences,
         };
         // Columns 3 .. 3 + WIDTH of a wider matrix; six rows a sentence.
         let stride = WIDTH + 5;
@@ -149,7 +159,7 @@ proptest! {
     #[test]
     fn an_edit_survives_json(op in ops(), positions in all_positions(), first in 1usize..9) {
         let blocks = Blocks::Range { first, last: first + 2 };
-        let edit = Edit { point: Point::Z, blocks, positions, sentences: Some(vec![3]), op };
+        let edit = Edit { point: Point::Z, blocks, positions, sentences: Some(vec![3]), schedule: None, op };
         let text = serde_json::to_string(&edit).unwrap();
         prop_assert_eq!(serde_json::from_str::<Edit>(&text).unwrap(), edit, "{}", text);
     }
@@ -159,14 +169,15 @@ proptest! {
 fn strength_zero_changes_no_bit() {
     let vector = || Vector::from(vec![1.0; WIDTH]);
     for op in [
-        Op::Add { vector: vector(), coefficient: 0.0, unit: Unit::Raw },
-        Op::Add { vector: vector(), coefficient: -0.0, unit: Unit::Norm(3.0) },
+        Op::Add { vector: vector(), coefficient: 0.0, unit: Unit::Raw, keep_norm: false },
+        Op::Add { vector: vector(), coefficient: -0.0, unit: Unit::Norm(3.0), keep_norm: false },
         Op::Scale { neurons: vec![0, 1], factor: 1.0 },
         Op::ScaleHeads { heads: vec![0], factor: 1.0 },
     ] {
         let mut row = [-0.0, 1.5, f32::MIN_POSITIVE / 8.0, -3e38, 0.1, f32::NAN];
         let bits = row.map(f32::to_bits);
-        Change::new(&op, HEAD_DIM).apply(&mut row, 0);
+        let edit = Edit::at(Site::new(Point::Z, 1), op.clone());
+        Change::new(&edit, HEAD_DIM).apply(&mut row, 0, 0);
         assert_eq!(row.map(f32::to_bits), bits, "{op:?}");
     }
 }
@@ -177,7 +188,7 @@ fn a_spec_is_read_and_a_misspelled_key_is_refused() {
                     "coefficient": 2, "unit": { "norm": 30.5 } }"#;
     let edit: Edit = serde_json::from_str(text).unwrap();
     let vector = vec![1.0, 2.0].into();
-    let want = Op::Add { vector, coefficient: 2.0, unit: Unit::Norm(30.5) };
+    let want = Op::Add { vector, coefficient: 2.0, unit: Unit::Norm(30.5), keep_norm: false };
     assert_eq!(edit.op, want);
     assert_eq!((edit.blocks, edit.positions), (Blocks::List(vec![5, 6]), Positions::Last));
     for (from, to) in [("\"unit\"", "\"units\""), ("\"positions\"", "\"position\""), ("\"add\"", "\"plus\"")] {

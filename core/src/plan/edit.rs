@@ -12,7 +12,7 @@ use super::{Point, Site};
 ///
 /// ```
 /// use babelscope_core::plan::{Edit, Op, Positions, Site, Unit};
-/// let steer = Op::Add { vector: vec![0.0, 1.0].into(), coefficient: 4.0, unit: Unit::Raw };
+/// let steer = Op::Add { vector: vec![0.0, 1.0].into(), coefficient: 4.0, unit: Unit::Raw, keep_norm: false };
 /// let edit = Edit { positions: Positions::Content, ..Edit::at(Site::layer(5), steer) };
 /// assert_eq!(edit.blocks, babelscope_core::plan::Blocks::List(vec![5]));
 /// ```
@@ -29,6 +29,9 @@ pub struct Edit {
     /// In which of the sentences that are run, counted from 0; `None` is all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sentences: Option<Vec<usize>>,
+    /// How the strength goes over the steps of a generation; `None` is the same at every step. Of [`Op::Add`] only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
     /// What is done.
     #[serde(flatten)]
     pub op: Op,
@@ -38,7 +41,7 @@ impl Edit {
     /// `op` at one site, for every token of every sentence.
     pub fn at(site: Site, op: Op) -> Self {
         let blocks = if site.point.in_block() { Blocks::List(vec![site.block]) } else { Blocks::All };
-        Self { point: site.point, blocks, positions: Positions::All, sentences: None, op }
+        Self { point: site.point, blocks, positions: Positions::All, sentences: None, schedule: None, op }
     }
 
     /// Whether the edit changes values at `site`.
@@ -80,8 +83,8 @@ impl Blocks {
     }
 }
 
-/// Which tokens of a sentence, counted from 0 with BOS, whatever a cache holds of them. All but `All`, `Content` and `Generated`
-/// speak of the sentence as it was given, and reach no token that is generated.
+/// Which tokens of a sentence, counted from 0 with BOS, whatever a cache holds of them. All but `All`, `Content`, `Generated` and
+/// `From` speak of the sentence as it was given, and reach no token that is generated.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Positions {
@@ -102,6 +105,8 @@ pub enum Positions {
     List(Vec<usize>),
     /// These, counted from the end of what was given: 1 is the last.
     FromEnd(Vec<usize>),
+    /// This one and all behind it, generated ones included.
+    From(usize),
     /// From the first to the last, both included.
     Range {
         /// The first.
@@ -109,6 +114,39 @@ pub enum Positions {
         /// The last.
         last: usize,
     },
+}
+
+/// How the coefficient of an [`Op::Add`] goes over the steps of a generation: what it is multiplied by. Given tokens are of step 0, the
+/// i-th generated token (from 0) is of step i, whatever a cache holds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Schedule {
+    /// 1 for the first steps, 0 behind them.
+    First(usize),
+    /// `1/2^(step / n)`: half after `n` steps.
+    Halving(usize),
+    /// From 1 at step 0 straight to `to` at step `steps`, which it keeps.
+    Linear {
+        /// The factor at the end.
+        to: f32,
+        /// The step at which it is reached.
+        steps: usize,
+    },
+    /// A factor for each step; the last one is kept.
+    Factors(Vec<f32>),
+}
+
+impl Schedule {
+    /// The factor at a step.
+    pub fn at(&self, step: usize) -> f32 {
+        match self {
+            Self::First(steps) => f32::from(u8::from(step < *steps)),
+            Self::Halving(steps) => (-(step as f64) / *steps as f64).exp2() as f32,
+            Self::Linear { steps, to } if step >= *steps => *to,
+            Self::Linear { to, steps } => 1.0 + (to - 1.0) * (step as f32 / *steps as f32),
+            Self::Factors(factors) => factors.get(step).or(factors.last()).copied().unwrap_or(1.0),
+        }
+    }
 }
 
 /// The part of a sentence that positions go by.
@@ -132,6 +170,7 @@ impl Positions {
             Self::FirstContent => (position == bos && position < tokens).then_some(0),
             Self::List(list) => list.iter().position(|p| *p == position),
             Self::FromEnd(list) => list.iter().position(|back| position + back == tokens),
+            Self::From(first) => from(*first),
             Self::Range { first, last } => from(*first).filter(|_| position <= *last),
         }
     }
@@ -150,6 +189,9 @@ pub enum Op {
         /// Of what.
         #[serde(default)]
         unit: Unit,
+        /// Rescale the sum to `|h|`, so that only the direction of the state changes.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        keep_norm: bool,
     },
     /// `h - (h d) d` with `d = direction / |direction|`.
     Ablate {

@@ -17,7 +17,7 @@ pub(crate) fn run(folder: &str, prompts: &Path, tokens: usize, layer: usize, dty
     let prompts: Vec<Encoded> = prompts.into_iter().map(encoded).collect();
     let (engine, load_seconds) = super::load(folder, dtype)?;
     let vector: Vec<f32> = (0..engine.info().width).map(|i| (i as f32).sin()).collect();
-    let add = Op::Add { vector: vector.into(), coefficient: 1.0, unit: Unit::Raw };
+    let add = Op::Add { vector: vector.into(), coefficient: 1.0, unit: Unit::Raw, keep_norm: false };
     let plan = Plan { edits: vec![Edit::at(Site::layer(layer), add)], ..Plan::default() };
     let say = |max_new_tokens: usize| -> Result<Generation> {
         let options = Generate { max_new_tokens, ignore_eos: true, ..Generate::default() };

@@ -194,7 +194,7 @@ fn added(text: &str) -> Result<Edit> {
         return Err(refuse(format!("the tensor has the shape {:?}", tensor.dims())).into());
     }
     let vector: Vec<f32> = tensor.to_dtype(candle_core::DType::F32)?.flatten_all()?.to_vec1()?;
-    Ok(Edit::at(Site::layer(layer), Op::Add { vector: vector.into(), coefficient, unit: Unit::Raw }))
+    Ok(Edit::at(Site::layer(layer), Op::Add { vector: vector.into(), coefficient, unit: Unit::Raw, keep_norm: false }))
 }
 
 fn options(arguments: &Arguments) -> Generate {
