@@ -7,6 +7,8 @@ mod axis;
 mod bars;
 mod colour;
 mod curves;
+mod dose;
+mod grid;
 mod heatmap;
 mod lens;
 mod lines;

@@ -2,6 +2,7 @@
 
 use super::{
     colour,
+    colour::Rgb,
     panel::ticks,
     svg::{Anchor, GREY, HAIR, INK, Svg},
     typeset::wrap,
@@ -80,14 +81,26 @@ pub(super) fn colour_bar(svg: &mut Svg, x: f64, y: f64, height: f64, name: &str)
 }
 
 /// The colour bar of any scale, upright.
-pub(super) fn scale_bar(svg: &mut Svg, x: f64, y: f64, height: f64, (low, high): (f64, f64)) {
+pub(super) fn scale_bar(svg: &mut Svg, x: f64, y: f64, height: f64, range: (f64, f64)) {
+    coloured_bar(svg, x, y, height, range, colour::quantity);
+}
+
+/// The colour bar of a scale whose shares have these colours, upright.
+pub(super) fn coloured_bar(
+    svg: &mut Svg,
+    x: f64,
+    y: f64,
+    height: f64,
+    (low, high): (f64, f64),
+    colour: impl Fn(f64) -> Rgb,
+) {
     let steps = 64;
     let step = height / f64::from(steps);
     for i in 0..steps {
         let share = 1.0 - (f64::from(i) + 0.5) / f64::from(steps);
         // Neighbours overlap, or renderers leave hairs of paper between them.
         let tall = if i + 1 < steps { step + 0.5 } else { step };
-        svg.rect(x, y + f64::from(i) * step, 12.0, tall, colour::quantity(share));
+        svg.rect(x, y + f64::from(i) * step, 12.0, tall, colour(share));
     }
     svg.frame(x, y, 12.0, height, HAIR, 0.0);
     for (value, label) in ticks((low, high)) {

@@ -32,9 +32,25 @@ pub(crate) fn quantity(value: f64) -> Rgb {
     let last = VIRIDIS.len() - 1;
     let place = value.clamp(0.0, 1.0) * last as f64;
     let at = (place as usize).min(last - 1);
-    let part = place - at as f64;
+    between(VIRIDIS[at], VIRIDIS[at + 1], place - at as f64)
+}
+
+/// Five of the eleven colours of PuOr (Brewer 2003, Apache 2), from the middle outwards on either side.
+const BELOW: [Rgb; 5] =
+    [Rgb(0xf7, 0xf7, 0xf7), Rgb(0xd8, 0xda, 0xeb), Rgb(0xb2, 0xab, 0xd2), Rgb(0x80, 0x73, 0xac), Rgb(0x54, 0x27, 0x88)];
+const ABOVE: [Rgb; 5] =
+    [Rgb(0xf7, 0xf7, 0xf7), Rgb(0xfe, 0xe0, 0xb6), Rgb(0xfd, 0xb8, 0x63), Rgb(0xe0, 0x82, 0x14), Rgb(0xb3, 0x58, 0x06)];
+
+/// The colour of an effect in -1..=1: paper at 0, violet below, orange above; values outside are shown as the nearer end.
+pub(crate) fn signed(value: f64) -> Rgb {
+    let side = if value < 0.0 { &BELOW } else { &ABOVE };
+    let place = value.abs().min(1.0) * (side.len() - 1) as f64;
+    let at = (place as usize).min(side.len() - 2);
+    between(side[at], side[at + 1], place - at as f64)
+}
+
+fn between(a: Rgb, b: Rgb, part: f64) -> Rgb {
     let mix = |a: u8, b: u8| (f64::from(a) + part * (f64::from(b) - f64::from(a))).round() as u8;
-    let (a, b) = (VIRIDIS[at], VIRIDIS[at + 1]);
     Rgb(mix(a.0, b.0), mix(a.1, b.1), mix(a.2, b.2))
 }
 
