@@ -15,6 +15,7 @@ mod lines;
 mod map;
 mod matrix;
 mod panel;
+mod patched;
 mod pieces;
 mod png;
 mod svg;
@@ -35,6 +36,7 @@ pub(crate) use colour::{ink_on, quantity};
 pub use curves::curves;
 pub use heatmap::heatmap;
 pub use lens::{Colouring, lens};
+pub(crate) use patched::names as patched_names;
 pub(crate) use svg::bcp47;
 
 use crate::{
@@ -53,7 +55,7 @@ pub struct Source {
 }
 
 /// Draws every figure of a run into a folder that is there: `alignment-PIVOT`, `curves-PIVOT`, `lens-N` and
-/// `lens-N-languages`, `PROBE-METRIC-VARIANT-PIVOT` and `map-METHOD-CENTRING`, each as `.svg` and `.png`.
+/// `lens-N-languages`, `PROBE-METRIC-VARIANT-PIVOT`, `map-METHOD-CENTRING` and `patch-N-SITE-VARIANT`, each as `.svg` and `.png`.
 ///
 /// # Errors
 /// The folder cannot be written.
@@ -63,7 +65,8 @@ pub fn write(run: &Run, folder: &Path) -> Result<()> {
     let source = Source { model, corpus: name(&run.manifest.corpus.name) };
     let measured = run.measured.iter().flat_map(groups).map(|group| measures(&group, &source));
     let map = run.map.iter().flat_map(|report| map::maps(report, &source));
-    for (file, svg) in all(run.align.as_ref(), &run.lens, &source).into_iter().chain(measured).chain(map) {
+    let grids = run.details.iter().flat_map(|details| patched::patched(&details.patched, &source));
+    for (file, svg) in all(run.align.as_ref(), &run.lens, &source).into_iter().chain(measured).chain(map).chain(grids) {
         let path = folder.join(format!("{file}.svg"));
         std::fs::write(&path, &svg).with_context(|| format!("cannot write a figure\n{}", path.display()))?;
         let path = path.with_extension("png");

@@ -3,6 +3,7 @@
 //!
 //! Every text of a run is escaped, carries its language and direction, and cannot become markup; the page's own policy lets no other script run.
 
+mod acts;
 mod alignment;
 mod checklist;
 mod cut;
@@ -162,6 +163,9 @@ fn sections(run: &Run, anchor: &str) -> Vec<(String, &'static str)> {
     if !run.measured.is_empty() || run.map.is_some() {
         all.push((format!("{anchor}measures"), "Other measures"));
     }
+    if !run.details.is_empty() {
+        all.push((format!("{anchor}acts"), "Steering and patching"));
+    }
     all.extend([(format!("{anchor}run"), "What was run"), (format!("{anchor}paper"), "For the paper")]);
     all
 }
@@ -171,6 +175,7 @@ fn content(run: &Run, figures: &Figures<'_>, anchor: &str) -> Html {
         alignment::section(run, figures, &format!("{anchor}align")),
         lens::section(run, figures, &format!("{anchor}lens")),
         measures::section(run, figures, &format!("{anchor}measures")),
+        acts::section(run, figures, &format!("{anchor}acts")),
         facts::section(run, &format!("{anchor}run")),
         checklist::section(run, &format!("{anchor}paper")),
     ]

@@ -2,6 +2,7 @@
 
 mod atomic;
 pub mod cluster;
+pub mod details;
 pub mod diff;
 pub mod doctor;
 pub mod fault;

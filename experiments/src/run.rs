@@ -20,6 +20,7 @@ pub(crate) use folder::{sync_folders, verify};
 pub use workbench::{Outcome, Workbench};
 
 use crate::{
+    details::Details,
     fault::{Fault, Kind},
     manifest::Manifest,
     spec::RunSpec,
@@ -59,12 +60,19 @@ pub struct Run {
     pub measured: Vec<Probed>,
     /// Sentences in the plane.
     pub map: Option<MapReport>,
+    /// Texts and tokens of the probes that say some beside their numbers.
+    pub details: Vec<Details>,
 }
 
 impl Run {
     /// What a probe of this kind said.
     pub fn probed(&self, kind: &str) -> Option<&Measured> {
         self.measured.iter().find(|probed| probed.probe == kind).map(|probed| &probed.measured)
+    }
+
+    /// What a probe of this kind said beside its numbers.
+    pub fn detailed(&self, kind: &str) -> Option<&Details> {
+        self.details.iter().find(|details| details.probe == kind)
     }
 
     /// Reads a run folder back.
@@ -98,7 +106,8 @@ impl Run {
         };
         let tables = folder.join("tables");
         let map = manifest.map.as_ref().map(|info| tables::map::read(|name| tables.join(name), info)).transpose()?;
-        Ok(Self { folder: folder.to_owned(), spec, manifest, corpus, align, lens, measured, map })
+        let details = Details::of_run(&tables, &measured)?;
+        Ok(Self { folder: folder.to_owned(), spec, manifest, corpus, align, lens, measured, map, details })
     }
 }
 

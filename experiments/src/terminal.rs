@@ -1,6 +1,7 @@
 //! The one place that writes to the terminal: results to standard output, everything else to standard error.
 
-pub(crate) mod measures;
+mod acts;
+mod measures;
 pub(crate) mod progress;
 pub(crate) mod report;
 pub(crate) mod table;

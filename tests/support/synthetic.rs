@@ -122,6 +122,7 @@ pub fn run() -> Run {
         align: Some(align),
         lens,
         map: Some(measured::map()),
+        details: Vec::new(),
     }
 }
 
@@ -140,6 +141,7 @@ pub fn lens_run(spec: &RunSpec, text: &str) -> Run {
         lens,
         measured: Vec::new(),
         map: None,
+        details: Vec::new(),
     }
 }
 

@@ -85,7 +85,7 @@ impl Blocks {
 
 /// Which tokens of a sentence, counted from 0 with BOS, whatever a cache holds of them. All but `All`, `Content`, `Generated` and
 /// `From` speak of the sentence as it was given, and reach no token that is generated.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Positions {
     /// Every token, BOS and generated ones included.
@@ -118,7 +118,7 @@ pub enum Positions {
 
 /// How the coefficient of an [`Op::Add`] goes over the steps of a generation: what it is multiplied by. Given tokens are of step 0, the
 /// i-th generated token (from 0) is of step i, whatever a cache holds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Schedule {
     /// 1 for the first steps, 0 behind them.

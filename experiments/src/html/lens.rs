@@ -123,7 +123,7 @@ fn last(report: &LensReport) -> Html {
 }
 
 /// A token as the figures show it: `·` before a word, hexadecimal for bytes, `◌` under marks that stand alone.
-fn piece(piece: &Piece) -> Html {
+pub(super) fn piece(piece: &Piece) -> Html {
     let whole = |words: String| unknown(&words);
     match piece {
         Piece::Text(t) => whole(t.clone()),

@@ -30,6 +30,7 @@ use super::{
     write::align_seed,
 };
 use crate::{
+    details::Details,
     fault::Fault,
     lab::make::{LABELS, labels as lab_labels},
     spec::{LensSpec, ProbeSpec, RunSpec},
@@ -49,6 +50,8 @@ pub(crate) enum Said {
     Map(MapReport),
     /// Rows.
     Rows(Probed),
+    /// Rows with texts and tokens beside them.
+    Detailed(Probed, Details),
 }
 
 /// The seed of a probe of this kind.

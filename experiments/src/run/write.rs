@@ -17,6 +17,7 @@ use super::{
     probes::Said,
 };
 use crate::{
+    details::{self, Details},
     fault::{Fault, Kind},
     figures,
     html::{self, REPORT},
@@ -52,6 +53,7 @@ pub(crate) struct Found {
     pub(crate) map: Option<MapReport>,
     /// In the order of the work.
     pub(crate) measured: Vec<Probed>,
+    pub(crate) details: Vec<Details>,
 }
 
 impl Found {
@@ -66,6 +68,10 @@ impl Found {
             Some(Said::Lens(reports)) => self.lens = reports,
             Some(Said::Map(report)) => self.map = Some(report),
             Some(Said::Rows(probed)) => self.measured.push(probed),
+            Some(Said::Detailed(probed, details)) => {
+                self.measured.push(probed);
+                self.details.push(details);
+            }
         }
     }
 
@@ -105,6 +111,7 @@ impl Parts {
             lens: found.lens,
             measured: found.measured,
             map: found.map,
+            details: found.details,
         };
         write_tables(draft, &run)?;
         monitor.tick(Tick { what: "drawing figures", done: 0, total: 1, unit: "run" })?;
@@ -191,6 +198,9 @@ fn write_tables(draft: &Draft, run: &Run) -> Result<()> {
     }
     if !run.measured.is_empty() {
         tables::measures::write(&draft.path().join(MEASURES), &run.measured, labels)?;
+    }
+    for details in &run.details {
+        details.write(&folder.join(details::name(&details.probe)))?;
     }
     if let Some(report) = &run.map {
         tables::map::write(|name| folder.join(name), report)?;

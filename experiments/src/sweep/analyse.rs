@@ -22,6 +22,7 @@ use super::{
     source::{Stored, tokens},
 };
 use crate::{
+    details,
     fault::Fault,
     manifest::{LensInfo, MapInfo, MeasuredInfo},
     run::probes::{self, seeded},
@@ -169,6 +170,13 @@ fn publish(sweep: &Sweep, shard: &Shard, said: Option<probes::Said>, begun: Inst
             let measured = Some(MeasuredInfo::of(&probed));
             let seed = probed.seed;
             tables::measures::write(&draft.path().join(MEASURES), &[probed], labels(seed, true))?;
+            Said { measured, ..Said::default() }
+        }
+        Some(probes::Said::Detailed(probed, details)) => {
+            let measured = Some(MeasuredInfo::of(&probed));
+            let seed = probed.seed;
+            tables::measures::write(&draft.path().join(MEASURES), &[probed], labels(seed, true))?;
+            details.write(&draft.path().join(details::name(&details.probe)))?;
             Said { measured, ..Said::default() }
         }
         Some(probes::Said::Map(report)) => {

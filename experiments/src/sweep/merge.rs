@@ -20,6 +20,7 @@ use super::{
     record,
 };
 use crate::{
+    details::{self, Details},
     fault::{Fault, Kind},
     html::{self, REPORT},
     manifest::{AlignInfo, Seconds, now},
@@ -206,7 +207,12 @@ impl Sweep {
         }
         let info = record.measured.ok_or_else(|| Fault::data(format!("the record of {} has no rows", shard.key)))?;
         let probed = tables::measures::read(&at(MEASURES), &[info])?.into_iter().next();
-        Ok(Said::Rows(probed.unwrap_or_default()))
+        let probed = probed.unwrap_or_default();
+        let details = at(&details::name(kind));
+        if details.is_file() {
+            return Ok(Said::Detailed(probed, Details::read(&details)?));
+        }
+        Ok(Said::Rows(probed))
     }
 
     fn aligned(&self, model: &Model, params: &AlignParams, seconds: &mut Seconds) -> Result<Said> {

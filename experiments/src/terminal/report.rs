@@ -11,7 +11,7 @@ use babelscope_probes::{
 use unicode_width::UnicodeWidthStr as _;
 
 use super::{
-    columns, measures, print,
+    acts, columns, measures, print,
     table::{Table, fit},
 };
 
@@ -32,6 +32,7 @@ pub(crate) fn run(run: &Run) {
         }
     }
     measures::run(run);
+    acts::run(run);
     for note in &run.manifest.notes {
         print(&format!("note: {note}"));
     }
@@ -154,7 +155,7 @@ fn lens(report: &LensReport) {
 }
 
 /// A token on a terminal: a word boundary as a middle dot, bytes as hex.
-fn shown(piece: &Piece) -> String {
+pub(super) fn shown(piece: &Piece) -> String {
     match piece {
         Piece::Text(t) | Piece::Special(t) => t.clone(),
         Piece::Word(t) => format!("·{t}"),

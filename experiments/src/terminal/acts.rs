@@ -1,0 +1,61 @@
+//! Steering and patching as text: answers side by side, and what the two runs of a pair say.
+
+use babelscope::run::Run;
+use babelscope_probes::{
+    patch::{PatchedRun, Side},
+    steer::Compared,
+};
+
+use super::{
+    columns, print,
+    report::shown,
+    table::{Table, fit},
+};
+
+/// Prompts and pairs on the terminal: the rest is in the run folder.
+const MOST: usize = 6;
+
+/// Shows what probes say beside their numbers.
+pub(crate) fn run(run: &Run) {
+    for details in &run.details {
+        details.compared.iter().take(MOST).for_each(answers);
+        details.patched.iter().take(MOST).for_each(runs);
+        for (count, what) in [(details.compared.len(), "prompts"), (details.patched.len(), "pairs")] {
+            if count > MOST {
+                print(&format!("{} more {what} are in the run folder.\n", count - MOST));
+            }
+        }
+    }
+}
+
+fn answers(compared: &Compared) {
+    print(&format!("Prompt: {}", compared.prompt));
+    let room = columns().saturating_sub(26);
+    let mut table = Table::new(["", "answer", "perplexity"]).right(2);
+    for answer in &compared.answers {
+        let perplexity = answer.perplexity.map_or_else(|| "-".to_owned(), |p| format!("{p:.1}"));
+        table.row([answer.arm.clone(), fit(&answer.text.replace('\n', "⏎"), room), perplexity]);
+    }
+    print(&table.to_string());
+    print("");
+}
+
+fn runs(patched: &PatchedRun) {
+    if !patched.skipped.is_empty() {
+        print(&format!("{}: left out, {}\n", patched.name, patched.skipped));
+        return;
+    }
+    print(&format!("{} ({})", patched.name, patched.metric.replace('_', " ")));
+    let mut table = Table::new(["", "prompt", "value", "says next"]).right(2);
+    let mut row = |name: &str, side: &Side| {
+        let next: Vec<String> =
+            side.top.iter().take(3).map(|c| format!("{} {:.2}", shown(&c.piece), c.probability)).collect();
+        table.row([name.to_owned(), fit(&side.text, 40), format!("{:.3}", side.value), next.join(", ")]);
+    };
+    row("clean", &patched.clean);
+    if let Some(corrupt) = &patched.corrupt {
+        row("corrupt", corrupt);
+    }
+    print(&table.to_string());
+    print("");
+}
