@@ -2,6 +2,8 @@
 
 mod check;
 #[cfg(test)]
+mod laws;
+#[cfg(test)]
 mod tests;
 
 use crate::{

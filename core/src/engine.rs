@@ -194,6 +194,7 @@ impl Engine {
         let checkpoint = Checkpoint::find(model, options, hub, monitor)?;
         let path = checkpoint.folder.join("config.json");
         let mut config = Config::parse(&checkpoint.config, &path, &options.ignore_options)?;
+        config.compute = compute;
         if let Some(choice) = options.longrope {
             config.fix_longrope(choice);
         }

@@ -147,6 +147,15 @@ impl Schedule {
             Self::Factors(factors) => factors.get(step).or(factors.last()).copied().unwrap_or(1.0),
         }
     }
+
+    /// The largest factor of any step, without its sign.
+    pub(crate) fn largest(&self) -> f32 {
+        match self {
+            Self::First(_) | Self::Halving(_) => 1.0,
+            Self::Linear { to, .. } => to.abs().max(1.0),
+            Self::Factors(factors) => factors.iter().fold(0.0, |top, factor| top.max(factor.abs())),
+        }
+    }
 }
 
 /// The part of a sentence that positions go by.
