@@ -1,8 +1,9 @@
 //! Whether the edits of a plan fit the model, the sentences and each other, before anything is computed.
 
-use super::{norm, step};
+use super::step;
 use crate::{
     Error, Result,
+    applied::norm,
     capture::{missing, sites, width},
     dtype::Dtype,
     model::Config,
@@ -122,9 +123,9 @@ const LARGEST_F16: f32 = 65504.0;
 
 /// Whether a product with weights reads the numbers of a place, or sums and pointwise functions of them. In families that norm what a
 /// product reads, the stream itself is never rounded; it is held to the same bound there, as the norm is no promise of a plan.
-/// Attention and routing are f32 throughout, and nothing reads the logits.
+/// Scores and routing are f32 throughout, and nothing reads the logits.
 fn feeds_products(point: Point) -> bool {
-    !matches!(point, Point::Q | Point::K | Point::V | Point::RouterLogits | Point::RouterWeights | Point::Logits)
+    !matches!(point, Point::Q | Point::K | Point::RouterLogits | Point::RouterWeights | Point::Logits)
 }
 
 fn check_schedule(edit: &Edit) -> Checked {

@@ -130,11 +130,11 @@ proptest! {
         let edit = Edit {
             schedule: Some(schedule.clone()), positions: Positions::From(from), ..add(&vector, 0.7, Unit::Raw, keep_norm)
         };
-        let edits = Edits { ready: vec![Ready { edit: &edit, change: Change::new(&edit, 1) }], sentences: &sentences };
+        let edits = Edits { ready: vec![Ready { plan: 0, number: 0, edit: &edit, change: Change::new(&edit, 1) }], sentences: &sentences };
         let states = &states[..(given + new) * WIDTH];
         let pass = |data: &mut [f32], past: usize| {
             let layout = Layout { starts: vec![0, data.len() / WIDTH], past: vec![past], first: 0 };
-            edits.apply(Site::layer(1), &mut RowsMut::whole(data, WIDTH), &layout, &[0]);
+            edits.apply(Site::layer(1), &mut RowsMut::whole(data, WIDTH), &layout, &[0], &mut Log::default());
         };
         let mut whole = states.to_vec();
         pass(&mut whole, 0);
@@ -226,7 +226,9 @@ fn a_strength_that_f16_cannot_hold_is_refused_where_a_product_would_read_it() {
         Edit::at(site, Op::Add { vector, coefficient, unit: Unit::Raw, keep_norm: false })
     };
     let reason = "products read their operands in f16, whose largest number is 65504";
-    for point in [Point::Embeddings, Point::AttnIn, Point::Z, Point::MlpAct, Point::ResidPost, Point::FinalNorm] {
+    for point in
+        [Point::Embeddings, Point::AttnIn, Point::V, Point::Z, Point::MlpAct, Point::ResidPost, Point::FinalNorm]
+    {
         let why = verdict(&at(point, -140_000.0), Dtype::F16).unwrap();
         assert!(why.contains("up to 70000 is added to one number") && why.contains(reason), "{why}");
         assert_eq!(verdict(&at(point, 131_000.0), Dtype::F16), None, "{point:?}");
@@ -234,8 +236,8 @@ fn a_strength_that_f16_cannot_hold_is_refused_where_a_product_would_read_it() {
             assert_eq!(verdict(&at(point, -140_000.0), compute), None, "{point:?} {compute}");
         }
     }
-    // Attention is f32 throughout, nothing reads the logits, and a sum that is rescaled is no longer than the state was.
-    for point in [Point::Q, Point::K, Point::V, Point::Logits] {
+    // Scores are f32 throughout, nothing reads the logits, and a sum that is rescaled is no longer than the state was.
+    for point in [Point::Q, Point::K, Point::Logits] {
         assert_eq!(verdict(&at(point, 140_000.0), Dtype::F16), None, "{point:?}");
     }
     assert_eq!(verdict(&add(&[0.5; WIDTH], 140_000.0, Unit::Raw, true), Dtype::F16), None);

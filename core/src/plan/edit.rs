@@ -74,6 +74,15 @@ pub enum Blocks {
 }
 
 impl Blocks {
+    /// The first that is meant, or one before it.
+    pub(crate) fn first(&self) -> usize {
+        match self {
+            Self::All => 1,
+            Self::List(blocks) => blocks.iter().copied().min().unwrap_or(1),
+            Self::Range { first, .. } => *first,
+        }
+    }
+
     fn hold(&self, block: usize) -> bool {
         match self {
             Self::All => true,
