@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::{Error, Result, engine::Captured, kernels::dispatch, plan::Site};
+use crate::{Error, Result, applied::Applied, engine::Captured, kernels::dispatch, plan::Site};
 
 /// What is wrong with a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -67,6 +67,8 @@ pub struct Run {
     pub captured: Vec<Captured>,
     /// What is suspicious about them, in the order of the plan.
     pub alarms: Vec<Alarm>,
+    /// What the plan's edits did, by edit, sentence and block.
+    pub applied: Vec<Applied>,
 }
 
 impl Run {

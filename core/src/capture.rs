@@ -1,6 +1,7 @@
 //! Executes a plan while the pass runs: each site's edits are made, then it is reduced where it lies, and only what the plan
 //! keeps is kept. Pooling adds up in f64 and keeps f32.
 
+mod check;
 mod grown;
 mod pooled;
 
@@ -9,11 +10,13 @@ use std::ops::Range;
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
 
+pub(crate) use self::check::{check, check_size};
 use self::grown::Grown;
 use crate::{
     Error, Result,
-    alarm::{Run, Watch},
-    edit::{self, Edits, Touching},
+    alarm::{Alarm, Run, Watch},
+    applied::{Applied, Log},
+    edit::{Edits, Touching},
     engine::{Captured, Values},
     kernels::dispatch,
     model::{Config, config::Head},
@@ -114,11 +117,13 @@ enum Sink {
 
 /// Receives the sites of a pass, changes what the plan says and keeps what it asks for.
 pub(crate) struct Collector<'a> {
-    captures: &'a [Capture],
+    captures: Vec<Capture>,
     edits: Option<Edits<'a>>,
+    log: Log,
     sentences: &'a [Encoded],
-    /// The sentences in the order of execution.
+    /// The sentences in the order of execution. Under several plans sentence s of plan p has the number `p n + s`, of n sentences.
     order: Vec<usize>,
+    plans: usize,
     sinks: Vec<Sink>,
     /// One a capture.
     watches: Vec<Watch>,
@@ -138,15 +143,17 @@ fn square(point: Point) -> bool {
     matches!(point, Point::AttnScores | Point::AttnProbs)
 }
 
+/// Whether the numbers of a site are those of a pass without edits, under a plan whose first changed layer this is.
+pub(crate) fn precedes(site: Site, layer: Option<usize>) -> bool {
+    layer.is_none_or(|layer| moment(site) < moment(Site::layer(layer)))
+}
+
 impl<'a> Collector<'a> {
-    /// Checks plan and sentences against the model and each other; nothing has been computed yet. Edits go by the sentences as
-    /// they are given here: rows that come behind them are generated.
+    /// For a plan that [`check`] lets pass; refuses captures that no memory holds.
     pub(crate) fn new(plan: &'a Plan, config: &Config, sentences: &'a [Encoded], order: Vec<usize>) -> Result<Self> {
-        check_plan(plan, config)?;
-        check_sentences(plan, config, sentences)?;
-        check_size(plan, config, sentences.iter().map(|sentence| sentence.ids.len()))?;
-        edit::check(plan, config, sentences)?;
-        let edits = (!plan.edits.is_empty()).then(|| Edits::new(plan, config, sentences));
+        check(plan, config, sentences)?;
+        check_size(&plan.captures, config, sentences.iter().map(|sentence| sentence.ids.len()))?;
+        let edits = (!plan.edits.is_empty()).then(|| Edits::new(std::slice::from_ref(plan), config, sentences));
         let watches = vec![Watch::default(); plan.captures.len()];
         let sinks = plan.captures.iter().map(|capture| match capture.reduce {
             Reduce::All => Sink::Tokens(Vec::with_capacity(sentences.len())),
@@ -157,7 +164,13 @@ impl<'a> Collector<'a> {
         });
         let sinks = sinks.collect();
         let last = plan.captures.iter().map(|capture| moment(capture.site)).max();
-        Ok(Self { captures: &plan.captures, edits, sentences, order, sinks, watches, last })
+        let (captures, log) = (plan.captures.clone(), Log::default());
+        Ok(Self { captures, edits, log, sentences, order, plans: 1, sinks, watches, last })
+    }
+
+    /// Has the pass go on to a layer, even where no capture asks for it.
+    pub(crate) fn go_to(&mut self, layer: usize) {
+        self.last = self.last.max(Some(moment(Site::layer(layer))));
     }
 
     pub(crate) fn wants(&self, point: Point, block: usize) -> bool {
@@ -166,7 +179,7 @@ impl<'a> Collector<'a> {
 
     /// Whether nobody reads or changes a site, so that its numbers need not be there.
     pub(crate) fn idle(&self, point: Point, block: usize) -> bool {
-        self.edits.is_none() && !self.wants(point, block)
+        !self.edits(Site::new(point, block)) && !self.wants(point, block)
     }
 
     /// Whether every capture of the point keeps the last token only.
@@ -180,16 +193,16 @@ impl<'a> Collector<'a> {
     }
 
     /// What cuts edges of attention at `point` of block `block`, if anything does.
-    pub(crate) fn touching(&self, point: Point, block: usize, layout: &Layout) -> Option<Touching<'a>> {
-        self.edits.as_ref()?.touching(point, block, layout, &self.order)
+    pub(crate) fn touching(&mut self, point: Point, block: usize, layout: &Layout) -> Option<Touching<'a>> {
+        self.edits.as_ref()?.touching(point, block, layout, &self.order, &mut self.log)
     }
 
     /// Edits the rows of a site for the sentences of `layout`, then reduces them.
     pub(crate) fn offer(&mut self, point: Point, block: usize, mut rows: RowsMut<'_>, layout: &Layout) -> Result<()> {
-        let Self { captures, edits, sentences, order, sinks, watches, .. } = self;
+        let Self { captures, edits, log, sentences, order, sinks, watches, .. } = self;
         let site = Site::new(point, block);
         if let Some(edits) = edits {
-            edits.apply(site, &mut rows, layout, order);
+            edits.apply(site, &mut rows, layout, order, log);
         }
         let rows = Rows { data: rows.data, stride: rows.stride, from: rows.from, width: rows.width };
         let kept = captures.iter().zip(sinks).zip(watches).filter(|((capture, _), _)| capture.site == site);
@@ -197,7 +210,7 @@ impl<'a> Collector<'a> {
             match sink {
                 Sink::Grown(grown) => {
                     for (index, sequence) in order[layout.first..].iter().enumerate().take(layout.len()) {
-                        grown.add(*sequence, &rows, layout, index, sentences[*sequence].bos, watch);
+                        grown.add(*sequence, &rows, layout, index, sentences[*sequence % sentences.len()].bos);
                     }
                 }
                 Sink::Tokens(kept) => {
@@ -211,7 +224,7 @@ impl<'a> Collector<'a> {
                     let kept = &mut kept[layout.first * *width..][..layout.len() * *width];
                     kept.par_chunks_mut(*width).enumerate().for_each_init(Vec::new, |sums, (index, out)| {
                         let own = layout.starts[index]..layout.starts[index + 1];
-                        let sentence = &sentences[order[layout.first + index]];
+                        let sentence = &sentences[order[layout.first + index] % sentences.len()];
                         dispatch(
                             #[inline(always)]
                             || reduce(capture.reduce, &rows, own, sentence.bos, sums, out),
@@ -238,9 +251,9 @@ impl<'a> Collector<'a> {
                 let keys = past + rows;
                 let values = &data[at..at + heads * rows * keys];
                 at += values.len();
-                watch.square(*sentence, values, keys);
                 match sink {
                     Sink::Tokens(kept) => {
+                        watch.square(*sentence, values, keys);
                         kept.push(Tensor::from_vec(values.to_vec(), (heads, rows, keys), &Device::Cpu)?);
                     }
                     Sink::Grown(grown) => grown.add_square(*sentence, rows, keys, values),
@@ -253,13 +266,19 @@ impl<'a> Collector<'a> {
 
     /// What was kept, in the order of the plan, rows in the order of the sentences.
     pub(crate) fn finish(self) -> Result<Run> {
-        let Self { captures, order, sinks, watches, .. } = self;
-        let alarms = captures.iter().zip(&watches).flat_map(|(capture, watch)| watch.alarms(capture.site)).collect();
+        let (parts, applied) = self.finish_parts()?;
+        let (captured, alarms): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        Ok(Run { captured, alarms: alarms.concat(), applied })
+    }
+
+    /// Each capture with its alarms, and what the edits did.
+    pub(crate) fn finish_parts(self) -> Result<(Vec<(Captured, Vec<Alarm>)>, Vec<Applied>)> {
+        let Self { captures, log, order, plans, sinks, watches, .. } = self;
         let mut place = vec![0; order.len()];
         for (executed, given) in order.iter().enumerate() {
             place[*given] = executed;
         }
-        let restored = captures.iter().zip(sinks).map(|(capture, sink)| {
+        let restored = captures.iter().zip(sinks).zip(watches).map(|((capture, sink), watch)| {
             let values = match sink {
                 Sink::Tokens(kept) => Values::Tokens(place.iter().map(|executed| kept[*executed].clone()).collect()),
                 Sink::Pooled { width, rows } => {
@@ -271,9 +290,9 @@ impl<'a> Collector<'a> {
                     return Err(Error::Plan { why });
                 }
             };
-            Ok(Captured { capture: *capture, values })
+            Ok((Captured { capture: *capture, values }, watch.alarms(capture.site).collect()))
         });
-        Ok(Run { captured: restored.collect::<Result<_>>()?, alarms })
+        Ok((restored.collect::<Result<_>>()?, log.finish(plans).concat()))
     }
 }
 
@@ -334,33 +353,6 @@ fn reduce(reduce: Reduce, rows: &Rows<'_>, own: Range<usize>, bos: usize, sums: 
     }
 }
 
-fn check_plan(plan: &Plan, config: &Config) -> Result<()> {
-    let layers = config.layers;
-    if let Some(stop) = plan.stop_after.filter(|stop| *stop > layers) {
-        return Err(Error::Plan { why: format!("stop_after is layer {stop}, the model has layers 0 to {layers}") });
-    }
-    for Capture { site, reduce } in &plan.captures {
-        let fail = |why: String| Error::Site { text: site.to_string(), why };
-        if site.point.in_block() != (site.block > 0) || site.block > layers {
-            return Err(fail(format!("the model has blocks 1 to {layers}")));
-        }
-        if let Some(why) = missing(*site, config) {
-            return Err(fail(why));
-        }
-        if square(site.point) && *reduce != Reduce::All {
-            return Err(fail("holds a square for each head, so only the reduction `all` applies".to_owned()));
-        }
-        if let Some(stop) = plan.stop_after {
-            // What enters block l + 1 is layer l.
-            let reached = moment(*site) <= moment(Site::layer(stop)) || *site == Site::new(Point::ResidPre, stop + 1);
-            if !reached {
-                return Err(fail(format!("lies behind layer {stop}, where the plan stops")));
-            }
-        }
-    }
-    Ok(())
-}
-
 /// Every site of a model of this shape, in the order of the pass.
 pub(crate) fn sites(config: &Config) -> Vec<Site> {
     let of = |block: usize| Point::NAMES.iter().map(move |(point, _)| Site::new(*point, block));
@@ -394,68 +386,4 @@ pub(crate) fn missing(site: Site, config: &Config) -> Option<String> {
         )),
         _ => None,
     }
-}
-
-/// Bytes that captures of every token may take together; a corpus of logits would fill any memory.
-const TOKEN_BYTES: usize = 8 << 30;
-
-fn check_size(plan: &Plan, config: &Config, lengths: impl Iterator<Item = usize> + Clone) -> Result<()> {
-    let cells = |capture: &Capture, tokens: usize| match capture.reduce {
-        Reduce::All if square(capture.site.point) => config.heads * tokens * tokens,
-        Reduce::All => tokens * width(capture.site.point, config),
-        Reduce::Mean(_) | Reduce::Weighted(_) | Reduce::Active(_) | Reduce::Last => 0,
-    };
-    let all = plan.captures.iter().flat_map(|capture| lengths.clone().map(move |tokens| cells(capture, tokens)));
-    let bytes = all.fold(0usize, |sum, cells| sum.saturating_add(cells.saturating_mul(size_of::<f32>())));
-    if bytes <= TOKEN_BYTES {
-        return Ok(());
-    }
-    let (want, limit) = (bytes >> 30, TOKEN_BYTES >> 30);
-    let why = format!(
-        "would keep {want} GiB of single tokens, the limit is {limit} GiB; pool them, or give fewer sentences or sites"
-    );
-    Err(Error::Plan { why })
-}
-
-fn check_sentences(plan: &Plan, config: &Config, sentences: &[Encoded]) -> Result<()> {
-    if sentences.is_empty() {
-        return Err(Error::Plan { why: "no sentences were given".to_owned() });
-    }
-    for (index, sentence) in sentences.iter().enumerate() {
-        let fail = |why: String| Error::Sentence { index, why };
-        let tokens = sentence.ids.len();
-        if tokens == 0 {
-            return Err(fail("is empty: it has no tokens".to_owned()));
-        }
-        if sentence.bos > tokens {
-            return Err(fail(format!("counts {} BOS tokens among its {tokens}", sentence.bos)));
-        }
-        if tokens > config.context {
-            return Err(fail(format!("has {tokens} tokens, the model's context is {}; shorten it", config.context)));
-        }
-        if let Some(id) = sentence.ids.iter().find(|id| **id as usize >= config.vocabulary) {
-            let why = format!("has token id {id}, the model's embedding ends at {}", config.vocabulary - 1);
-            return Err(fail(why));
-        }
-        if let Some(id) = config.shifting_id.filter(|id| sentence.ids.contains(id)) {
-            let why = format!(
-                "holds the padding token (id {id}), behind which {} counts positions in another way; leave it out",
-                config.family
-            );
-            return Err(fail(why));
-        }
-        for Capture { reduce, .. } in &plan.captures {
-            if let Reduce::Mean(window) | Reduce::Weighted(window) | Reduce::Active(window) = reduce
-                && seen(*window, sentence.bos, tokens).next().is_none()
-            {
-                let why = format!(
-                    "has {tokens} tokens, and the window (BOS {}, first {} left out) leaves none to pool",
-                    if window.include_bos { "included" } else { "left out" },
-                    window.skip_first
-                );
-                return Err(fail(why));
-            }
-        }
-    }
-    Ok(())
 }

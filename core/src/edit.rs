@@ -2,9 +2,17 @@
 
 mod check;
 #[cfg(test)]
+mod laws;
+#[cfg(test)]
 mod tests;
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use crate::{
+    applied::{Key, Log, norm},
     capture::{Layout, RowsMut},
     kernels::attention::Line,
     model::Config,
@@ -20,6 +28,7 @@ enum Change<'a> {
     /// `h + factor step`, rescaled to `|h|` where the norm is kept.
     Add {
         step: Vec<f32>,
+        coefficient: f32,
         keep_norm: bool,
         schedule: Option<&'a Schedule>,
     },
@@ -36,11 +45,22 @@ enum Change<'a> {
 }
 
 struct Ready<'a> {
+    plan: usize,
+    /// In the plan.
+    number: usize,
     edit: &'a Edit,
     change: Change<'a>,
 }
 
-/// The edits of a plan, and the sentences as they were given.
+impl Ready<'_> {
+    /// The sentence's own number, when the edit is one of its plan and changes it. Of n sentences, `p n + s` is sentence s under plan p.
+    fn own(&self, index: usize, sentences: usize) -> Option<usize> {
+        let own = index % sentences;
+        (index / sentences == self.plan && self.edit.is_in(own)).then_some(own)
+    }
+}
+
+/// The edits of one plan or of several that are executed side by side, and the sentences as they were given.
 pub(crate) struct Edits<'a> {
     ready: Vec<Ready<'a>>,
     sentences: &'a [Encoded],
@@ -52,14 +72,12 @@ struct Cut<'a> {
     queries: &'a Positions,
     keys: &'a Positions,
     given: Given,
+    /// How many edges were there.
+    count: Arc<AtomicUsize>,
 }
 
 /// Changes the scores or probabilities of one query.
 pub(crate) type Touching<'a> = Box<dyn Fn(Line<'_>) + Sync + 'a>;
-
-fn norm(vector: &[f32]) -> f64 {
-    vector.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt()
-}
 
 /// What [`Op::Add`] adds.
 fn step(vector: &[f32], coefficient: f32, unit: Unit) -> Vec<f32> {
@@ -85,6 +103,7 @@ impl<'a> Change<'a> {
             }
             Op::Add { vector, coefficient, unit, keep_norm } => Self::Add {
                 step: step(vector, *coefficient, *unit),
+                coefficient: *coefficient,
                 keep_norm: *keep_norm,
                 schedule: edit.schedule.as_ref(),
             },
@@ -101,15 +120,36 @@ impl<'a> Change<'a> {
         }
     }
 
+    /// The factor of [`Op::Add`] at a step of generation.
+    fn factor(&self, time: usize) -> f32 {
+        match self {
+            Self::Add { schedule: Some(schedule), .. } => schedule.at(time),
+            _ => 1.0,
+        }
+    }
+
+    /// Whether no bit changes at a step of generation.
+    fn rests(&self, time: usize) -> bool {
+        matches!(self, Self::Nothing) || self.factor(time) == 0.0
+    }
+
+    /// The coefficient with the schedule's factor.
+    fn coefficient(&self, time: usize) -> Option<f32> {
+        match self {
+            Self::Add { coefficient, .. } => Some(coefficient * self.factor(time)),
+            _ => None,
+        }
+    }
+
     /// `place`: which of the edited positions the row is at; `time`: the step of generation that it belongs to.
     fn apply(&self, row: &mut [f32], place: usize, time: usize) {
+        if self.rests(time) {
+            return;
+        }
         match self {
             Self::Nothing => {}
-            Self::Add { step, keep_norm, schedule } => {
-                let factor = schedule.map_or(1.0, |schedule| schedule.at(time));
-                if factor == 0.0 {
-                    return;
-                }
+            Self::Add { step, keep_norm, .. } => {
+                let factor = self.factor(time);
                 let before = if *keep_norm { norm(row) } else { 0.0 };
                 row.iter_mut().zip(step).for_each(|(h, step)| *h += factor * step);
                 if *keep_norm {
@@ -136,11 +176,40 @@ fn given(sentence: &Encoded) -> Given {
     Given { bos: sentence.bos, tokens: sentence.ids.len() }
 }
 
+/// The step of [`crate::applied::Applied`] that a position belongs to.
+fn step_of(position: usize, given: Given) -> usize {
+    (position + 1).saturating_sub(given.tokens)
+}
+
+/// The layer before whose edits the passes of a plan with edits and of one without are the same, for all tokens of `sentences`; `None`
+/// where nothing that is given is changed.
+pub(crate) fn first_layer(plan: &Plan, config: &Config, sentences: &[Encoded]) -> Option<usize> {
+    let reached = |edit: &&Edit| {
+        let cuts = matches!(edit.op, Op::Cut { .. });
+        (cuts || !Change::new(edit, config.head_dim).rests(0))
+            && sentences.iter().enumerate().filter(|(index, _)| edit.is_in(*index)).any(|(_, sentence)| {
+                let given = given(sentence);
+                (0..given.tokens).any(|position| edit.positions.place(position, given).is_some())
+            })
+    };
+    let layer = |edit: &Edit| match edit.point {
+        Point::Embeddings => 0,
+        Point::FinalNorm | Point::Logits => config.layers,
+        Point::ResidPost => edit.blocks.first(),
+        _ => edit.blocks.first() - 1,
+    };
+    plan.edits.iter().filter(reached).map(layer).min()
+}
+
 impl<'a> Edits<'a> {
-    /// Of a plan that [`check`] has found to fit the model and the sentences.
-    pub(crate) fn new(plan: &'a Plan, config: &Config, sentences: &'a [Encoded]) -> Self {
-        let ready = |edit: &'a Edit| Ready { edit, change: Change::new(edit, config.head_dim) };
-        Self { ready: plan.edits.iter().map(ready).collect(), sentences }
+    /// Of plans that [`check`] has found to fit the model and the sentences.
+    pub(crate) fn new(plans: &'a [Plan], config: &Config, sentences: &'a [Encoded]) -> Self {
+        let numbered = plans
+            .iter()
+            .enumerate()
+            .flat_map(|(plan, told)| told.edits.iter().enumerate().map(move |(number, edit)| (plan, number, edit)));
+        let ready = |(plan, number, edit)| Ready { plan, number, edit, change: Change::new(edit, config.head_dim) };
+        Self { ready: numbered.map(ready).collect(), sentences }
     }
 
     /// Whether the rows of a site are changed.
@@ -149,23 +218,24 @@ impl<'a> Edits<'a> {
     }
 
     /// Changes the rows of a site for the sentences of `layout`; `order` holds the sentences in the order of execution.
-    pub(crate) fn apply(&self, site: Site, rows: &mut RowsMut<'_>, layout: &Layout, order: &[usize]) {
-        for Ready { edit, change } in self.ready.iter().filter(|ready| ready.edit.is_at(site)) {
+    pub(crate) fn apply(&self, site: Site, rows: &mut RowsMut<'_>, layout: &Layout, order: &[usize], log: &mut Log) {
+        for ready in self.ready.iter().filter(|ready| ready.edit.is_at(site)) {
+            let Ready { plan, number, edit, change } = ready;
             if matches!(change, Change::Nothing) {
                 continue;
             }
             for (index, pair) in layout.starts.windows(2).enumerate() {
-                let sentence = order[layout.first + index];
-                if !edit.is_in(sentence) {
-                    continue;
-                }
+                let Some(sentence) = ready.own(order[layout.first + index], self.sentences.len()) else { continue };
                 let given = given(&self.sentences[sentence]);
                 for row in pair[0]..pair[1] {
                     let position = layout.past[index] + row - pair[0];
-                    if let Some(place) = edit.positions.place(position, given) {
-                        // Given tokens belong to the first step.
-                        change.apply(rows.row_mut(row), place, position.saturating_sub(given.tokens));
-                    }
+                    // Given tokens belong to the first step of a schedule.
+                    let time = position.saturating_sub(given.tokens);
+                    let Some(place) = edit.positions.place(position, given).filter(|_| !change.rests(time)) else {
+                        continue;
+                    };
+                    let key = Key { plan: *plan, edit: *number, sentence, step: step_of(position, given), site };
+                    log.change(key, change.coefficient(time), rows.row_mut(row), |row| change.apply(row, place, time));
                 }
             }
         }
@@ -178,31 +248,42 @@ impl<'a> Edits<'a> {
         block: usize,
         layout: &Layout,
         order: &[usize],
+        log: &mut Log,
     ) -> Option<Touching<'a>> {
         let site = Site::new(point, block);
-        let here: Vec<&'a Edit> = self.ready.iter().map(|ready| ready.edit).filter(|edit| edit.is_at(site)).collect();
+        let here: Vec<&Ready<'a>> = self.ready.iter().filter(|ready| ready.edit.is_at(site)).collect();
         if here.is_empty() {
             return None;
         }
-        let cuts_of = |sentence: &usize| {
-            let given = given(&self.sentences[*sentence]);
-            let cuts = here.iter().filter(|edit| edit.is_in(*sentence)).filter_map(|edit| match &edit.op {
-                Op::Cut { heads, keys } => Some(Cut { heads: heads.as_deref(), queries: &edit.positions, keys, given }),
+        let cuts_of = |(index, past): (&usize, &usize)| -> Vec<Cut<'a>> {
+            let cuts = here.iter().filter_map(|ready| match &ready.edit.op {
+                Op::Cut { heads, keys } => {
+                    let sentence = ready.own(*index, self.sentences.len())?;
+                    let given = given(&self.sentences[sentence]);
+                    // A pass has given tokens of a sentence, or a new one.
+                    let step = step_of(*past, given);
+                    let count = log.edges(Key { plan: ready.plan, edit: ready.number, sentence, step, site });
+                    Some(Cut { heads: heads.as_deref(), queries: &ready.edit.positions, keys, given, count })
+                }
                 _ => None,
             });
             cuts.collect()
         };
-        let cuts: Vec<Vec<Cut<'a>>> = order[layout.first..][..layout.len()].iter().map(cuts_of).collect();
+        let cuts: Vec<Vec<Cut<'a>>> =
+            order[layout.first..][..layout.len()].iter().zip(&layout.past).map(cuts_of).collect();
         let gone = if point == Point::AttnScores { f32::NEG_INFINITY } else { 0.0 };
         Some(Box::new(move |line: Line<'_>| {
             for cut in &cuts[line.sentence] {
                 let head = cut.heads.is_none_or(|heads| heads.contains(&line.head));
                 if head && cut.queries.place(line.query, cut.given).is_some() {
+                    let mut count = 0;
                     for (j, value) in line.values.iter_mut().enumerate() {
-                        if cut.keys.place(line.from + j, cut.given).is_some() {
+                        if cut.keys.place(line.from + j, cut.given).is_some() && *value != gone {
                             *value = gone;
+                            count += 1;
                         }
                     }
+                    cut.count.fetch_add(count, Ordering::Relaxed);
                 }
             }
         }))

@@ -10,7 +10,7 @@ use candle_core::{DType, Tensor};
 use crate::{
     Error, Result,
     alarm::Run,
-    capture::{Collector, Layout, sites, width},
+    capture::{Collector, sites, width},
     checkpoint::Checkpoint,
     device::Device,
     dtype::Dtype,
@@ -194,6 +194,7 @@ impl Engine {
         let checkpoint = Checkpoint::find(model, options, hub, monitor)?;
         let path = checkpoint.folder.join("config.json");
         let mut config = Config::parse(&checkpoint.config, &path, &options.ignore_options)?;
+        config.compute = compute;
         if let Some(choice) = options.longrope {
             config.fix_longrope(choice);
         }
@@ -247,6 +248,18 @@ impl Engine {
     /// What is loaded.
     pub fn info(&self) -> &ModelInfo {
         &self.info
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        self.computer.config()
+    }
+
+    /// The native pass, where it computes.
+    pub(crate) fn decoder(&self) -> Option<&Decoder> {
+        match &self.computer {
+            Computer::Native(decoder) => Some(decoder),
+            Computer::Library(_) => None,
+        }
     }
 
     /// The native pass.
@@ -303,8 +316,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::run`], but for [`Error::NotFinite`].
     pub fn run_watched(&self, sentences: &[Encoded], plan: &Plan, monitor: &Monitor) -> Result<Run> {
-        let mut order: Vec<usize> = (0..sentences.len()).collect();
-        order.sort_by_key(|index| Reverse(sentences[*index].ids.len()));
+        let order = by_length(sentences);
         let mut collector = Collector::new(plan, self.computer.config(), sentences, order.clone())?;
         let mut scratch = self.scratch().pop().unwrap_or_default();
         let tokens = match &self.computer {
@@ -384,20 +396,22 @@ impl std::fmt::Debug for Engine {
     }
 }
 
+/// The order of execution, the longest sentence first.
+pub(crate) fn by_length(sentences: &[Encoded]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..sentences.len()).collect();
+    order.sort_by_key(|index| Reverse(sentences[*index].ids.len()));
+    order
+}
+
 /// The next sentences in the order of execution, up to `tokens` tokens.
-fn pack(sentences: &[Encoded], order: &[usize], first: usize, tokens: usize) -> Batch {
-    let layout = Layout { starts: vec![0], past: Vec::new(), first };
-    let mut batch = Batch { ids: Vec::new(), positions: Vec::new(), lengths: Vec::new(), layout };
+pub(crate) fn pack(sentences: &[Encoded], order: &[usize], first: usize, tokens: usize) -> Batch {
+    let mut batch = Batch::new(first);
     for index in &order[first..] {
         let ids = &sentences[*index].ids;
-        if !batch.ids.is_empty() && batch.ids.len() + ids.len() > tokens {
+        if !batch.takes(ids, tokens) {
             break;
         }
-        batch.ids.extend(ids);
-        batch.positions.extend((0..).take(ids.len()).map(|position: u32| position));
-        batch.lengths.push(ids.len());
-        batch.layout.past.push(0);
-        batch.layout.starts.push(batch.ids.len());
+        batch.add(ids, ids.len());
     }
     batch
 }

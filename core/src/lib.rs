@@ -6,6 +6,7 @@
 //! - Nothing is computed that no [`plan::Capture`] asked for.
 
 pub mod alarm;
+pub mod applied;
 mod capture;
 pub mod chat;
 mod checkpoint;
@@ -15,6 +16,7 @@ pub mod dtype;
 mod edit;
 pub mod engine;
 pub mod error;
+mod forks;
 pub mod generate;
 mod gguf;
 pub mod guard;

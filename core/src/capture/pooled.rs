@@ -22,9 +22,9 @@ impl Collector<'_> {
     }
 
     /// Changes the rows of a site, `[rows of the layout, width]`.
-    pub(crate) fn edit(&self, site: Site, rows: &mut [f32], width: usize, layout: &Layout) {
+    pub(crate) fn edit(&mut self, site: Site, rows: &mut [f32], width: usize, layout: &Layout) {
         if let Some(edits) = &self.edits {
-            edits.apply(site, &mut RowsMut::whole(rows, width), layout, &self.order);
+            edits.apply(site, &mut RowsMut::whole(rows, width), layout, &self.order, &mut self.log);
         }
     }
 

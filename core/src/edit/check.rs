@@ -1,9 +1,11 @@
 //! Whether the edits of a plan fit the model, the sentences and each other, before anything is computed.
 
-use super::{norm, step};
+use super::step;
 use crate::{
     Error, Result,
+    applied::norm,
     capture::{missing, sites, width},
+    dtype::Dtype,
     model::Config,
     plan::{Blocks, Edit, Op, Plan, Point, Positions, Schedule, Site, Unit, Vector},
     tokens::Encoded,
@@ -14,8 +16,8 @@ use crate::{
 pub(crate) fn check(plan: &Plan, config: &Config, sentences: &[Encoded]) -> Result<()> {
     for (index, edit) in plan.edits.iter().enumerate() {
         check_place(edit, config)
-            .and_then(|()| check_op(edit, config))
             .and_then(|()| check_schedule(edit))
+            .and_then(|()| check_op(edit, config))
             .and_then(|()| check_reach(edit, sentences))
             .map_err(|why| {
                 let name = Point::NAMES.iter().find(|(point, _)| *point == edit.point).map_or("?", |(_, name)| *name);
@@ -66,7 +68,7 @@ fn check_op(edit: &Edit, config: &Config) -> Checked {
     let width = width(point, config);
     let heads = if matches!(point, Point::K | Point::V) { config.kv_heads } else { config.heads };
     match &edit.op {
-        Op::Add { vector, coefficient, unit, keep_norm: _ } => {
+        Op::Add { vector, coefficient, unit, keep_norm } => {
             fits("the vector", vector, width)?;
             finite("the coefficient", *coefficient)?;
             if let Unit::Norm(length) = unit {
@@ -75,8 +77,18 @@ fn check_op(edit: &Edit, config: &Config) -> Checked {
                     return Err(format!("the norm is {length}, expected a positive number"));
                 }
             }
-            if step(vector, *coefficient, *unit).iter().any(|x| !x.is_finite()) {
+            let most = edit.schedule.as_ref().map_or(1.0, Schedule::largest);
+            let added = step(vector, *coefficient, *unit).iter().fold(0f32, |top, x| top.max((most * x).abs()));
+            if !added.is_finite() {
                 return Err("the coefficient times the vector is beyond f32".to_owned());
+            }
+            // Rescaled to the norm of before, a sum is no larger than a state was.
+            if config.compute == Dtype::F16 && added > LARGEST_F16 && !keep_norm && feeds_products(point) {
+                return Err(format!(
+                    "up to {added} is added to one number. The stream is f32 and holds it, but products read their \
+                     operands in f16, whose largest number is {LARGEST_F16}: one that reads it would read infinity. \
+                     Lower the coefficient, or load the model in bf16 or f32"
+                ));
             }
             Ok(())
         }
@@ -104,6 +116,16 @@ fn check_op(edit: &Edit, config: &Config) -> Checked {
         Op::Cut { heads: None, .. } => Ok(()),
         Op::Cut { heads: Some(which), .. } => distinct("heads", which).and_then(|()| below("head", which, heads)),
     }
+}
+
+/// The largest number of f16.
+const LARGEST_F16: f32 = 65504.0;
+
+/// Whether a product with weights reads the numbers of a place, or sums and pointwise functions of them. In families that norm what a
+/// product reads, the stream itself is never rounded; it is held to the same bound there, as the norm is no promise of a plan.
+/// Scores and routing are f32 throughout, and nothing reads the logits.
+fn feeds_products(point: Point) -> bool {
+    !matches!(point, Point::Q | Point::K | Point::RouterLogits | Point::RouterWeights | Point::Logits)
 }
 
 fn check_schedule(edit: &Edit) -> Checked {

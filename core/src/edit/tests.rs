@@ -113,7 +113,7 @@ proptest! {
             schedule: None, op: op.clone(),
         };
         let edits = Edits {
-            ready: vec![Ready { edit: &edit, change: Change::new(&edit, HEAD_DIM) }], sentences: &sentences,
+            ready: vec![Ready { plan: 0, number: 0, edit: &edit, change: Change::new(&edit, HEAD_DIM) }], sentences: &sentences,
         };
         // Columns 3 .. 3 + WIDTH of a wider matrix; six rows a sentence.
         let stride = WIDTH + 5;
@@ -125,7 +125,7 @@ proptest! {
         let layout = Layout { starts: vec![0, 6, 12], past: vec![past, past], first: 0 };
         let order = [1, 0];
         let mut rows = RowsMut { data: &mut data, stride, from: 3, width: WIDTH };
-        edits.apply(Site::new(Point::Z, 2), &mut rows, &layout, &order);
+        edits.apply(Site::new(Point::Z, 2), &mut rows, &layout, &order, &mut Log::default());
         for row in 0..12 {
             let (index, sentence) = (row / 6, order[row / 6]);
             let position = past + row - 6 * index;

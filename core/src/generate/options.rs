@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, alarm::Alarm, engine::Captured};
+use crate::{Error, Result, alarm::Alarm, applied::Applied, engine::Captured};
 
 /// How texts are continued. The default is greedy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -137,4 +137,7 @@ pub struct Generation {
     pub captured: Vec<Captured>,
     /// What is suspicious about them.
     pub alarms: Vec<Alarm>,
+    /// What the plan's edits did, by edit, prompt, step and block. The last token has a pass of its own, and entries, only where the plan
+    /// captures.
+    pub applied: Vec<Applied>,
 }

@@ -8,7 +8,7 @@ use crate::{
     engine::BATCH_TOKENS,
     kernels::linear::{Linear, Workspace},
     model::{
-        decoder::LOGIT_ROWS,
+        LOGIT_ROWS,
         stored::{Rows, Stored},
     },
 };

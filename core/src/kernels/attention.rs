@@ -67,24 +67,32 @@ pub(crate) struct Touch<'a> {
     pub(crate) probs: Option<&'a (dyn Fn(Line<'_>) + Sync)>,
 }
 
-/// Keys and values of one sentence, from its first token to its last in this batch: `[tokens, kv_heads * head_dim]` each.
+/// Keys and values of one sentence, from its first token to its last in this batch, in two pieces one behind the other, of which
+/// the first may belong to other sentences too: `[tokens, kv_heads * head_dim]` each.
 #[derive(Clone, Copy)]
 pub(crate) struct Memory<'a> {
-    pub(crate) keys: &'a [f32],
-    pub(crate) values: &'a [f32],
+    pub(crate) keys: [&'a [f32]; 2],
+    pub(crate) values: [&'a [f32]; 2],
 }
 
-/// Rows of a matrix, from a column on.
+/// Rows of a matrix in two pieces, from a column on.
 #[derive(Clone, Copy)]
 struct View<'a> {
-    data: &'a [f32],
+    pieces: [&'a [f32]; 2],
+    /// Rows of the first piece.
+    split: usize,
     stride: usize,
 }
 
 impl<'a> View<'a> {
+    fn new(pieces: [&'a [f32]; 2], stride: usize) -> Self {
+        Self { pieces, split: pieces[0].len() / stride, stride }
+    }
+
     #[inline(always)]
     fn row(&self, row: usize, column: usize, width: usize) -> &'a [f32] {
-        &self.data[row * self.stride + column..][..width]
+        let (piece, row) = if row < self.split { (0, row) } else { (1, row - self.split) };
+        &self.pieces[piece][row * self.stride + column..][..width]
     }
 }
 
@@ -143,12 +151,12 @@ impl Attention {
             let (keys, values) = match memory {
                 Some(memory) => {
                     let Memory { keys, values } = memory[sentence];
-                    (View { data: keys, stride: kv }, View { data: values, stride: kv })
+                    (View::new(keys, kv), View::new(values, kv))
                 }
                 None => {
                     let own = &qkv[start * self.row()..];
-                    let stride = self.row();
-                    (View { data: &own[width..], stride }, View { data: &own[width + kv..], stride })
+                    let row = self.row();
+                    (View::new([&[], &own[width..]], row), View::new([&[], &own[width + kv..]], row))
                 }
             };
             // A sentence whose squares are wanted is one task, as the queries of a head lie side by side in its square.
@@ -392,12 +400,16 @@ mod tests {
                 }
             }
             if causal {
-                // The last row of each sentence alone, its keys and values out of a cache.
+                // The last row of each sentence alone, its keys and values out of a cache, the first half of them shared.
                 let kept: Vec<(Vec<f32>, Vec<f32>)> = starts.windows(2).map(|pair| {
                     let rows = qkv[pair[0] * a.row()..pair[1] * a.row()].chunks(a.row());
                     (rows.clone().flat_map(|row| row[80..120].to_vec()).collect(), rows.flat_map(|row| row[120..].to_vec()).collect())
                 }).collect();
-                let memory: Vec<Memory<'_>> = kept.iter().map(|(keys, values)| Memory { keys, values }).collect();
+                fn halves(rows: &[f32]) -> [&[f32]; 2] {
+                    rows.split_at(rows.len() / 80 * 40).into()
+                }
+                let memory: Vec<Memory<'_>> =
+                    kept.iter().map(|(keys, values)| Memory { keys: halves(keys), values: halves(values) }).collect();
                 let last: Vec<f32> = starts[1..].iter().flat_map(|end| qkv[(end - 1) * a.row()..end * a.row()].to_vec()).collect();
                 let past: Vec<usize> = lengths.iter().map(|n| n - 1).collect();
                 let one: Vec<usize> = (0..=lengths.len()).collect();

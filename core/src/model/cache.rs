@@ -1,12 +1,44 @@
 //! Keys and values of the tokens that a model has seen, so that the next token costs one row.
 
+use std::sync::Arc;
+
 use super::Config;
 use crate::{capture::Layout, kernels::attention::Memory};
 
+/// Keys after norm and rotary embedding, and values: `[tokens, kv_heads * head_dim]`.
+#[derive(Default)]
+struct Pair {
+    keys: Vec<f32>,
+    values: Vec<f32>,
+}
+
+impl Pair {
+    fn with_room(numbers: usize) -> Self {
+        Self { keys: Vec::with_capacity(numbers), values: Vec::with_capacity(numbers) }
+    }
+}
+
+/// What a block remembers of a sequence.
+struct Kept {
+    /// Of its first tokens, where other sequences begin in the same way.
+    shared: Option<Arc<Pair>>,
+    /// Of the tokens behind those.
+    own: Pair,
+}
+
+impl Kept {
+    fn memory(&self) -> Memory<'_> {
+        let Self { shared, own } = self;
+        let (keys, values): (&[f32], &[f32]) =
+            shared.as_ref().map_or((&[], &[]), |shared| (&shared.keys, &shared.values));
+        Memory { keys: [keys, &own.keys], values: [values, &own.values] }
+    }
+}
+
 /// What each block remembers of each sequence.
 pub(crate) struct Cache {
-    /// Keys after norm and rotary embedding, and values: `[tokens, kv_heads * head_dim]`, for each block and sequence.
-    blocks: Vec<Vec<(Vec<f32>, Vec<f32>)>>,
+    /// For each block and sequence.
+    blocks: Vec<Vec<Kept>>,
     /// Tokens of each sequence that are in every block.
     tokens: Vec<usize>,
 }
@@ -14,19 +46,39 @@ pub(crate) struct Cache {
 impl Cache {
     /// Room for a sequence of each of `lengths` tokens.
     pub(crate) fn new(config: &Config, lengths: &[usize]) -> Self {
-        let room = |tokens: &usize| Vec::with_capacity(tokens * config.kv_heads * config.head_dim);
-        let block = |_| lengths.iter().map(|tokens| (room(tokens), room(tokens))).collect();
+        let kept = |tokens: &usize| Kept { shared: None, own: Pair::with_room(tokens * row(config)) };
+        let block = |_| lengths.iter().map(kept).collect();
         Self { blocks: (0..config.layers).map(block).collect(), tokens: vec![0; lengths.len()] }
     }
 
-    /// Bytes that a token takes.
-    pub(crate) fn bytes_a_token(config: &Config) -> usize {
-        2 * config.layers * config.kv_heads * config.head_dim * size_of::<f32>()
+    /// Bytes that a token takes in one block.
+    pub(crate) fn bytes_a_block(config: &Config) -> usize {
+        2 * row(config) * size_of::<f32>()
     }
 
     /// Tokens of each sequence.
     pub(crate) fn tokens(&self) -> &[usize] {
         &self.tokens
+    }
+
+    /// Sequences that begin as those here, all of these again and again, one for each of `lengths` tokens: the first `blocks` blocks
+    /// remember what these do, the others nothing yet.
+    pub(crate) fn branch(&mut self, config: &Config, blocks: usize, lengths: &[usize]) -> Self {
+        let mut branched = Self::new(config, &[]);
+        for (number, (old, new)) in self.blocks.iter_mut().zip(&mut branched.blocks).enumerate() {
+            if number < blocks {
+                for kept in old.iter_mut().filter(|kept| kept.shared.is_none()) {
+                    kept.shared = Some(Arc::new(std::mem::take(&mut kept.own)));
+                }
+            }
+            let beginnings = old.iter().map(|kept| kept.shared.clone().filter(|_| number < blocks)).cycle();
+            new.extend(lengths.iter().zip(beginnings).map(|(length, shared)| {
+                let there = shared.as_ref().map_or(0, |shared| shared.keys.len());
+                Kept { shared, own: Pair::with_room((length * row(config)).saturating_sub(there)) }
+            }));
+        }
+        branched.tokens.extend(self.tokens.iter().copied().cycle().take(lengths.len()));
+        branched
     }
 
     /// Puts the sequences of `other` behind these.
@@ -52,16 +104,16 @@ impl Cache {
     /// # Shapes
     /// `qkv` `[rows, q + 2 * kv]`.
     pub(crate) fn add(&mut self, block: usize, layout: &Layout, qkv: &[f32], q: usize, kv: usize) {
-        for (pair, (keys, values)) in layout.starts.windows(2).zip(&mut self.blocks[block]) {
+        for (pair, kept) in layout.starts.windows(2).zip(&mut self.blocks[block]) {
             for row in qkv.chunks_exact(q + 2 * kv).take(pair[1]).skip(pair[0]) {
-                keys.extend_from_slice(&row[q..q + kv]);
-                values.extend_from_slice(&row[q + kv..]);
+                kept.own.keys.extend_from_slice(&row[q..q + kv]);
+                kept.own.values.extend_from_slice(&row[q + kv..]);
             }
         }
     }
 
     pub(crate) fn memory(&self, block: usize) -> Vec<Memory<'_>> {
-        self.blocks[block].iter().map(|(keys, values)| Memory { keys, values }).collect()
+        self.blocks[block].iter().map(Kept::memory).collect()
     }
 
     /// Counts the rows of `layout` as seen, once every block has them.
@@ -70,4 +122,9 @@ impl Cache {
             *tokens += pair[1] - pair[0];
         }
     }
+}
+
+/// Numbers of a token's keys in a block.
+fn row(config: &Config) -> usize {
+    config.kv_heads * config.head_dim
 }

@@ -11,7 +11,7 @@ use super::{
     fields::Fields,
     rope::{LongRope, Rope},
 };
-use crate::{Error, Result};
+use crate::{Error, Result, dtype::Dtype};
 
 /// The kind of a norm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,6 +154,8 @@ pub struct Config {
     pub head: Head,
     /// A token id that shifts positions in transformers (padding of XLM-R); a sentence that holds it is refused.
     pub shifting_id: Option<u32>,
+    /// What products round their operands to. No key of config.json: the person who loads the model says it.
+    pub compute: Dtype,
 }
 
 impl Config {

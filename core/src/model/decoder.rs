@@ -1,9 +1,11 @@
 //! One forward pass for every family, over a packed batch: all tokens of all sentences are rows of one matrix, and only
 //! attention knows where a sentence begins.
 //!
+//! The order of a pass is in [`super::pass`]; here is what it is made of.
+//!
 //! A block is `mid = pre + attn(norm(pre))`, `post = mid + mlp(norm(mid))`, with the norms where the family has them (see
-//! [`super::parts::Parts`]), or both parts side by side. The pass offers each site to the collector in this order and stops
-//! after the last one that is wanted. Whether a site is wanted never changes a number.
+//! [`super::parts::Parts`]), or both parts side by side. Each site is offered to the collector in this order, and the pass
+//! stops after the last one that is wanted. Whether a site is wanted never changes a number.
 
 use super::{
     Cache, Config,
@@ -24,7 +26,6 @@ use crate::{
         rope::{Rotation, Turn},
         table::Table,
     },
-    monitor::Monitor,
     plan::{Point, Site},
 };
 
@@ -71,11 +72,33 @@ pub(crate) struct Batch {
     pub(crate) layout: Layout,
 }
 
+impl Batch {
+    /// Without sentences yet; the first will be at place `first` in the order of execution.
+    pub(crate) fn new(first: usize) -> Self {
+        let layout = Layout { starts: vec![0], past: Vec::new(), first };
+        Self { ids: Vec::new(), positions: Vec::new(), lengths: Vec::new(), layout }
+    }
+
+    /// Whether a sentence can be added so that there are no more than `tokens` tokens; the first always can.
+    pub(crate) fn takes(&self, ids: &[u32], tokens: usize) -> bool {
+        self.ids.is_empty() || self.ids.len() + ids.len() <= tokens
+    }
+
+    /// Puts a sentence behind the others, which has or will have `length` tokens.
+    pub(crate) fn add(&mut self, ids: &[u32], length: usize) {
+        self.ids.extend(ids);
+        self.positions.extend((0..).take(ids.len()).map(|position: u32| position));
+        self.lengths.push(length);
+        self.layout.past.push(0);
+        self.layout.starts.push(self.ids.len());
+    }
+}
+
 /// Buffers of a pass, kept between passes: fresh pages from the system cost a quarter of the time.
 #[derive(Default)]
 pub(crate) struct Scratch {
-    stream: Buffer,
-    normed: Buffer,
+    pub(super) stream: Buffer,
+    pub(super) normed: Buffer,
     qkv: Buffer,
     z: Buffer,
     /// Attention's output.
@@ -85,16 +108,16 @@ pub(crate) struct Scratch {
     up: Buffer,
     act: Buffer,
     router: Buffer,
-    angles: Vec<Angles>,
+    pub(super) angles: Vec<Angles>,
     scores: Buffer,
     probs: Buffer,
-    logits: Buffer,
-    workspace: Workspace,
+    pub(super) logits: Buffer,
+    pub(super) workspace: Workspace,
 }
 
 /// A rotary table, kept while its positions suffice, and the row of each token of this batch in it.
 #[derive(Default)]
-struct Angles {
+pub(super) struct Angles {
     cos: Vec<f32>,
     sin: Vec<f32>,
     positions: usize,
@@ -104,70 +127,13 @@ struct Angles {
 }
 
 /// The first `len` elements, grown as needed; what they hold is left over from before.
-fn sized(buffer: &mut Buffer, len: usize) -> &mut [f32] {
+pub(super) fn sized(buffer: &mut Buffer, len: usize) -> &mut [f32] {
     buffer.sized(len)
 }
 
-/// Rows that are unembedded at once: `[rows, vocabulary]` is the largest buffer of all.
-pub(crate) const LOGIT_ROWS: usize = 128;
-
 impl Decoder {
-    /// Runs the batch until the collector has all it wants. With a cache, the rows are each sequence's next tokens.
-    pub(crate) fn forward(
-        &self,
-        batch: &Batch,
-        scratch: &mut Scratch,
-        collector: &mut Collector<'_>,
-        mut cache: Option<&mut Cache>,
-        monitor: &Monitor,
-    ) -> Result<()> {
-        let layout = &batch.layout;
-        let width = self.config.width;
-        self.embedding.intact()?;
-        scratch.workspace.step(cache.is_some() && layout.past.iter().all(|past| *past > 0));
-        self.angles(batch, &mut scratch.angles);
-        self.embed(batch, scratch);
-        let stream = sized(&mut scratch.stream, batch.ids.len() * width);
-        collector.offer(Point::Embeddings, 0, RowsMut::whole(stream, width), layout)?;
-        for (index, block) in self.blocks.iter().enumerate() {
-            // A cache must hold every block's keys, wanted or not.
-            if cache.is_none() && collector.done(Site::layer(index)) {
-                return Ok(());
-            }
-            monitor.check()?;
-            if !self.block(block, index + 1, batch, scratch, collector, cache.as_deref_mut())? {
-                return Ok(());
-            }
-        }
-        if let Some(cache) = cache {
-            cache.seen(layout);
-        }
-        if collector.done(Site::layer(self.blocks.len())) {
-            return Ok(());
-        }
-        let Scratch { stream, normed, logits, workspace, .. } = scratch;
-        let stream = sized(stream, batch.ids.len() * width);
-        let normed = sized(normed, stream.len());
-        match &self.final_norm {
-            Some(norm) => {
-                norm.forward(stream, normed);
-                collector.offer(Point::FinalNorm, 0, RowsMut::whole(normed, width), layout)?;
-            }
-            None => normed.copy_from_slice(stream),
-        }
-        if !collector.wants(Point::Logits, 0) {
-            return Ok(());
-        }
-        if collector.only_last(Point::Logits) {
-            let rows = layout.last_rows();
-            let last: Vec<f32> = rows.iter().flat_map(|row| &normed[row * width..][..width]).copied().collect();
-            return self.offer_logits(&last, &layout.one_row_each(), logits, workspace, collector);
-        }
-        self.offer_logits(normed, layout, logits, workspace, collector)
-    }
-
-    /// Runs one block; false when the collector has all it wants.
-    fn block(
+    /// Runs one block up to the stream that it leaves; false when the collector has all it wants.
+    pub(super) fn block(
         &self,
         block: &Block,
         number: usize,
@@ -303,27 +269,7 @@ impl Decoder {
         if let Some(norm) = &block.mlp_after {
             norm.in_place(stream);
         }
-        collector.offer(Point::ResidPost, number, RowsMut::whole(stream, width), layout)?;
         Ok(true)
-    }
-
-    /// Unembeds whole sentences, some at a time.
-    fn offer_logits(
-        &self,
-        normed: &[f32],
-        layout: &Layout,
-        logits: &mut Buffer,
-        workspace: &mut Workspace,
-        collector: &mut Collector<'_>,
-    ) -> Result<()> {
-        let Config { width, vocabulary, .. } = self.config;
-        for part in layout.parts(LOGIT_ROWS) {
-            let rows = layout.starts[part.start]..layout.starts[part.end];
-            let logits = sized(logits, rows.len() * vocabulary);
-            self.head.forward(&normed[rows.start * width..rows.end * width], width, &self.embedding, logits, workspace);
-            collector.offer(Point::Logits, 0, RowsMut::whole(logits, vocabulary), &layout.slice(part))?;
-        }
-        Ok(())
     }
 
     /// Whether the model turns states into logits.
@@ -342,7 +288,7 @@ impl Decoder {
 
     /// Layer 0 into the stream: rows of the embedding, scaled, projected, with type and position added, normed, each where
     /// the family has it.
-    fn embed(&self, batch: &Batch, scratch: &mut Scratch) {
+    pub(super) fn embed(&self, batch: &Batch, scratch: &mut Scratch) {
         let Config { width, embedding_width: narrow, embedding_scale: scale, .. } = self.config;
         let Scratch { stream, up, workspace, .. } = scratch;
         let stream = sized(stream, batch.ids.len() * width);
@@ -372,7 +318,7 @@ impl Decoder {
         }
     }
 
-    fn angles(&self, batch: &Batch, angles: &mut Vec<Angles>) {
+    pub(super) fn angles(&self, batch: &Batch, angles: &mut Vec<Angles>) {
         let Positions::Rope { tables, .. } = &self.config.positions else { return };
         angles.resize_with(tables.len(), Angles::default);
         let positions = batch.positions.iter().max().map_or(0, |last| *last as usize + 1);

@@ -74,6 +74,15 @@ pub enum Blocks {
 }
 
 impl Blocks {
+    /// The first that is meant, or one before it.
+    pub(crate) fn first(&self) -> usize {
+        match self {
+            Self::All => 1,
+            Self::List(blocks) => blocks.iter().copied().min().unwrap_or(1),
+            Self::Range { first, .. } => *first,
+        }
+    }
+
     fn hold(&self, block: usize) -> bool {
         match self {
             Self::All => true,
@@ -145,6 +154,15 @@ impl Schedule {
             Self::Linear { steps, to } if step >= *steps => *to,
             Self::Linear { to, steps } => 1.0 + (to - 1.0) * (step as f32 / *steps as f32),
             Self::Factors(factors) => factors.get(step).or(factors.last()).copied().unwrap_or(1.0),
+        }
+    }
+
+    /// The largest factor of any step, without its sign.
+    pub(crate) fn largest(&self) -> f32 {
+        match self {
+            Self::First(_) | Self::Halving(_) => 1.0,
+            Self::Linear { to, .. } => to.abs().max(1.0),
+            Self::Factors(factors) => factors.iter().fold(0.0, |top, factor| top.max(factor.abs())),
         }
     }
 }

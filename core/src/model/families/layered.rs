@@ -7,7 +7,7 @@ use super::super::{
     families::Family,
     parts::{Feed, Matrix, Mlp},
 };
-use crate::{Result, kernels::norm::Norm};
+use crate::{Result, dtype::Dtype, kernels::norm::Norm};
 
 /// The sizes that every family has, by names of its own.
 pub(super) struct Sizes {
@@ -57,6 +57,7 @@ pub(super) fn config(family: Family, sizes: &Sizes, activation: Activation, tied
         mask: Mask::Causal,
         head: Head::Linear { tied },
         shifting_id: None,
+        compute: Dtype::default(),
     }
 }
 

@@ -9,7 +9,7 @@ use super::super::{
     parts::{Feed, HeadParts, Matrix, Mlp, Parts, Segments, Stem},
     rope::{Rope, Shape},
 };
-use crate::{Result, kernels::norm::Norm};
+use crate::{Result, dtype::Dtype, kernels::norm::Norm};
 
 /// What a family's transformers class assumes where config.json is silent.
 pub(super) struct Defaults {
@@ -69,6 +69,7 @@ pub(super) fn config(family: Family, fields: &Fields<'_>, defaults: &Defaults) -
         mask: Mask::Causal,
         head: Head::Linear { tied: fields.flag("tie_word_embeddings")?.unwrap_or(defaults.tied) },
         shifting_id: None,
+        compute: Dtype::default(),
     })
 }
 
