@@ -1,6 +1,7 @@
 //! The commands. One file each; this one parses, dispatches, and turns errors into exit codes.
 
 mod align;
+mod compare;
 mod data;
 mod demo;
 mod diff;
@@ -24,6 +25,7 @@ mod submit;
 mod sweep;
 mod tasks;
 mod validate;
+mod vector;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -105,6 +107,10 @@ enum Command {
     Tasks(tasks::Arguments),
     /// What would each layer say next, and in which language?
     Lens(lens::Arguments),
+    /// Train steering vectors: of languages from parallel sentences, or of anything from contrast pairs
+    Vector(vector::Arguments),
+    /// One prompt answered plainly, steered, and with a random vector of the same length
+    Compare(compare::Arguments),
     /// Continue texts, or answer in the model's own chat template
     Generate(generate::Arguments),
     /// The laboratory: make its corpus, train its models, check its truths
@@ -265,6 +271,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Some(Command::Tokenizer(arguments)) => measure::main("tokenizer", &arguments, runs),
         Some(Command::Tasks(arguments)) => tasks::main(&arguments, runs),
         Some(Command::Lens(arguments)) => lens::main(&arguments, runs),
+        Some(Command::Vector(arguments)) => vector::main(&arguments, runs),
+        Some(Command::Compare(arguments)) => compare::main(&arguments, runs),
         Some(Command::Generate(arguments)) => generate::main(&arguments),
         Some(Command::Lab(arguments)) => lab::main(&arguments),
         Some(Command::Inspect(arguments)) => inspect::main(&arguments),

@@ -3,13 +3,20 @@
 use std::{fs, path::Path};
 
 use anyhow::Result;
-use babelscope_probes::{patch::PatchedRun, steer::Compared};
+use babelscope_probes::{
+    patch::PatchedRun,
+    steer::{Compared, SteeringVector},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     fault::{Fault, Kind},
     tables::measures::Probed,
+    vectors::{self, Format},
 };
+
+/// Where a run keeps vectors, a folder a probe.
+pub(crate) const TENSORS: &str = "tensors";
 
 /// What a probe says beside its rows; what it does not say is empty.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -23,6 +30,9 @@ pub struct Details {
     /// Pairs of runs and what patching did between them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub patched: Vec<PatchedRun>,
+    /// Vectors that were trained. In a run folder they are files of their own, below `tensors/`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub vectors: Vec<SteeringVector>,
 }
 
 /// The file of a probe's details, below `tables/` of a run and behind the key of a shard.
@@ -52,16 +62,76 @@ impl Details {
         read.map_err(|e| Fault::new(Kind::Data, format!("the details do not parse: {e}\n{}", path.display())).into())
     }
 
-    /// Those of the probes that have said something, in their order, of the folder of a run's tables.
-    pub(crate) fn of_run(tables: &Path, measured: &[Probed]) -> Result<Vec<Self>> {
-        let files = measured.iter().map(|probed| tables.join(name(&probed.probe))).filter(|path| path.is_file());
-        files.map(|path| Self::read(&path)).collect()
+    /// Writes them into a run folder, each vector as a file of its own.
+    ///
+    /// # Errors
+    /// A file is there already, or cannot be written.
+    pub(crate) fn write_run(&self, folder: &Path) -> Result<()> {
+        let texts = Self { vectors: Vec::new(), ..self.clone() };
+        texts.write(&folder.join("tables").join(name(&self.probe)))?;
+        if self.vectors.is_empty() {
+            return Ok(());
+        }
+        let place = folder.join(TENSORS).join(&self.probe);
+        fs::create_dir_all(&place).map_err(|e| Fault::write("the folder of the vectors", &place, &e))?;
+        for (vector, name) in self.vectors.iter().zip(vectors::names(&self.vectors)) {
+            vectors::write(&place.join(name), vector, Format::Safetensors, "")?;
+        }
+        Ok(())
     }
+
+    /// Those of the probes that have said something, in their order, of a run folder.
+    pub(crate) fn of_run(folder: &Path, measured: &[Probed]) -> Result<Vec<Self>> {
+        let mut all = Vec::new();
+        for probed in measured {
+            let path = folder.join("tables").join(name(&probed.probe));
+            if !path.is_file() {
+                continue;
+            }
+            let mut details = Self::read(&path)?;
+            let place = folder.join(TENSORS).join(&probed.probe);
+            for path in files(&place)? {
+                details.vectors.push(vectors::read(&path)?);
+            }
+            all.push(details);
+        }
+        Ok(all)
+    }
+}
+
+/// The files of a folder by name; none where it is not there.
+fn files(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let entries =
+        fs::read_dir(folder).and_then(|entries| entries.map(|e| e.map(|e| e.path())).collect::<Result<Vec<_>, _>>());
+    let mut found = entries.map_err(|e| Fault::read("the folder of the vectors", folder, &e))?;
+    found.sort();
+    Ok(found)
 }
 
 #[cfg(test)]
 mod tests {
+    use babelscope_probes::steer::Card;
+
     use super::*;
+
+    #[test]
+    fn a_run_keeps_vectors_as_files() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("tables")).unwrap();
+        let vector = |name: &str| {
+            let card = Card { name: name.to_owned(), ..Card::default() };
+            SteeringVector { card, layers: [(1, vec![0.5, -1.0])].into() }
+        };
+        let vectors = vec![vector("a"), vector("b")];
+        let details = Details { probe: "vector".to_owned(), vectors, ..Details::default() };
+        details.write_run(folder.path()).unwrap();
+        assert!(folder.path().join("tensors/vector/a.safetensors").is_file());
+        let probed = [Probed { probe: "vector".to_owned(), ..Probed::default() }, Probed::default()];
+        assert_eq!(Details::of_run(folder.path(), &probed).unwrap(), [details]);
+    }
 
     #[test]
     fn details_come_back_and_are_never_overwritten() {
@@ -72,8 +142,6 @@ mod tests {
         details.write(&path).unwrap();
         assert!(details.write(&path).is_err());
         assert_eq!(Details::read(&path).unwrap(), details);
-        let probed = [Probed { probe: "compare".to_owned(), ..Probed::default() }];
-        assert_eq!(Details::of_run(folder.path(), &probed).unwrap(), [details]);
         fs::write(&path, "{").unwrap();
         assert!(Details::read(&path).unwrap_err().to_string().contains("do not parse"));
     }

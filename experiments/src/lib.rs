@@ -23,3 +23,4 @@ pub mod serve;
 pub mod spec;
 pub mod sweep;
 pub mod tables;
+pub mod vectors;

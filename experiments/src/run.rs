@@ -1,5 +1,6 @@
 //! A run in memory and on disk: opening run folders and listing them. [`Workbench`] makes them.
 
+mod acts;
 pub(crate) mod folder;
 pub(crate) mod identity;
 pub(crate) mod probes;
@@ -106,7 +107,7 @@ impl Run {
         };
         let tables = folder.join("tables");
         let map = manifest.map.as_ref().map(|info| tables::map::read(|name| tables.join(name), info)).transpose()?;
-        let details = Details::of_run(&tables, &measured)?;
+        let details = Details::of_run(folder, &measured)?;
         Ok(Self { folder: folder.to_owned(), spec, manifest, corpus, align, lens, measured, map, details })
     }
 }

@@ -1,8 +1,10 @@
 //! One TOML file = one run. What a person clicks and what a script says are the same spec.
 
+mod compare;
 mod keys;
 mod probe;
 mod sweep;
+mod vector;
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -12,9 +14,11 @@ use babelscope_probes::align::AlignParams;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use compare::CompareSpec;
 pub(crate) use keys::nearest;
 pub use probe::{LensSpec, ProbeSpec, Reads};
 pub use sweep::{EnginePlace, EngineSpec, SlurmSpec, StoreSpec};
+pub use vector::VectorSpec;
 
 use crate::fault::Fault;
 

@@ -41,7 +41,8 @@ pub(super) fn section(run: &Run, figures: &Figures<'_>, id: &str) -> Html {
 
 fn answers(compared: &Compared) -> Html {
     let mut body = element("p", &[], [text("Prompt: "), unknown(&compared.prompt)].into_iter().collect());
-    let mut table = Table::new("Answers, with their perplexity in the model as it is", ["arm", "answer", "#perplexity"]);
+    let mut table =
+        Table::new("Answers, with their perplexity in the model as it is", ["arm", "answer", "#perplexity"]);
     for answer in &compared.answers {
         table.row([
             answer.arm.as_str().into(),

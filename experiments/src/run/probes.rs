@@ -25,6 +25,7 @@ use babelscope_probes::{
 };
 
 use super::{
+    acts,
     identity::{called, derived_seed, place},
     workbench::token_sets,
     write::align_seed,
@@ -86,7 +87,13 @@ pub(crate) fn of_states(
             let labels = labels(&params.labels, source.sentences())?;
             classify(source, labels.as_ref(), params, seed, monitor)?
         }
-        ProbeSpec::Lens(_) | ProbeSpec::Neurons(_) | ProbeSpec::Tokenizer(_) | ProbeSpec::Tasks(_) => return Ok(None),
+        ProbeSpec::Vector(params) => return acts::language_vectors(params, spec, source, seed, monitor).map(Some),
+        ProbeSpec::Lens(_)
+        | ProbeSpec::Neurons(_)
+        | ProbeSpec::Tokenizer(_)
+        | ProbeSpec::Tasks(_)
+        | ProbeSpec::Compare(_)
+        | ProbeSpec::Patch(_) => return Ok(None),
     };
     Ok(Some(rows(probe.kind(), seed, measured)))
 }
@@ -102,6 +109,9 @@ pub(crate) fn of_model(
     let seed = seed(spec, probe.kind());
     let measured = match probe {
         ProbeSpec::Lens(of) => return Ok(Some(Said::Lens(texts(of, spec, engine, corpus, monitor)?))),
+        ProbeSpec::Vector(params) => return acts::contrast_vectors(params, spec, engine, seed, monitor).map(Some),
+        ProbeSpec::Compare(params) => return acts::compared(params, spec, engine, corpus, seed, monitor).map(Some),
+        ProbeSpec::Patch(params) => return acts::patched(params, engine, seed, monitor).map(Some),
         ProbeSpec::Neurons(params) => neurons(engine, corpus, params, seed, monitor)?,
         ProbeSpec::Tokenizer(params) => tokenized(params, spec, engine.tokenizer(), corpus, monitor)?,
         _ => return Ok(None),

@@ -12,12 +12,13 @@ use babelscope_probes::{align::AlignReport, lens::LensReport, project::MapReport
 
 use super::{
     CORPUS, MANIFEST, MEASURES, RESULTS, Run, SENTENCES, SPEC,
+    acts::complete,
     folder::Draft,
     identity::{SITE, derived_seed},
     probes::Said,
 };
 use crate::{
-    details::{self, Details},
+    details::Details,
     fault::{Fault, Kind},
     figures,
     html::{self, REPORT},
@@ -99,6 +100,9 @@ impl Parts {
         let mut manifest = self.manifest();
         let clock = self.clock;
         let mut found = self.found;
+        for details in &mut found.details {
+            complete(&mut details.vectors, &self.model, &self.corpus);
+        }
         if let Some(report) = &mut found.align {
             report.tokens = self.tokens;
         }
@@ -200,7 +204,7 @@ fn write_tables(draft: &Draft, run: &Run) -> Result<()> {
         tables::measures::write(&draft.path().join(MEASURES), &run.measured, labels)?;
     }
     for details in &run.details {
-        details.write(&folder.join(details::name(&details.probe)))?;
+        details.write_run(draft.path())?;
     }
     if let Some(report) = &run.map {
         tables::map::write(|name| folder.join(name), report)?;

@@ -90,7 +90,8 @@ impl CompareSpec {
         match (self.vector.is_empty(), self.source.is_empty() && self.target.is_empty()) {
             (true, true) => {
                 return Some(
-                    "`compare` has no vector; name a file as `vector`, or two languages as `source` and `target`".to_owned(),
+                    "`compare` has no vector; name a file as `vector`, or two languages as `source` and `target`"
+                        .to_owned(),
                 );
             }
             (false, false) => {

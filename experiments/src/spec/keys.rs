@@ -39,7 +39,7 @@ fn complete() -> Table {
         extract: ExtractSpec::default(),
         store: Some(StoreSpec::default()),
         engine: EngineSpec { kind: EnginePlace::Slurm, ..EngineSpec::default() },
-        probe: ProbeSpec::KINDS.into_iter().filter_map(ProbeSpec::of_kind).collect(),
+        probe: ProbeSpec::complete(),
     };
     Table::try_from(&spec).unwrap_or_default()
 }

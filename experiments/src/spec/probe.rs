@@ -4,6 +4,7 @@ use babelscope_probes::{
     align::AlignParams,
     classify::{ClassifyParams, Target},
     neurons::NeuronParams,
+    patch::{CrossParams, DlaParams, GridParams, KnockoutParams, PatchParams, TraceParams},
     project::MapParams,
     relate::TaskParams,
     retrieval::RetrievalParams,
@@ -14,7 +15,7 @@ use babelscope_probes::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::repeated;
+use super::{CompareSpec, VectorSpec, repeated};
 
 /// An analysis.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -40,6 +41,12 @@ pub enum ProbeSpec {
     Tokenizer(TokenizerParams),
     /// How alignment goes along with scores of tasks, with premium and with resources.
     Tasks(TaskParams),
+    /// Steering vectors, and how well they hold on what was kept apart.
+    Vector(VectorSpec),
+    /// One prompt answered plainly, steered, and with a random vector.
+    Compare(CompareSpec),
+    /// What changes in the answer when a state, an edge or a component changes.
+    Patch(PatchParams),
 }
 
 /// The lens.
@@ -70,8 +77,21 @@ pub enum Reads {
 
 impl ProbeSpec {
     /// Every kind, in the order in which they are documented.
-    pub const KINDS: [&str; 10] =
-        ["align", "lens", "retrieval", "similarity", "structure", "neurons", "classify", "map", "tokenizer", "tasks"];
+    pub const KINDS: [&str; 13] = [
+        "align",
+        "lens",
+        "retrieval",
+        "similarity",
+        "structure",
+        "neurons",
+        "classify",
+        "map",
+        "tokenizer",
+        "tasks",
+        "vector",
+        "compare",
+        "patch",
+    ];
 
     /// Those whose rows `tasks` relates.
     pub(crate) const RELATED: [&str; 4] = ["align", "retrieval", "similarity", "structure"];
@@ -99,8 +119,22 @@ impl ProbeSpec {
             "map" => Self::Map(MapParams::default()),
             "tokenizer" => Self::Tokenizer(TokenizerParams::default()),
             "tasks" => Self::Tasks(TaskParams::default()),
+            "vector" => Self::Vector(VectorSpec::default()),
+            "compare" => Self::Compare(CompareSpec::default()),
+            "patch" => Self::Patch(PatchParams::Grid(GridParams::default())),
             _ => return None,
         })
+    }
+
+    /// Probes with every key that a spec may have: one of each kind, and one of each experiment.
+    pub(super) fn complete() -> Vec<Self> {
+        let experiments = [
+            PatchParams::Trace(TraceParams::default()),
+            PatchParams::Cross(CrossParams::default()),
+            PatchParams::Knockout(KnockoutParams::default()),
+            PatchParams::Dla(DlaParams::default()),
+        ];
+        Self::KINDS.into_iter().filter_map(Self::of_kind).chain(experiments.map(Self::Patch)).collect()
     }
 
     /// The name in the spec.
@@ -116,6 +150,9 @@ impl ProbeSpec {
             Self::Map(_) => "map",
             Self::Tokenizer(_) => "tokenizer",
             Self::Tasks(_) => "tasks",
+            Self::Vector(_) => "vector",
+            Self::Compare(_) => "compare",
+            Self::Patch(_) => "patch",
         }
     }
 
@@ -128,14 +165,25 @@ impl ProbeSpec {
             | Self::Structure(_)
             | Self::Classify(_)
             | Self::Map(_) => Reads::States,
-            Self::Lens(_) | Self::Neurons(_) | Self::Tokenizer(_) => Reads::Model,
+            Self::Vector(spec) if spec.of_languages() => Reads::States,
+            Self::Lens(_)
+            | Self::Neurons(_)
+            | Self::Tokenizer(_)
+            | Self::Vector(_)
+            | Self::Compare(_)
+            | Self::Patch(_) => Reads::Model,
             Self::Tasks(_) => Reads::Probes,
         }
     }
 
     /// How many languages it needs.
     pub fn languages(&self) -> usize {
-        if matches!(self, Self::Lens(_) | Self::Tokenizer(_)) { 1 } else { 2 }
+        match self {
+            Self::Lens(_) | Self::Tokenizer(_) | Self::Patch(_) => 1,
+            Self::Vector(spec) if !spec.of_languages() => 1,
+            Self::Compare(spec) if !spec.vector.is_empty() => 1,
+            _ => 2,
+        }
     }
 
     /// The languages that it compares the others with; empty where it has none, or takes all.
@@ -147,7 +195,7 @@ impl ProbeSpec {
             Self::Structure(params) => &params.pivots,
             Self::Tokenizer(params) => &params.pivots,
             Self::Tasks(params) => &params.pivots,
-            Self::Lens(_) | Self::Neurons(_) | Self::Classify(_) | Self::Map(_) => &[],
+            _ => &[],
         }
     }
 
@@ -160,7 +208,7 @@ impl ProbeSpec {
             Self::Structure(params) => Some(&mut params.pivots),
             Self::Tokenizer(params) => Some(&mut params.pivots),
             Self::Tasks(params) => Some(&mut params.pivots),
-            Self::Lens(_) | Self::Neurons(_) | Self::Classify(_) | Self::Map(_) => None,
+            _ => None,
         }
     }
 
@@ -170,6 +218,12 @@ impl ProbeSpec {
             Self::Classify(params) => vec![("labels", &mut params.labels)],
             Self::Tokenizer(params) => vec![("compare", &mut params.compare)],
             Self::Tasks(params) => vec![("scores", &mut params.scores)],
+            Self::Vector(spec) => vec![
+                ("pairs", &mut spec.pairs),
+                ("positive_texts", &mut spec.positive_texts),
+                ("negative_texts", &mut spec.negative_texts),
+            ],
+            Self::Compare(spec) => vec![("vector", &mut spec.vector)],
             _ => Vec::new(),
         }
     }
@@ -190,6 +244,9 @@ impl ProbeSpec {
             Self::Map(params) => params.problem(),
             Self::Tokenizer(params) => params.problem(),
             Self::Tasks(params) => params.problem(),
+            Self::Vector(spec) => spec.problem(languages),
+            Self::Compare(spec) => spec.problem(languages),
+            Self::Patch(params) => params.problem(),
         };
         if own.is_some() {
             return own;
