@@ -16,7 +16,7 @@ mod edit;
 pub mod engine;
 pub mod error;
 pub mod generate;
-mod gguf;
+pub mod gguf;
 pub mod guard;
 pub mod hash;
 pub mod hub;
