@@ -8,12 +8,14 @@
 //! value); the tensors (name, sizes from the innermost, type, offset); the data, aligned.
 
 mod config;
+mod contents;
 mod tensors;
 mod tokenizer;
 
 use std::{collections::BTreeMap, ops::Range};
 
 pub(crate) use config::config;
+pub use contents::{Contents, contents};
 pub(crate) use tensors::{Format, Repair, Source, sources};
 pub(crate) use tokenizer::{check_beside, tokenizer};
 
@@ -25,11 +27,16 @@ const DEEPEST: usize = 2;
 
 /// A value of the metadata; numbers by kind, not by width.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Value {
+pub enum Value {
+    /// Of 8 to 64 bits, with a sign or without.
     Whole(i64),
+    /// Of 32 or 64 bits.
     Real(f64),
+    /// True or false.
     Flag(bool),
+    /// UTF-8.
     Text(String),
+    /// Values of one kind.
     List(Vec<Self>),
 }
 

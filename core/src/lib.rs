@@ -18,7 +18,7 @@ pub mod engine;
 pub mod error;
 mod forks;
 pub mod generate;
-mod gguf;
+pub mod gguf;
 pub mod guard;
 pub mod hash;
 pub mod hub;

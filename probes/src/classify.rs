@@ -39,6 +39,7 @@ use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use softmax::{Problem, Softmax};
 pub use task::Labels;
 
 use crate::{

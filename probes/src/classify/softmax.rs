@@ -113,7 +113,6 @@ impl Softmax {
     }
 
     /// W `[width, count]` and b `[count]`.
-    #[cfg(test)]
     pub(crate) fn weights(&self) -> (MatRef<'_, f64>, &[f64]) {
         let width = self.parameters.len() / self.count - 1;
         let (weights, intercept) = self.parameters.split_at(width * self.count);
