@@ -1,6 +1,7 @@
 //! The models: config.json to one struct, a checkpoint's tensors to one kind of block, one forward pass for every family.
 //! A family is a short file in `families/`; what it yields is in `parts.rs`.
 
+pub mod attribute;
 mod cache;
 pub mod config;
 pub(crate) mod decoder;

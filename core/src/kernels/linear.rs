@@ -123,6 +123,16 @@ impl Linear {
         Self { weight: Weight::Rows(weight), bias, inputs, outputs, compute }
     }
 
+    /// `[outputs]`
+    pub(crate) fn bias(&self) -> Option<&[f32]> {
+        self.bias.as_deref()
+    }
+
+    /// Inputs and outputs.
+    pub(crate) fn shape(&self) -> (usize, usize) {
+        (self.inputs, self.outputs)
+    }
+
     /// # Shapes
     /// `x` `[rows, inputs]` to `y` `[rows, outputs]`.
     pub(crate) fn forward(&self, x: &[f32], y: &mut [f32], workspace: &mut Workspace) {

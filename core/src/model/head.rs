@@ -20,14 +20,14 @@ use crate::{
 pub(crate) struct Head {
     kind: Kind,
     /// From the stream's width to the embedding's.
-    project: Option<Linear>,
+    pub(super) project: Option<Linear>,
     dense: Option<(Linear, Norm)>,
     /// `[vocabulary, embedding_width]`; `None` when it is the embedding.
-    own: Option<Table>,
-    bias: Option<Vec<f32>>,
+    pub(super) own: Option<Table>,
+    pub(super) bias: Option<Vec<f32>>,
     activation: Activation,
-    scale: f32,
-    cap: Option<f32>,
+    pub(super) scale: f32,
+    pub(super) cap: Option<f32>,
     vocabulary: usize,
 }
 
