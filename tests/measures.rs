@@ -15,7 +15,7 @@ use babelscope::{
     run::{Run, Workbench},
     spec::{ModelSpec, ProbeSpec, RunSpec},
 };
-use babelscope_core::monitor::Monitor;
+use babelscope_core::{corpus::Corpus, monitor::Monitor};
 use babelscope_probes::{
     align::AlignParams,
     classify::{ClassifyParams, Target},
@@ -34,6 +34,10 @@ const SCORES: &str = "language,made_up\nspa_Latn,80\nrus_Cyrl,70\narb_Arab,60\nh
 /// A spec with every probe, small: `more` stands before the probes, `pivots` in each that has some.
 fn every_probe(desk: &Desk, more: &str) -> String {
     desk.write("scores.csv", SCORES);
+    let lab = Corpus::open(Path::new("lab")).unwrap();
+    for (name, code) in [("with.txt", "spa_Latn"), ("without.txt", "eng_Latn")] {
+        desk.write(name, lab.lines(code).unwrap()[..16].join("\n"));
+    }
     format!(
         r#"
 schema = 1
@@ -90,6 +94,56 @@ kind = "tokenizer"
 bootstrap = 100
 compare = "{GOLDEN}/qwen2"
 [[probe]]
+kind = "vector"
+targets = ["spa_Latn"]
+estimators = ["diff_mean", "lda"]
+bootstrap = 100
+[[probe]]
+kind = "steer"
+sources = ["eng_Latn"]
+targets = ["spa_Latn", "hin_Deva"]
+layers = [1, 2]
+strengths = [0.5, 1.0]
+prompts = 8
+max_new_tokens = 4
+random = 2
+bootstrap = 100
+[[probe]]
+kind = "select"
+name = "Spanish"
+words = ["Ana", "Pedro", "Carlos"]
+with = "with.txt"
+without = "without.txt"
+[probe.search]
+positions = 1
+train = 6
+validate = 4
+filter = false
+most_kl = 100.0
+bootstrap = 100
+[[probe]]
+kind = "compare"
+texts = ["Anna lives in", "Anna has"]
+source = "eng_Latn"
+target = "spa_Latn"
+layer = 2
+strength = 0.5
+positions = [{{ from = 1 }}]
+max_new_tokens = 4
+top_k = 3
+[probe.schedule]
+linear = {{ to = 0.5, steps = 3 }}
+[[probe]]
+kind = "patch"
+experiment = "grid"
+sites = ["resid", "head"]
+[[probe.pairs]]
+clean = "Anna lives in the"
+corrupt = "Peter lives in the"
+answer = ["village"]
+wrong = ["city"]
+language = "eng_Latn"
+[[probe]]
 kind = "tasks"
 scores = "scores.csv"
 bootstrap = 100
@@ -118,17 +172,18 @@ fn same_tables(a: &Path, b: &Path) {
 fn every_probe_in_one_run() {
     let desk = Desk::new();
     let mut spec = RunSpec::parse(&every_probe(&desk, "")).unwrap();
-    for (_, path) in spec.probe.iter_mut().flat_map(ProbeSpec::files_mut).filter(|(what, _)| *what == "scores") {
-        desk.path("scores.csv").to_str().unwrap().clone_into(path);
+    for (_, path) in spec.probe.iter_mut().flat_map(ProbeSpec::files_mut).filter(|(what, _)| *what != "compare") {
+        if ["scores.csv", "with.txt", "without.txt"].contains(&path.as_str()) {
+            *path = desk.path(path.as_str()).to_str().unwrap().to_owned();
+        }
     }
     desk.write("all.toml", spec.to_toml().unwrap());
     let made = Workbench::new(desk.path("runs")).execute(&spec, &Monitor::silent()).unwrap().run;
     // Not assert_eq!: the difference would be megabytes.
     assert!(Run::open(&made.folder).unwrap() == made);
     let kinds: Vec<&str> = made.measured.iter().map(|probed| probed.probe.as_str()).collect();
-    let [align, lens, .., tasks] = ProbeSpec::KINDS;
-    assert_eq!((kinds[0], *kinds.last().unwrap()), (align, tasks));
-    assert!(ProbeSpec::KINDS.iter().all(|kind| [lens, "map"].contains(kind) || kinds.contains(kind)), "{kinds:?}");
+    assert_eq!((kinds[0], *kinds.last().unwrap()), ("align", "tasks"));
+    assert!(ProbeSpec::KINDS.iter().all(|kind| ["lens", "map"].contains(kind) || kinds.contains(kind)), "{kinds:?}");
     numbers_are_finite_or_missing_with_a_reason(&made);
     headlines_are_there(&made);
     the_page_is_whole(&made.folder);
@@ -255,6 +310,11 @@ fn each_probe_has_a_short_command() {
         ("neurons", &["bootstrap=100", "effect=false"], "language-specific neurons"),
         ("tokenizer", &["bootstrap=100"], "(premium)"),
         ("tasks", &["bootstrap=100", "permutations=100"], "rank correlation over the languages"),
+        (
+            "steer",
+            &["bootstrap=100", "sources=[\"eng_Latn\"]", "targets=[\"spa_Latn\"]", "layers=[2]", "prompts=4", "max_new_tokens=3"],
+            "outputs in the target language",
+        ),
     ] {
         let mut arguments = vec![kind, "--model", "lab", "--corpus", "lab", "--limit", "40", "--layers", "0,2"];
         let sets = set.iter().flat_map(|set| ["--set", set]);

@@ -14,6 +14,7 @@ mod lab;
 mod lens;
 mod ls;
 mod measure;
+mod patch;
 mod report;
 mod results;
 mod run;
@@ -111,6 +112,12 @@ enum Command {
     Vector(vector::Arguments),
     /// One prompt answered plainly, steered, and with a random vector of the same length
     Compare(compare::Arguments),
+    /// What language vectors do: forcing, relevance, fluency and side effects, beside random and other controls
+    Steer(measure::Arguments),
+    /// A direction that a behaviour hangs on, found among many by what it does
+    Select(measure::Arguments),
+    /// Which states carry the answer? Activation patching between two prompts
+    Patch(patch::Arguments),
     /// Continue texts, or answer in the model's own chat template
     Generate(generate::Arguments),
     /// The laboratory: make its corpus, train its models, check its truths
@@ -273,6 +280,9 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Some(Command::Lens(arguments)) => lens::main(&arguments, runs),
         Some(Command::Vector(arguments)) => vector::main(&arguments, runs),
         Some(Command::Compare(arguments)) => compare::main(&arguments, runs),
+        Some(Command::Steer(arguments)) => measure::main("steer", &arguments, runs),
+        Some(Command::Select(arguments)) => measure::main("select", &arguments, runs),
+        Some(Command::Patch(arguments)) => patch::main(&arguments, runs),
         Some(Command::Generate(arguments)) => generate::main(&arguments),
         Some(Command::Lab(arguments)) => lab::main(&arguments),
         Some(Command::Inspect(arguments)) => inspect::main(&arguments),

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use anyhow::Result;
 use babelscope_probes::{
     patch::PatchedRun,
-    steer::{Compared, SteeringVector},
+    steer::{Compared, Sample, SteeringVector, Strength},
 };
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,12 @@ pub struct Details {
     /// Answers side by side.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub compared: Vec<Compared>,
+    /// Every output of an evaluation.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<Sample>,
+    /// Every strength that was applied, in all units.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub strengths: Vec<Strength>,
     /// Pairs of runs and what patching did between them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub patched: Vec<PatchedRun>,

@@ -18,6 +18,7 @@ mod panel;
 mod patched;
 mod pieces;
 mod png;
+mod steered;
 mod svg;
 mod table;
 mod typeset;
@@ -37,6 +38,7 @@ pub use curves::curves;
 pub use heatmap::heatmap;
 pub use lens::{Colouring, lens};
 pub(crate) use patched::names as patched_names;
+pub(crate) use steered::names as steered_names;
 pub(crate) use svg::bcp47;
 
 use crate::{
@@ -55,7 +57,7 @@ pub struct Source {
 }
 
 /// Draws every figure of a run into a folder that is there: `alignment-PIVOT`, `curves-PIVOT`, `lens-N` and
-/// `lens-N-languages`, `PROBE-METRIC-VARIANT-PIVOT`, `map-METHOD-CENTRING` and `patch-N-SITE-VARIANT`, each as `.svg` and `.png`.
+/// `lens-N-languages`, `PROBE-METRIC-VARIANT-PIVOT`, `map-METHOD-CENTRING`, `steer-dose-SOURCE-TARGET`, `steer-layers-SOURCE-TARGET` and `patch-N-SITE-VARIANT`, each as `.svg` and `.png`.
 ///
 /// # Errors
 /// The folder cannot be written.
@@ -65,8 +67,11 @@ pub fn write(run: &Run, folder: &Path) -> Result<()> {
     let source = Source { model, corpus: name(&run.manifest.corpus.name) };
     let measured = run.measured.iter().flat_map(groups).map(|group| measures(&group, &source));
     let map = run.map.iter().flat_map(|report| map::maps(report, &source));
+    let steered = run.probed("steer").into_iter().flat_map(|measured| steered::steered(measured, &source));
     let grids = run.details.iter().flat_map(|details| patched::patched(&details.patched, &source));
-    for (file, svg) in all(run.align.as_ref(), &run.lens, &source).into_iter().chain(measured).chain(map).chain(grids) {
+    for (file, svg) in
+        all(run.align.as_ref(), &run.lens, &source).into_iter().chain(measured).chain(map).chain(steered).chain(grids)
+    {
         let path = folder.join(format!("{file}.svg"));
         std::fs::write(&path, &svg).with_context(|| format!("cannot write a figure\n{}", path.display()))?;
         let path = path.with_extension("png");
@@ -96,7 +101,8 @@ pub(crate) fn groups(probed: &Probed) -> Vec<Group<'_>> {
     let mut all = Vec::new();
     // The curves of alignment have their own figure.
     for headline in Headline::of(&probed.probe).filter(|headline| headline.probe != "align") {
-        let layer = if headline.shape == Shape::Matrix { telling(headline, probed) } else { None };
+        let layer =
+            if headline.shape == Shape::Matrix && repeats(headline, probed) { telling(headline, probed) } else { None };
         let mut groups: Vec<((&str, &str), Vec<&Row>)> = Vec::new();
         for row in headline.rows(&probed.measured).filter(|row| layer.is_none() || row.layer == layer) {
             let pivot = if headline.shape == Shape::Matrix { "" } else { row.pivot.as_str() };
@@ -131,6 +137,12 @@ fn measures(group: &Group<'_>, source: &Source) -> (String, String) {
 /// The names of the figures of the maps.
 pub(crate) fn map_names(report: &MapReport) -> Vec<String> {
     map::kinds(report).into_iter().map(|(method, centring)| map::name(method, centring)).collect()
+}
+
+/// Whether some pair of a matrix has numbers at several layers, so that one must be chosen.
+fn repeats(headline: &Headline, probed: &Probed) -> bool {
+    let mut seen = std::collections::BTreeSet::new();
+    headline.rows(&probed.measured).any(|row| !seen.insert((&row.language, &row.pivot, &row.variant, &row.item)))
 }
 
 /// The layer of a matrix that says most: with the largest mean. `None` where it has no layers.

@@ -3,6 +3,7 @@
 mod compare;
 mod keys;
 mod probe;
+mod select;
 mod sweep;
 mod vector;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use compare::CompareSpec;
 pub(crate) use keys::nearest;
 pub use probe::{LensSpec, ProbeSpec, Reads};
+pub use select::SelectSpec;
 pub use sweep::{EnginePlace, EngineSpec, SlurmSpec, StoreSpec};
 pub use vector::VectorSpec;
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::Result;
-use babelscope::fault::Fault;
+use babelscope::{fault::Fault, vectors};
 use babelscope_core::{
     chat::{ChatOptions, Message},
     engine::Engine,
@@ -170,7 +170,7 @@ fn prompt(engine: &Engine, arguments: &Arguments, given: String) -> Result<Promp
     Ok(Prompt { given, rendered: Some((rendered.text, rendered.date)), encoded: rendered.encoded })
 }
 
-/// The edit that `FILE.safetensors@LAYER*COEFFICIENT` asks for; the file holds one vector.
+/// The edit that `FILE@LAYER*COEFFICIENT` asks for: a vector of ours or a control vector, or safetensors of one tensor.
 fn added(text: &str) -> Result<Edit> {
     let parts = || {
         let (file, rest) = text.rsplit_once('@')?;
@@ -182,6 +182,15 @@ fn added(text: &str) -> Result<Edit> {
             "--add {text:?} cannot be read; expected FILE.safetensors@LAYER*COEFFICIENT, as steer.safetensors@12*1.5"
         ))
     })?;
+    let add = |vector: Vec<f32>| {
+        Edit::at(Site::layer(layer), Op::Add { vector: vector.into(), coefficient, unit: Unit::Raw, keep_norm: false })
+    };
+    if let Ok(mut vector) = vectors::read(file) {
+        let there: Vec<String> = vector.layers.keys().map(usize::to_string).collect();
+        let own = vector.layers.remove(&layer);
+        let why = || format!("the vector has no direction for layer {layer}; it has {}\n{}", there.join(", "), file.display());
+        return Ok(add(own.ok_or_else(|| Fault::data(why()))?));
+    }
     let bytes = fs::read(file).map_err(|e| Fault::read("the vector", file, &e))?;
     let refuse = |why: String| Fault::data(format!("{why}; expected safetensors with one vector\n{}", file.display()));
     let tensors = candle_core::safetensors::load_buffer(&bytes, &candle_core::Device::Cpu);
@@ -194,7 +203,7 @@ fn added(text: &str) -> Result<Edit> {
         return Err(refuse(format!("the tensor has the shape {:?}", tensor.dims())).into());
     }
     let vector: Vec<f32> = tensor.to_dtype(candle_core::DType::F32)?.flatten_all()?.to_vec1()?;
-    Ok(Edit::at(Site::layer(layer), Op::Add { vector: vector.into(), coefficient, unit: Unit::Raw, keep_norm: false }))
+    Ok(add(vector))
 }
 
 fn options(arguments: &Arguments) -> Generate {

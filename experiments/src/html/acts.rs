@@ -2,19 +2,24 @@
 
 use babelscope_probes::{
     patch::{PatchedRun, Side},
-    steer::Compared,
+    steer::{Compared, Sample},
 };
 
 use super::{
     Figures,
     lens::piece,
-    markup::{Html, element, plain, text, unknown},
+    markup::{Html, element, foreign, plain, text, unknown},
     table::{Table, number},
 };
-use crate::{figures::patched_names, run::Run};
+use crate::{
+    figures::{patched_names, steered_names},
+    run::Run,
+};
 
 /// Prompts and pairs that are shown.
 const MOST: usize = 24;
+/// Outputs that are shown.
+const SAMPLES: usize = 200;
 
 /// The section; `id` is the anchor.
 pub(super) fn section(run: &Run, figures: &Figures<'_>, id: &str) -> Html {
@@ -22,7 +27,16 @@ pub(super) fn section(run: &Run, figures: &Figures<'_>, id: &str) -> Html {
         return Html::default();
     }
     let mut body = element("h2", &[("id", id)], text("Steering and patching"));
+    if let Some(measured) = run.probed("steer") {
+        body.push(plain("h3", "What a strength does"));
+        for (name, title) in steered_names(measured) {
+            body.push(figures.picture(&name, &title, &title));
+        }
+    }
     for details in &run.details {
+        if !details.samples.is_empty() {
+            body.push(samples(&details.samples));
+        }
         if !details.compared.is_empty() {
             body.push(plain("h3", "Answers side by side"));
             body.push(plain("p", "All arms begin from the same seed; `random` is a random vector of the same length."));
@@ -37,6 +51,28 @@ pub(super) fn section(run: &Run, figures: &Figures<'_>, id: &str) -> Html {
         }
     }
     body
+}
+
+/// Outputs of the chosen layers and strengths, beside those of the controls.
+fn samples(all: &[Sample]) -> Html {
+    let chosen: Vec<&Sample> = all.iter().filter(|sample| sample.chosen || sample.layer.is_none()).collect();
+    let caption = format!(
+        "Outputs where layer and strength were chosen, and without an edit ({} in all; every output is in tables/steer.json)",
+        chosen.len()
+    );
+    let mut table = Table::new(caption, ["from", "to", "arm", "prompt", "output", "identified", "#perplexity"]);
+    for sample in chosen.iter().take(SAMPLES) {
+        table.row([
+            sample.source.as_str().into(),
+            sample.target.as_str().into(),
+            sample.arm.as_str().into(),
+            foreign(&sample.source, &sample.prompt).into(),
+            unknown(&sample.text).into(),
+            sample.language.as_deref().unwrap_or("unsure").into(),
+            number(sample.perplexity.unwrap_or(f64::NAN), 1),
+        ]);
+    }
+    table.html()
 }
 
 fn answers(compared: &Compared) -> Html {

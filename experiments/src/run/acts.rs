@@ -3,24 +3,36 @@
 use std::path::Path;
 
 use anyhow::Result;
-use babelscope_core::{corpus::Corpus, engine::Engine, generate::Generate, monitor::Monitor};
+use babelscope_core::{
+    chat::{ChatOptions, Message},
+    corpus::Corpus,
+    engine::{Engine, ModelInfo},
+    generate::Generate,
+    monitor::Monitor,
+    plan::{Edit, Point},
+    tokens::Encoded,
+};
 use babelscope_probes::{
     align::LanguageStates,
     capture::{Extraction, capture},
     measure::{Measured, Row},
+    neurons::{NeuronParams, neurons},
     patch::{PatchParams, patch},
     source::StateSource,
     steer::{
-        Card, Comparing, Names, SteeringVector, TrainParams, Trained, apply_to, card, compare, random_vector,
-        read_pairs, train_languages, train_pairs, train_texts,
+        Arithmetic, Behaviour, Card, Comparing, Means, Names, NeuronSet, SteerParams, SteerReport, SteeringVector,
+        TrainParams, Trained, apply_to, arithmetic, card, compare, evaluate, mean_activations, neuron_sets,
+        random_vector, read_pairs, select, train_languages, train_pairs, train_texts,
     },
 };
+use rand::{SeedableRng as _, seq::index};
+use rand_chacha::ChaCha8Rng;
 
 use super::{probes::Said, workbench::reduce};
 use crate::{
     details::Details,
     fault::Fault,
-    spec::{CompareSpec, RunSpec, VectorSpec},
+    spec::{CompareSpec, RunSpec, SelectSpec, VectorSpec},
     tables::measures::Probed,
     vectors,
 };
@@ -98,6 +110,55 @@ pub(super) fn compared(
     monitor: &Monitor,
 ) -> Result<Said> {
     let mut notes = Vec::new();
+    let acts = match params.neurons {
+        Some(kind) => neuron_edits(kind, params, engine, corpus, seed, monitor)?,
+        None => vector_edits(params, spec, engine, corpus, seed, monitor)?,
+    };
+    notes.extend(acts.notes);
+    let generate = Generate {
+        max_new_tokens: params.max_new_tokens,
+        temperature: params.temperature,
+        seed,
+        ..Generate::default()
+    };
+    let asked = Comparing { generate, top_k: params.top_k };
+    let compared = compare(engine, &params.texts, &acts.steered, &acts.placebo, &asked, monitor)?;
+    let mut rows = Vec::new();
+    for (at, one) in compared.iter().enumerate() {
+        let row = |metric: &str, value: Option<f64>, n: usize| {
+            let row = match value {
+                Some(value) => Row::new(metric, value, n),
+                None => Row::missing(metric, "the answer is empty or its probability is 0", n),
+            };
+            row.of(&acts.positive).against(&acts.negative).at(params.layer).item((at + 1).to_string())
+        };
+        for answer in &one.answers {
+            rows.push(row("perplexity", answer.perplexity, answer.ids.len()).variant(&answer.arm));
+        }
+        let mean = one.steps.iter().map(|step| step.kl).sum::<f64>() / one.steps.len() as f64;
+        rows.push(row("kl", mean.is_finite().then_some(mean), one.steps.len()).variant("steered"));
+    }
+    Ok(detailed("compare", seed, Measured { rows, notes }, Details { compared, ..Details::default() }))
+}
+
+/// What a comparison does to the model.
+struct Acts {
+    steered: Vec<Edit>,
+    placebo: Vec<Edit>,
+    positive: String,
+    negative: String,
+    notes: Vec<String>,
+}
+
+fn vector_edits(
+    params: &CompareSpec,
+    spec: &RunSpec,
+    engine: &Engine,
+    corpus: &Corpus,
+    seed: u64,
+    monitor: &Monitor,
+) -> Result<Acts> {
+    let mut notes = Vec::new();
     let vector = if params.vector.is_empty() {
         let trained = language_vector(params, spec, engine, corpus, seed, monitor)?;
         notes.extend(trained.measured.notes);
@@ -110,30 +171,104 @@ pub(super) fn compared(
     let random = random_vector(&vector, seed, 0);
     let placebo = apply_to(engine.info(), params.elsewhere, &[(&random, &application)])?;
     notes.extend(applied.strengths.iter().map(|strength| strength.sentence()));
-    let generate = Generate {
-        max_new_tokens: params.max_new_tokens,
-        temperature: params.temperature,
-        seed,
-        ..Generate::default()
+    let Card { positive, negative, .. } = vector.card;
+    Ok(Acts { steered: applied.edits, placebo: placebo.edits, positive, negative, notes })
+}
+
+/// The arithmetic of two languages' neurons, and the same with as many random neurons in every layer.
+fn neuron_edits(
+    kind: Arithmetic,
+    params: &CompareSpec,
+    engine: &Engine,
+    corpus: &Corpus,
+    seed: u64,
+    monitor: &Monitor,
+) -> Result<Acts> {
+    let asked = NeuronParams { effect: false, ..NeuronParams::default() };
+    let found = neurons(engine, corpus, &asked, seed, monitor)?;
+    let sets = neuron_sets(&found)?;
+    let of = |language: &str| {
+        let why = || Fault::data(format!("no neuron belongs to {language}, so there is nothing to switch or to raise"));
+        sets.get(language).ok_or_else(why)
     };
-    let asked = Comparing { generate, top_k: params.top_k };
-    let compared = compare(engine, &params.texts, &applied.edits, &placebo.edits, &asked, monitor)?;
-    let mut rows = Vec::new();
-    for (at, one) in compared.iter().enumerate() {
-        let row = |metric: &str, value: Option<f64>, n: usize| {
-            let row = match value {
-                Some(value) => Row::new(metric, value, n),
-                None => Row::missing(metric, "the answer is empty or its probability is 0", n),
-            };
-            row.of(&vector.card.positive).against(&vector.card.negative).at(params.layer).item((at + 1).to_string())
-        };
-        for answer in &one.answers {
-            rows.push(row("perplexity", answer.perplexity, answer.ids.len()).variant(&answer.arm));
-        }
-        let mean = one.steps.iter().map(|step| step.kl).sum::<f64>() / one.steps.len() as f64;
-        rows.push(row("kl", mean.is_finite().then_some(mean), one.steps.len()).variant("steered"));
+    let (source, target) = (of(&params.source)?, of(&params.target)?);
+    let blocks: Vec<usize> = (1..=engine.info().layers).collect();
+    let mut means = Vec::new();
+    for language in &corpus.languages {
+        let lines = corpus.lines(language).unwrap_or_default();
+        means.push((language, mean_activations(engine, lines, &blocks, &monitor.quiet())?));
     }
-    Ok(detailed("compare", seed, Measured { rows, notes }, Details { compared, ..Details::default() }))
+    let own = means.iter().find(|(language, _)| **language == params.target).map(|(_, means)| means);
+    let own = own.ok_or_else(|| Fault::data(format!("the corpus has no language {}", params.target)))?;
+    let others: Vec<&Means> = means.iter().filter(|(l, _)| **l != params.target).map(|(_, means)| means).collect();
+    let width = engine.width(Point::MlpAct);
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut random = |set: &NeuronSet| -> NeuronSet {
+        let any = |(block, neurons): (&usize, &Vec<usize>)| {
+            let mut drawn = index::sample(&mut rng, width, neurons.len().min(width)).into_vec();
+            drawn.sort_unstable();
+            (*block, drawn)
+        };
+        set.iter().map(any).collect()
+    };
+    let (other_source, other_target) = (random(source), random(target));
+    let edits = |source, target| arithmetic(Some(source), target, own, &others, kind, params.strength as f32);
+    let count = |set: &NeuronSet| set.values().map(Vec::len).sum::<usize>();
+    let mut notes = found.notes.clone();
+    notes.push(format!(
+        "{} neurons of {} are off, {} of {} are raised; `random` is as many random ones in every layer",
+        count(source),
+        params.source,
+        count(target),
+        params.target
+    ));
+    Ok(Acts {
+        steered: edits(source, target)?,
+        placebo: edits(&other_source, &other_target)?,
+        positive: params.target.clone(),
+        negative: params.source.clone(),
+        notes,
+    })
+}
+
+/// What language vectors do.
+pub(super) fn steered(
+    params: &SteerParams,
+    engine: &Engine,
+    corpus: &Corpus,
+    seed: u64,
+    monitor: &Monitor,
+) -> Result<Said> {
+    let SteerReport { measured, vectors, samples, strengths } = evaluate(engine, corpus, params, seed, monitor)?;
+    Ok(detailed("steer", seed, measured, Details { vectors, samples, strengths, ..Details::default() }))
+}
+
+/// A direction for a behaviour.
+pub(super) fn selected(params: &SelectSpec, engine: &Engine, seed: u64, monitor: &Monitor) -> Result<Said> {
+    let prompts = |path: &str| -> Result<Vec<Encoded>> {
+        let path = Path::new(path);
+        let text = std::fs::read_to_string(path).map_err(|e| Fault::read("the prompts of a behaviour", path, &e))?;
+        let lines = text.lines().filter(|line| !line.trim().is_empty());
+        let read = |line: &str| {
+            if params.chat {
+                Ok(engine.chat(&[Message::new("user", line)], &ChatOptions::default())?.encoded)
+            } else {
+                Ok(engine.tokenizer().encode(line)?)
+            }
+        };
+        lines.map(read).collect()
+    };
+    let (with, without) = (prompts(&params.with)?, prompts(&params.without)?);
+    let mut tokens = Vec::new();
+    for word in &params.words {
+        tokens.extend(engine.tokenizer().encode_plain(word)?.first());
+    }
+    tokens.sort_unstable();
+    tokens.dedup();
+    let behaviour = Behaviour { name: &params.name, tokens: &tokens, with: &with, without: &without };
+    let found = select(engine, behaviour, &params.search, seed, monitor)?;
+    let details = Details { vectors: found.vector.into_iter().collect(), ..Details::default() };
+    Ok(detailed("select", seed, found.measured, details))
 }
 
 /// The vector from one language to another at one layer, from the corpus of the run.
@@ -166,11 +301,11 @@ pub(super) fn patched(params: &PatchParams, engine: &Engine, seed: u64, monitor:
 }
 
 /// Writes onto the cards what only the whole run knows.
-pub(super) fn complete(vectors: &mut [SteeringVector], model: &babelscope_core::engine::ModelInfo, corpus: &Corpus) {
-    for card in vectors.iter_mut().map(|vector| &mut vector.card).filter(|card| card.weights_sha256.is_empty()) {
-        let known = babelscope_probes::steer::card(model);
-        (card.model, card.revision) = (known.model, known.revision);
-        (card.weights_sha256, card.model_layers) = (known.weights_sha256, known.model_layers);
-        card.data_sha256.clone_from(&corpus.sha256);
+pub(super) fn complete(vectors: &mut [SteeringVector], model: &ModelInfo, corpus: &Corpus) {
+    for own in vectors.iter_mut().map(|vector| &mut vector.card).filter(|card| card.weights_sha256.is_empty()) {
+        let known = card(model);
+        (own.model, own.revision) = (known.model, known.revision);
+        (own.weights_sha256, own.model_layers) = (known.weights_sha256, known.model_layers);
+        own.data_sha256.clone_from(&corpus.sha256);
     }
 }

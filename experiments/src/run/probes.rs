@@ -92,6 +92,8 @@ pub(crate) fn of_states(
         | ProbeSpec::Neurons(_)
         | ProbeSpec::Tokenizer(_)
         | ProbeSpec::Tasks(_)
+        | ProbeSpec::Steer(_)
+        | ProbeSpec::Select(_)
         | ProbeSpec::Compare(_)
         | ProbeSpec::Patch(_) => return Ok(None),
     };
@@ -110,6 +112,8 @@ pub(crate) fn of_model(
     let measured = match probe {
         ProbeSpec::Lens(of) => return Ok(Some(Said::Lens(texts(of, spec, engine, corpus, monitor)?))),
         ProbeSpec::Vector(params) => return acts::contrast_vectors(params, spec, engine, seed, monitor).map(Some),
+        ProbeSpec::Steer(params) => return acts::steered(params, engine, corpus, seed, monitor).map(Some),
+        ProbeSpec::Select(params) => return acts::selected(params, engine, seed, monitor).map(Some),
         ProbeSpec::Compare(params) => return acts::compared(params, spec, engine, corpus, seed, monitor).map(Some),
         ProbeSpec::Patch(params) => return acts::patched(params, engine, seed, monitor).map(Some),
         ProbeSpec::Neurons(params) => neurons(engine, corpus, params, seed, monitor)?,

@@ -1,7 +1,7 @@
 //! The keys of `compare`: one prompt answered plainly, steered, and with a random vector.
 
 use babelscope_core::plan::{Positions, Schedule};
-use babelscope_probes::steer::{Application, Estimator, Operator, StrengthUnit};
+use babelscope_probes::steer::{Application, Arithmetic, Estimator, Operator, StrengthUnit};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,10 @@ pub struct CompareSpec {
     pub target: String,
     /// How a language vector is estimated.
     pub estimator: Estimator,
+    /// Instead of a vector the neurons that fire for one language: those of `source` are switched off, those of `target` are raised
+    /// (`additive`, `replacement`, `diff_mean`). `layer`, `unit`, `operator` and `positions` then mean nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub neurons: Option<Arithmetic>,
     /// The canonical layer at which it is applied.
     pub layer: usize,
     /// How strongly, in `unit`; negative leads the other way.
@@ -51,6 +55,7 @@ impl Default for CompareSpec {
             source: String::new(),
             target: String::new(),
             estimator: Estimator::default(),
+            neurons: None,
             layer: 1,
             strength: 0.5,
             unit: StrengthUnit::default(),
@@ -77,6 +82,28 @@ impl CompareSpec {
             schedule: self.schedule.clone(),
             ..Application::default()
         }
+    }
+
+    /// Specs that together have every key, those of positions and schedules among them.
+    pub(super) fn complete() -> [Self; 4] {
+        let positions = vec![
+            Positions::From(0),
+            Positions::FromEnd(vec![1]),
+            Positions::List(vec![0]),
+            Positions::Range { first: 0, last: 1 },
+        ];
+        let schedules = [
+            Schedule::First(1),
+            Schedule::Halving(1),
+            Schedule::Factors(vec![1.0]),
+            Schedule::Linear { to: 0.0, steps: 1 },
+        ];
+        schedules.map(|schedule| Self {
+            positions: positions.clone(),
+            schedule: Some(schedule),
+            neurons: Some(Arithmetic::default()),
+            ..Self::default()
+        })
     }
 
     /// Why these make no sense, as a sentence; `languages` are those that the spec names, empty for all.
@@ -111,6 +138,12 @@ impl CompareSpec {
         let named = [&self.source, &self.target].into_iter().filter(|code| !code.is_empty());
         if let Some(outside) = named.into_iter().find(|code| !languages.is_empty() && !languages.contains(code)) {
             return Some(format!("the language {outside} of `compare` is not among `data.languages`; add it there"));
+        }
+        if self.neurons.is_some() && !self.vector.is_empty() {
+            return Some(
+                "`neurons` takes those of `source` and `target`, and a file is named as `vector`; leave one out"
+                    .to_owned(),
+            );
         }
         if !self.strength.is_finite() {
             return Some(format!("`strength` is {}; expected a finite number", self.strength));

@@ -16,6 +16,9 @@ use toml::{
 use super::{DataSpec, EnginePlace, EngineSpec, ExtractSpec, ModelSpec, ProbeSpec, RunSpec, SCHEMA, StoreSpec};
 use crate::fault::Fault;
 
+/// A key that stands for any other, in tables whose keys are languages.
+pub(super) const ANY: &str = "*";
+
 /// A spec in which every key is present.
 fn complete() -> Table {
     let spec = RunSpec {
@@ -74,7 +77,7 @@ fn walk(text: &str, table: &DeTable<'_>, path: &[&str], complete: &Table) -> Res
     let known = candidates(complete, path, kind);
     for (key, value) in table {
         let name = key.get_ref().as_ref();
-        if !known.iter().any(|t| t.contains_key(name)) {
+        if !known.iter().any(|t| t.contains_key(name) || t.contains_key(ANY)) {
             return Err(unknown(line(text, key), &spelled(path, name), name, &known).into());
         }
         let deeper: Vec<&str> = path.iter().copied().chain([name]).collect();

@@ -4,18 +4,22 @@ use babelscope_probes::{
     align::AlignParams,
     classify::{ClassifyParams, Target},
     neurons::NeuronParams,
-    patch::{CrossParams, DlaParams, GridParams, KnockoutParams, PatchParams, TraceParams},
+    patch::{
+        Concept, CrossParams, CrossPrompt, DlaParams, Edges, GridParams, KnockoutParams, PairSpec, PatchParams,
+        PromptSpec, Tokens, TraceParams, Translation,
+    },
     project::MapParams,
     relate::TaskParams,
     retrieval::RetrievalParams,
     similarity::SimilarityParams,
+    steer::{Position, SteerParams},
     subspace::StructureParams,
     tokenizer::TokenizerParams,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CompareSpec, VectorSpec, repeated};
+use super::{CompareSpec, SelectSpec, VectorSpec, keys::ANY, repeated};
 
 /// An analysis.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -43,6 +47,10 @@ pub enum ProbeSpec {
     Tasks(TaskParams),
     /// Steering vectors, and how well they hold on what was kept apart.
     Vector(VectorSpec),
+    /// What language vectors do, beside their controls and their price.
+    Steer(SteerParams),
+    /// A direction for a behaviour, found among many by what it does.
+    Select(SelectSpec),
     /// One prompt answered plainly, steered, and with a random vector.
     Compare(CompareSpec),
     /// What changes in the answer when a state, an edge or a component changes.
@@ -77,7 +85,7 @@ pub enum Reads {
 
 impl ProbeSpec {
     /// Every kind, in the order in which they are documented.
-    pub const KINDS: [&str; 13] = [
+    pub const KINDS: [&str; 15] = [
         "align",
         "lens",
         "retrieval",
@@ -89,6 +97,8 @@ impl ProbeSpec {
         "tokenizer",
         "tasks",
         "vector",
+        "steer",
+        "select",
         "compare",
         "patch",
     ];
@@ -120,6 +130,8 @@ impl ProbeSpec {
             "tokenizer" => Self::Tokenizer(TokenizerParams::default()),
             "tasks" => Self::Tasks(TaskParams::default()),
             "vector" => Self::Vector(VectorSpec::default()),
+            "steer" => Self::Steer(SteerParams::default()),
+            "select" => Self::Select(SelectSpec::default()),
             "compare" => Self::Compare(CompareSpec::default()),
             "patch" => Self::Patch(PatchParams::Grid(GridParams::default())),
             _ => return None,
@@ -128,13 +140,28 @@ impl ProbeSpec {
 
     /// Probes with every key that a spec may have: one of each kind, and one of each experiment.
     pub(super) fn complete() -> Vec<Self> {
+        let prompts = || vec![PromptSpec::default()];
+        let cross = CrossParams {
+            concepts: vec![Concept { words: [(ANY.to_owned(), Vec::new())].into(), ..Concept::default() }],
+            prompts: vec![CrossPrompt::default()],
+            translation: Some(Translation::default()),
+            ..CrossParams::default()
+        };
+        let edges = vec![Edges { queries: Tokens::List(vec![0]), keys: Tokens::List(vec![0]) }];
         let experiments = [
-            PatchParams::Trace(TraceParams::default()),
-            PatchParams::Cross(CrossParams::default()),
-            PatchParams::Knockout(KnockoutParams::default()),
-            PatchParams::Dla(DlaParams::default()),
+            PatchParams::Grid(GridParams { pairs: vec![PairSpec::default()], ..GridParams::default() }),
+            PatchParams::Trace(TraceParams { prompts: prompts(), ..TraceParams::default() }),
+            PatchParams::Cross(cross),
+            PatchParams::Knockout(KnockoutParams { prompts: prompts(), edges, ..KnockoutParams::default() }),
+            PatchParams::Dla(DlaParams { prompts: prompts(), ..DlaParams::default() }),
         ];
-        Self::KINDS.into_iter().filter_map(Self::of_kind).chain(experiments.map(Self::Patch)).collect()
+        let from_end = VectorSpec { position: Position::FromEnd(2), ..VectorSpec::default() };
+        let all = Self::KINDS.into_iter().filter_map(Self::of_kind).chain(experiments.map(Self::Patch));
+        let requests = [(ANY.to_owned(), String::new())].into();
+        let steer = SteerParams { relevance_layer: Some(0), requests, ..SteerParams::default() };
+        all.chain([Self::Vector(from_end), Self::Steer(steer)])
+            .chain(CompareSpec::complete().map(Self::Compare))
+            .collect()
     }
 
     /// The name in the spec.
@@ -151,6 +178,8 @@ impl ProbeSpec {
             Self::Tokenizer(_) => "tokenizer",
             Self::Tasks(_) => "tasks",
             Self::Vector(_) => "vector",
+            Self::Steer(_) => "steer",
+            Self::Select(_) => "select",
             Self::Compare(_) => "compare",
             Self::Patch(_) => "patch",
         }
@@ -170,6 +199,8 @@ impl ProbeSpec {
             | Self::Neurons(_)
             | Self::Tokenizer(_)
             | Self::Vector(_)
+            | Self::Steer(_)
+            | Self::Select(_)
             | Self::Compare(_)
             | Self::Patch(_) => Reads::Model,
             Self::Tasks(_) => Reads::Probes,
@@ -179,7 +210,7 @@ impl ProbeSpec {
     /// How many languages it needs.
     pub fn languages(&self) -> usize {
         match self {
-            Self::Lens(_) | Self::Tokenizer(_) | Self::Patch(_) => 1,
+            Self::Lens(_) | Self::Tokenizer(_) | Self::Select(_) | Self::Patch(_) => 1,
             Self::Vector(spec) if !spec.of_languages() => 1,
             Self::Compare(spec) if !spec.vector.is_empty() => 1,
             _ => 2,
@@ -223,6 +254,7 @@ impl ProbeSpec {
                 ("positive_texts", &mut spec.positive_texts),
                 ("negative_texts", &mut spec.negative_texts),
             ],
+            Self::Select(spec) => vec![("with", &mut spec.with), ("without", &mut spec.without)],
             Self::Compare(spec) => vec![("vector", &mut spec.vector)],
             _ => Vec::new(),
         }
@@ -245,6 +277,8 @@ impl ProbeSpec {
             Self::Tokenizer(params) => params.problem(),
             Self::Tasks(params) => params.problem(),
             Self::Vector(spec) => spec.problem(languages),
+            Self::Steer(params) => params.problem(),
+            Self::Select(spec) => spec.problem(),
             Self::Compare(spec) => spec.problem(languages),
             Self::Patch(params) => params.problem(),
         };
