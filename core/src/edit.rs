@@ -62,7 +62,7 @@ fn norm(vector: &[f32]) -> f64 {
 }
 
 /// What [`Op::Add`] adds.
-fn step(vector: &[f32], coefficient: f32, unit: Unit) -> Vec<f32> {
+pub(crate) fn step(vector: &[f32], coefficient: f32, unit: Unit) -> Vec<f32> {
     match unit {
         Unit::Raw => vector.iter().map(|x| coefficient * x).collect(),
         Unit::Norm(length) => {

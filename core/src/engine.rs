@@ -135,6 +135,8 @@ pub struct Engine {
     info: ModelInfo,
     pub(crate) tokenizer: Tokenizer,
     computer: Computer,
+    /// How it was loaded, so that it can be loaded again.
+    pub(crate) source: (Hub, LoadOptions),
     pub(crate) notes: Notes,
     /// Buffers of passes that are over, for the next.
     scratch: Mutex<Vec<Scratch>>,
@@ -241,7 +243,8 @@ impl Engine {
         };
         weights.finish(family)?;
         monitor.tick(Tick { what: "loading weights", done: 1, total: 1, unit: "model" })?;
-        Ok(Self { info, tokenizer, computer, notes: checkpoint.notes, scratch: Mutex::default() })
+        let source = (hub.clone(), options.clone());
+        Ok(Self { info, tokenizer, computer, source, notes: checkpoint.notes, scratch: Mutex::default() })
     }
 
     /// What is loaded.
@@ -265,6 +268,18 @@ impl Engine {
                 Err(Error::Plan { why })
             }
         }
+    }
+
+    /// The pass of a tensor library.
+    pub(crate) fn library(&self) -> Option<&dyn Pass> {
+        match &self.computer {
+            Computer::Native(_) => None,
+            Computer::Library(pass) => Some(pass.as_ref()),
+        }
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        self.computer.config()
     }
 
     /// Numbers in a row of this point, in models that have it.
@@ -385,7 +400,7 @@ impl std::fmt::Debug for Engine {
 }
 
 /// The next sentences in the order of execution, up to `tokens` tokens.
-fn pack(sentences: &[Encoded], order: &[usize], first: usize, tokens: usize) -> Batch {
+pub(crate) fn pack(sentences: &[Encoded], order: &[usize], first: usize, tokens: usize) -> Batch {
     let layout = Layout { starts: vec![0], past: Vec::new(), first };
     let mut batch = Batch { ids: Vec::new(), positions: Vec::new(), lengths: Vec::new(), layout };
     for index in &order[first..] {

@@ -17,6 +17,7 @@ pub mod engine;
 pub mod error;
 pub mod generate;
 mod gguf;
+pub mod gradient;
 pub mod guard;
 pub mod hash;
 pub mod hub;
