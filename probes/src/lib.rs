@@ -12,6 +12,7 @@ pub mod neurons;
 pub mod null;
 #[cfg(test)]
 mod oracle;
+pub mod patch;
 mod pca;
 mod product;
 pub mod project;
