@@ -131,7 +131,7 @@ pub(crate) struct Collector<'a> {
 }
 
 /// Where a site lies in the order of the pass.
-fn moment(site: Site) -> (usize, Point) {
+pub(crate) fn moment(site: Site) -> (usize, Point) {
     match site.point {
         Point::Embeddings => (0, site.point),
         Point::FinalNorm | Point::Logits => (usize::MAX, site.point),

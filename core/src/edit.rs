@@ -80,7 +80,7 @@ struct Cut<'a> {
 pub(crate) type Touching<'a> = Box<dyn Fn(Line<'_>) + Sync + 'a>;
 
 /// What [`Op::Add`] adds.
-fn step(vector: &[f32], coefficient: f32, unit: Unit) -> Vec<f32> {
+pub(crate) fn step(vector: &[f32], coefficient: f32, unit: Unit) -> Vec<f32> {
     match unit {
         Unit::Raw => vector.iter().map(|x| coefficient * x).collect(),
         Unit::Norm(length) => {

@@ -135,6 +135,8 @@ pub struct Engine {
     info: ModelInfo,
     pub(crate) tokenizer: Tokenizer,
     computer: Computer,
+    /// How it was loaded, so that it can be loaded again.
+    pub(crate) source: (Hub, LoadOptions),
     pub(crate) notes: Notes,
     /// Buffers of passes that are over, for the next.
     scratch: Mutex<Vec<Scratch>>,
@@ -242,7 +244,8 @@ impl Engine {
         };
         weights.finish(family)?;
         monitor.tick(Tick { what: "loading weights", done: 1, total: 1, unit: "model" })?;
-        Ok(Self { info, tokenizer, computer, notes: checkpoint.notes, scratch: Mutex::default() })
+        let source = (hub.clone(), options.clone());
+        Ok(Self { info, tokenizer, computer, source, notes: checkpoint.notes, scratch: Mutex::default() })
     }
 
     /// What is loaded.
@@ -278,6 +281,18 @@ impl Engine {
                 Err(Error::Plan { why })
             }
         }
+    }
+
+    /// The pass of a tensor library.
+    pub(crate) fn library(&self) -> Option<&dyn Pass> {
+        match &self.computer {
+            Computer::Native(_) => None,
+            Computer::Library(pass) => Some(pass.as_ref()),
+        }
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        self.computer.config()
     }
 
     /// Numbers in a row of this point, in models that have it.

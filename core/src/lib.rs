@@ -19,6 +19,7 @@ pub mod error;
 mod forks;
 pub mod generate;
 pub mod gguf;
+pub mod gradient;
 pub mod guard;
 pub mod hash;
 pub mod hub;

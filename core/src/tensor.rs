@@ -10,8 +10,11 @@ mod buckets;
 mod candle;
 mod decoder;
 mod feed;
+mod gradient;
 mod layers;
 mod numbers;
+mod objective;
+mod tape;
 #[cfg(feature = "tch")]
 mod torch;
 mod watch;
@@ -30,6 +33,7 @@ use crate::{
     device::Device,
     dtype::Dtype,
     engine::BATCH_TOKENS,
+    gradient::{Slopes, Task},
     model::{Batch, Config, Weights},
     monitor::Monitor,
 };
@@ -87,6 +91,9 @@ pub(crate) trait Pass: Send + Sync {
 
     /// As [`crate::model::Decoder::unembed`].
     fn unembed(&self, states: &[f32], logits: &mut [f32]) -> Result<()>;
+
+    /// The objective of each sentence of the batch and its gradient, where the library keeps a graph.
+    fn gradients(&self, batch: &Batch, task: &Task<'_>, monitor: &Monitor) -> Result<Slopes>;
 }
 
 /// A device as a tensor library knows it.
@@ -174,5 +181,9 @@ impl<T: Numbers> Pass for Shared<T> {
 
     fn unembed(&self, states: &[f32], logits: &mut [f32]) -> Result<()> {
         self.decoder.lock().unwrap_or_else(PoisonError::into_inner).unembed(states, logits)
+    }
+
+    fn gradients(&self, batch: &Batch, task: &Task<'_>, monitor: &Monitor) -> Result<Slopes> {
+        T::gradients(&self.decoder.lock().unwrap_or_else(PoisonError::into_inner), batch, task, monitor)
     }
 }

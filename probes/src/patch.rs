@@ -1,10 +1,13 @@
 //! Causes: what changes in the answer when a state, an edge or a component changes.
 //!
-//! Every number is read from the logits at the last token of a prompt ([`Metric`]). Six experiments: a grid of activation patching
+//! Every number is read from the logits at the last token of a prompt ([`Metric`]). The experiments: a grid of activation patching
 //! between two prompts ([`grid`]), causal tracing with noise ([`trace`]), patching between languages ([`cross`]), attention knock-out
-//! ([`knockout`]), and direct logit attribution ([`dla`]), which changes nothing and adds up instead.
+//! ([`knockout`]), direct logit attribution ([`dla`]), which changes nothing and adds up instead, and
+//! attribution patching by gradient ([`attribution`]).
 
 mod attribute;
+mod attributed;
+mod attribution;
 mod average;
 mod cells;
 mod cross;
@@ -24,6 +27,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use attribute::{DlaParams, LogitPart, dla, logit_parts};
+pub use attributed::{AttributedParams, attributed};
+pub use attribution::{AttributionPair, AttributionParams, AttributionPoint, attribution};
 pub use cross::{Concept, CrossExperiment, CrossParams, CrossPrompt, Translation, cross};
 pub use grid::{At, Direction, GridParams, GridSite, grid};
 pub use knockout::{Edges, KnockoutParams, Tokens, knockout};
@@ -56,6 +61,8 @@ pub enum PatchParams {
     Knockout(KnockoutParams),
     /// Direct logit attribution.
     Dla(DlaParams),
+    /// Attribution patching by gradient, beside true patching of a sample.
+    Attribution(AttributedParams),
 }
 
 impl PatchParams {
@@ -67,6 +74,7 @@ impl PatchParams {
             Self::Cross(params) => params.problem(),
             Self::Knockout(params) => params.problem(),
             Self::Dla(params) => params.problem(),
+            Self::Attribution(params) => params.problem(),
         }
     }
 }
@@ -83,6 +91,7 @@ pub fn patch(engine: &Engine, params: &PatchParams, seed: u64, monitor: &Monitor
         PatchParams::Cross(params) => cross(engine, params, seed, monitor),
         PatchParams::Knockout(params) => knockout(engine, params, seed, monitor),
         PatchParams::Dla(params) => dla(engine, params, seed, monitor),
+        PatchParams::Attribution(params) => attributed(engine, params, seed, monitor),
     }
 }
 

@@ -1,17 +1,23 @@
 //! candle's tensors: on the CPU, and on CUDA and Metal in builds with those features.
 
-use candle_core::{D, DType, Device as Place, Tensor};
+use candle_core::{
+    CpuStorage, CudaStorage, CustomOp1, D, DType, Device as Place, Layout, MetalStorage, Shape, Storage, Tensor,
+    backend::BackendStorage,
+};
 use half::{bf16, f16, vec::HalfBitsVecExt as _};
 
-use super::numbers::Numbers;
+use super::{decoder::Decoder, numbers::Numbers};
 use crate::{
     Error, Result,
     device::Device,
     dtype::Dtype,
+    gradient::{Slopes, Task},
     model::{
+        Batch,
         config::{Activation, Norm},
         stored::Rows,
     },
+    monitor::Monitor,
 };
 
 /// The device, if this machine has it.
@@ -22,6 +28,52 @@ pub(super) fn open(device: Device) -> Result<Place> {
         Device::Metal => Place::new_metal(0),
     };
     place.map_err(|e| Error::Device { name: device.to_string(), why: format!("cannot be used on this machine: {e}") })
+}
+
+/// A product with a weight that is not trained: candle's own would compute and keep a gradient of every weight, which is half the
+/// time of a backward pass and as much memory as the model.
+struct Frozen {
+    /// `[inputs, outputs]`
+    turned: Tensor,
+}
+
+impl Frozen {
+    fn product<S: BackendStorage>(
+        &self,
+        x: &S,
+        layout: &Layout,
+        pick: impl Fn(&Storage) -> Option<&S>,
+    ) -> candle_core::Result<(S, Shape)> {
+        let (rows, inputs) = layout.shape().dims2()?;
+        let outputs = self.turned.dim(1)?;
+        let (storage, turned) = self.turned.storage_and_layout();
+        let Some(weight) = pick(&storage) else {
+            candle_core::bail!("a weight lies on another device than its operand")
+        };
+        Ok((x.matmul(weight, (1, rows, outputs, inputs), layout, turned)?, (rows, outputs).into()))
+    }
+}
+
+impl CustomOp1 for Frozen {
+    fn name(&self) -> &'static str {
+        "product with a frozen weight"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        self.product(x, layout, |storage| if let Storage::Cpu(weight) = storage { Some(weight) } else { None })
+    }
+
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> candle_core::Result<(CudaStorage, Shape)> {
+        self.product(x, layout, |storage| if let Storage::Cuda(weight) = storage { Some(weight) } else { None })
+    }
+
+    fn metal_fwd(&self, x: &MetalStorage, layout: &Layout) -> candle_core::Result<(MetalStorage, Shape)> {
+        self.product(x, layout, |storage| if let Storage::Metal(weight) = storage { Some(weight) } else { None })
+    }
+
+    fn bwd(&self, _x: &Tensor, _result: &Tensor, gradient: &Tensor) -> candle_core::Result<Option<Tensor>> {
+        Ok(Some(gradient.matmul(&self.turned.t()?)?))
+    }
 }
 
 impl Numbers for Tensor {
@@ -88,7 +140,7 @@ impl Numbers for Tensor {
     }
 
     fn product(&self, weight: &Self) -> Result<Self> {
-        Ok(self.to_dtype(weight.dtype())?.matmul(&weight.t()?)?.to_dtype(DType::F32)?)
+        Ok(self.to_dtype(weight.dtype())?.apply_op1(Frozen { turned: weight.t()? })?.to_dtype(DType::F32)?)
     }
 
     fn matmul(&self, other: &Self) -> Result<Self> {
@@ -100,7 +152,8 @@ impl Numbers for Tensor {
     }
 
     fn softmax(&self) -> Result<Self> {
-        let raised = self.broadcast_sub(&self.max_keepdim(D::Minus1)?)?.exp()?;
+        // What is subtracted cancels, so no gradient need go through it.
+        let raised = self.broadcast_sub(&self.max_keepdim(D::Minus1)?.detach())?.exp()?;
         Ok(raised.broadcast_div(&raised.sum_keepdim(D::Minus1)?)?)
     }
 
@@ -124,5 +177,9 @@ impl Numbers for Tensor {
             Activation::Gelu => self.gelu_erf()?,
             Activation::Relu => self.relu()?,
         })
+    }
+
+    fn gradients(decoder: &Decoder<Self>, batch: &Batch, task: &Task<'_>, monitor: &Monitor) -> Result<Slopes> {
+        decoder.differentiate(batch, task, monitor)
     }
 }

@@ -5,7 +5,7 @@ use super::{
     feed::{FeedForward, gate, hidden, mix, shares},
     layers::{Head, Linear, Norm, Turn, weight},
     numbers::Numbers,
-    watch::{Pools, Watch},
+    watch::{Onlooker, Pools, Watch},
 };
 use crate::{
     Result,
@@ -24,7 +24,7 @@ use crate::{
 
 pub(super) struct Decoder<T: Numbers> {
     pub(super) config: Config,
-    place: T::Place,
+    pub(super) place: T::Place,
     /// `[vocabulary, embedding_width]`
     embedding: T,
     project_in: Option<Linear<T>>,
@@ -129,11 +129,19 @@ impl<T: Numbers> Decoder<T> {
     /// Runs the batch until the collector has all it wants.
     pub(super) fn forward(&self, batch: &Batch, collector: &mut Collector<'_>, monitor: &Monitor) -> Result<()> {
         let mut watch = Watch::new(collector, &self.place);
-        self.run(batch, &mut watch, monitor)?;
+        if let Some(normed) = self.states(batch, &mut watch, monitor)? {
+            self.logits(batch, &normed, &mut watch)?;
+        }
         watch.finish()
     }
 
-    fn run(&self, batch: &Batch, watch: &mut Watch<'_, '_, T>, monitor: &Monitor) -> Result<()> {
+    /// What the head reads, `[tokens, width]`; `None` when nobody wants what comes there.
+    pub(super) fn states(
+        &self,
+        batch: &Batch,
+        watch: &mut dyn Onlooker<'_, T>,
+        monitor: &Monitor,
+    ) -> Result<Option<T>> {
         let Config { width, .. } = self.config;
         let mut around = Around {
             tokens: batch.ids.len(),
@@ -143,22 +151,27 @@ impl<T: Numbers> Decoder<T> {
         };
         let mut stream = watch.pass(Point::Embeddings, 0, self.embed(batch)?, width, &mut around.pools)?;
         for (index, block) in self.blocks.iter().enumerate() {
-            if watch.collector.done(Site::layer(index)) {
-                return Ok(());
+            if watch.done(Site::layer(index)) {
+                return Ok(None);
             }
             monitor.check()?;
             match self.block(block, index + 1, stream, &mut around, watch)? {
                 Some(next) => stream = next,
-                None => return Ok(()),
+                None => return Ok(None),
             }
         }
-        if watch.collector.done(Site::layer(self.blocks.len())) {
-            return Ok(());
+        if watch.done(Site::layer(self.blocks.len())) {
+            return Ok(None);
         }
         let mut normed = through(self.final_norm.as_ref(), stream, around.tokens)?;
         if self.final_norm.is_some() {
             normed = watch.pass(Point::FinalNorm, 0, normed, width, &mut around.pools)?;
         }
+        Ok(Some(normed))
+    }
+
+    /// Unembeds what the collector wants of it.
+    fn logits(&self, batch: &Batch, normed: &T, watch: &mut Watch<'_, '_, T>) -> Result<()> {
         if !watch.collector.wants(Point::Logits, 0) {
             return Ok(());
         }
@@ -167,7 +180,7 @@ impl<T: Numbers> Decoder<T> {
             let last = normed.rows(&T::indices(&self.place, rows)?)?;
             return self.offer_logits(&last, &batch.layout.one_row_each(), watch);
         }
-        self.offer_logits(&normed, &batch.layout, watch)
+        self.offer_logits(normed, &batch.layout, watch)
     }
 
     /// Runs one block; `None` when the collector has all it wants.
@@ -177,13 +190,13 @@ impl<T: Numbers> Decoder<T> {
         number: usize,
         stream: T,
         around: &mut Around<'_, T>,
-        watch: &mut Watch<'_, '_, T>,
+        watch: &mut dyn Onlooker<'_, T>,
     ) -> Result<Option<T>> {
         let Config { width, heads, kv_heads, head_dim, parallel, .. } = self.config;
         let Around { tokens, turns, added, pools } = around;
         let rows = *tokens;
         let (q_width, kv_width) = (heads * head_dim, kv_heads * head_dim);
-        let done = |watch: &Watch<'_, '_, T>, point| watch.collector.done(Site::new(point, number));
+        let done = |watch: &dyn Onlooker<'_, T>, point| watch.done(Site::new(point, number));
 
         let stream = watch.pass(Point::ResidPre, number, stream, width, pools)?;
         let input = normed_input(block.attn_norm.as_ref(), &stream, rows, width)?;
@@ -245,12 +258,12 @@ impl<T: Numbers> Decoder<T> {
         inputs: &Inputs<T>,
         added: &mut Added<T>,
         pools: &Pools<'_, T>,
-        watch: &mut Watch<'_, '_, T>,
+        watch: &mut dyn Onlooker<'_, T>,
     ) -> Result<T> {
         let [scores, probs] = [Point::AttnScores, Point::AttnProbs];
-        let cuts = [scores, probs].map(|point| watch.collector.touching(point, number, pools.layout));
+        let cuts = [scores, probs].map(|point| watch.touching(point, number, pools.layout));
         let [cut_scores, cut_probs] = &cuts;
-        let wanted = [scores, probs].map(|point| watch.collector.wants(point, number));
+        let wanted = [scores, probs].map(|point| watch.wants(point, number));
         let mut z = Vec::with_capacity(pools.buckets.len());
         for bucket in &pools.buckets {
             let touch = Touch { scores: cut_scores.as_deref(), probs: cut_probs.as_deref() };
@@ -261,7 +274,7 @@ impl<T: Numbers> Decoder<T> {
                 let both = [(scores, squares.scores), (probs, squares.probs)];
                 for ((point, x), _) in both.into_iter().zip(wanted).filter(|(_, wanted)| *wanted) {
                     let (site, heads) = (Site::new(point, number), block.attention.heads);
-                    watch.collector.take_squares(site, &x.download()?, heads, &layout)?;
+                    watch.take_squares(site, &x.download()?, heads, &layout)?;
                 }
             }
             z.push(own);
@@ -276,7 +289,7 @@ impl<T: Numbers> Decoder<T> {
         number: usize,
         input: &T,
         pools: &mut Pools<'_, T>,
-        watch: &mut Watch<'_, '_, T>,
+        watch: &mut dyn Onlooker<'_, T>,
     ) -> Result<T> {
         match &block.feed {
             FeedForward::Dense { up, down } => {
@@ -292,7 +305,8 @@ impl<T: Numbers> Decoder<T> {
                 let chosen = shares(&self.config, &logits)?;
                 let rows = chosen.len() / count;
                 let chosen = T::upload(&self.place, chosen, &[rows, count])?;
-                let chosen = watch.pass(Point::RouterWeights, number, chosen, count, pools)?.download()?;
+                let chosen = watch.shares(&self.config, &logits, chosen)?;
+                let chosen = watch.pass(Point::RouterWeights, number, chosen, count, pools)?;
                 mix(&self.config, &self.place, experts, input, &chosen)
             }
         }
@@ -304,11 +318,16 @@ impl<T: Numbers> Decoder<T> {
         for part in layout.parts((LOGITS / vocabulary).max(1)) {
             let (from, until) = (layout.starts[part.start], layout.starts[part.end]);
             let rows = until - from;
-            let logits = self.head.forward(&normed.narrow(0, from, rows)?, rows, &self.embedding)?;
+            let logits = self.unembedded(&normed.narrow(0, from, rows)?, rows)?;
             let layout = layout.slice(part);
             watch.pass(Point::Logits, 0, logits, vocabulary, &mut Pools::new(&layout))?;
         }
         Ok(())
+    }
+
+    /// Logits of states behind the final norm: `[rows, width]` to `[rows, vocabulary]`.
+    pub(super) fn unembedded(&self, normed: &T, rows: usize) -> Result<T> {
+        self.head.forward(normed, rows, &self.embedding)
     }
 
     /// Final norm and unembedding of `states` `[rows, width]` to `logits` `[rows, vocabulary]`, in models with a head.
@@ -319,7 +338,7 @@ impl<T: Numbers> Decoder<T> {
             let rows = states.len() / width;
             let states = T::upload(&self.place, states.to_vec(), &[rows, width])?;
             let normed = through(self.final_norm.as_ref(), states, rows)?;
-            logits.copy_from_slice(&self.head.forward(&normed, rows, &self.embedding)?.download()?);
+            logits.copy_from_slice(&self.unembedded(&normed, rows)?.download()?);
         }
         Ok(())
     }

@@ -70,20 +70,20 @@ pub(super) fn mix<T: Numbers>(
     place: &T::Place,
     experts: &[(Linear<T>, Linear<T>)],
     x: &T,
-    weights: &[f32],
+    weights: &T,
 ) -> Result<T> {
-    let tokens = weights.len() / experts.len();
+    let here = weights.download()?;
+    let tokens = here.len() / experts.len();
     let inside = config.experts.as_ref().map_or(config.intermediate, |experts| experts.intermediate);
     let mut sum = T::upload(place, vec![0.0; tokens * config.width], &[tokens, config.width])?;
     for (number, (up, down)) in experts.iter().enumerate() {
-        let column = weights.iter().skip(number).step_by(experts.len());
-        let (own, shares): (Vec<u32>, Vec<f32>) =
-            (0..).zip(column).filter(|(_, weight)| **weight != 0.0).map(|(token, weight)| (token, *weight)).unzip();
+        let column = here.iter().skip(number).step_by(experts.len());
+        let own: Vec<u32> = (0..).zip(column).filter(|(_, weight)| **weight != 0.0).map(|(token, _)| token).collect();
         if own.is_empty() {
             continue;
         }
-        let shares = T::upload(place, shares, &[own.len(), 1])?;
         let own = T::indices(place, own)?;
+        let shares = weights.narrow(1, number, 1)?.rows(&own)?;
         let (gate, up) = gate(config, up, &x.rows(&own)?, inside)?;
         let out = down.forward(&hidden(config, &gate, up.as_ref())?)?;
         sum = sum.add_rows(&own, &out.mul(&shares)?)?;

@@ -1,12 +1,16 @@
 //! What the pass asks of a tensor library.
 
+use super::decoder::Decoder;
 use crate::{
-    Result,
+    Error, Result,
     dtype::Dtype,
+    gradient::{Slopes, Task},
     model::{
+        Batch,
         config::{Activation, Norm},
         stored::Rows,
     },
+    monitor::Monitor,
 };
 
 /// A tensor of f32 numbers (weights of products may be in another format, indices are integers).
@@ -68,4 +72,13 @@ pub(super) trait Numbers: Sized + Send + 'static {
     fn active(&self) -> Result<Self>;
 
     fn activate(&self, activation: Activation) -> Result<Self>;
+
+    /// [`super::Pass::gradients`]; a library whose graph is not used refuses.
+    fn gradients(_decoder: &Decoder<Self>, _batch: &Batch, _task: &Task<'_>, _monitor: &Monitor) -> Result<Slopes> {
+        let why = format!(
+            "gradients are taken by candle, and this model is on {}; load it with the engine `candle`",
+            Self::LIBRARY
+        );
+        Err(Error::Plan { why })
+    }
 }

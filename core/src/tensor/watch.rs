@@ -5,8 +5,34 @@ use super::{buckets::Bucket, numbers::Numbers};
 use crate::{
     Result,
     capture::{Collector, Layout},
+    edit::Touching,
+    model::Config,
     plan::{Point, Reduce, Site},
 };
+
+/// Looks on while a pass runs, reads its sites and changes them.
+pub(super) trait Onlooker<'b, T: Numbers> {
+    /// What comes after a site sees what this gives back.
+    ///
+    /// # Shapes
+    /// `x` `[rows of the layout, width]`.
+    fn pass(&mut self, point: Point, block: usize, x: T, width: usize, pools: &mut Pools<'_, T>) -> Result<T>;
+
+    /// The weights of the experts, `chosen` on the host from the router's `logits`, `[tokens, experts]` each.
+    fn shares(&self, _config: &Config, _logits: &T, chosen: T) -> Result<T> {
+        Ok(chosen)
+    }
+
+    /// Whether no site after this one is wanted.
+    fn done(&self, site: Site) -> bool;
+
+    /// Whether the squares of a site are to be taken.
+    fn wants(&self, point: Point, block: usize) -> bool;
+
+    fn touching(&self, point: Point, block: usize, layout: &Layout) -> Option<Touching<'b>>;
+
+    fn take_squares(&mut self, site: Site, squares: &[f32], heads: usize, layout: &Layout) -> Result<()>;
+}
 
 /// The collector of a pass with what is on its way to it.
 pub(super) struct Watch<'a, 'b, T: Numbers> {
@@ -71,18 +97,18 @@ impl<'a, 'b, T: Numbers> Watch<'a, 'b, T> {
         Self { collector, place, pending: Vec::new() }
     }
 
+    /// Brings the pooled rows to the host.
+    pub(super) fn finish(self) -> Result<()> {
+        for (capture, first, pooled) in self.pending {
+            self.collector.keep_pooled(capture, first, &pooled.download()?);
+        }
+        Ok(())
+    }
+}
+
+impl<'b, T: Numbers> Onlooker<'b, T> for Watch<'_, 'b, T> {
     /// Edits a site where the plan says so, by way of the host, then reduces it.
-    ///
-    /// # Shapes
-    /// `x` `[rows of the layout, width]`.
-    pub(super) fn pass(
-        &mut self,
-        point: Point,
-        block: usize,
-        x: T,
-        width: usize,
-        pools: &mut Pools<'_, T>,
-    ) -> Result<T> {
+    fn pass(&mut self, point: Point, block: usize, x: T, width: usize, pools: &mut Pools<'_, T>) -> Result<T> {
         let site = Site::new(point, block);
         let x = if self.collector.edits(site) {
             let mut rows = x.download()?;
@@ -107,11 +133,19 @@ impl<'a, 'b, T: Numbers> Watch<'a, 'b, T> {
         Ok(x)
     }
 
-    /// Brings the pooled rows to the host.
-    pub(super) fn finish(self) -> Result<()> {
-        for (capture, first, pooled) in self.pending {
-            self.collector.keep_pooled(capture, first, &pooled.download()?);
-        }
-        Ok(())
+    fn done(&self, site: Site) -> bool {
+        self.collector.done(site)
+    }
+
+    fn wants(&self, point: Point, block: usize) -> bool {
+        self.collector.wants(point, block)
+    }
+
+    fn touching(&self, point: Point, block: usize, layout: &Layout) -> Option<Touching<'b>> {
+        self.collector.touching(point, block, layout)
+    }
+
+    fn take_squares(&mut self, site: Site, squares: &[f32], heads: usize, layout: &Layout) -> Result<()> {
+        self.collector.take_squares(site, squares, heads, layout)
     }
 }
