@@ -13,7 +13,7 @@ use crate::{
     data::Loaded,
     state::{Level, Log, Selection, Settings, VERSION},
     text, theme,
-    views::{Screen, alignment, lens, map, runs, structure, tokenizer},
+    views::{Screen, alignment, lens, map, patching, runs, steering, structure, tokenizer},
     worker::{Answer, Finished, Outcome, Slot, Work, Worker},
 };
 
@@ -41,6 +41,8 @@ pub struct App {
     pub(crate) root: PathBuf,
     pub(crate) main: Option<Loaded>,
     pub(crate) lens: Option<Loaded>,
+    pub(crate) steer: Option<Loaded>,
+    pub(crate) patch: Option<Loaded>,
     pub(crate) log: Log,
     /// The last failure, shown until a person closes it.
     pub(crate) problem: Option<String>,
@@ -52,6 +54,8 @@ pub struct App {
     map_view: map::View,
     tokenizer_view: tokenizer::View,
     lens_view: lens::View,
+    steering_view: steering::View,
+    patching_view: patching::View,
     stamp: u64,
     actions: Vec<Action>,
 }
@@ -66,6 +70,8 @@ fn draws(screen: Screen, loaded: &Loaded) -> bool {
         Screen::Map => run.map.is_some(),
         Screen::Tokenizer => tokenizer::KINDS.iter().any(|kind| run.probed(kind).is_some()),
         Screen::Lens => !run.lens.is_empty(),
+        Screen::Steering => steering::KINDS.iter().any(|kind| run.probed(kind).is_some()),
+        Screen::Patching => run.probed(patching::KIND).is_some(),
     }
 }
 
@@ -112,6 +118,8 @@ impl App {
             root,
             main: None,
             lens: None,
+            steer: None,
+            patch: None,
             log: Log::default(),
             problem: None,
             palette: None,
@@ -122,6 +130,8 @@ impl App {
             map_view: map::View::default(),
             tokenizer_view: tokenizer::View::default(),
             lens_view: lens::View::default(),
+            steering_view: steering::View::default(),
+            patching_view: patching::View::default(),
             stamp: 0,
             actions: Vec::new(),
         };
@@ -167,7 +177,14 @@ impl App {
         }
         self.settings.remember(loaded.run.folder.clone());
         if !draws(self.settings.screen, &loaded) {
-            let order = [Screen::Alignment, Screen::Structure, Screen::Map, Screen::Tokenizer];
+            let order = [
+                Screen::Alignment,
+                Screen::Structure,
+                Screen::Map,
+                Screen::Tokenizer,
+                Screen::Steering,
+                Screen::Patching,
+            ];
             self.settings.screen = order.into_iter().find(|screen| draws(*screen, &loaded)).unwrap_or(Screen::Lens);
         }
         self.selection = Selection::default();
@@ -178,6 +195,15 @@ impl App {
         if !loaded.run.lens.is_empty() {
             self.lens = Some(loaded.clone());
             self.lens_view.reset();
+        }
+        self.steering_view.reset();
+        if steering::answers(&loaded.run).is_some() {
+            self.steering_view.opened(&loaded.run);
+            self.steer = Some(loaded.clone());
+        }
+        if loaded.run.detailed(patching::KIND).is_some() {
+            self.patching_view.reset();
+            self.patch = Some(loaded.clone());
         }
         self.main = Some(loaded);
     }
@@ -249,6 +275,25 @@ impl App {
                 };
                 lens::show(ui, &mut self.lens_view, &mut self.settings.lens, &source, actions);
             }
+            Screen::Steering => {
+                let source = steering::Source {
+                    main: self.main.as_ref(),
+                    steer: self.steer.as_ref(),
+                    busy: self.engine.busy(Slot::Steer),
+                    running,
+                };
+                let (view, settings) = (&mut self.steering_view, &mut self.settings.steering);
+                steering::show(ui, view, settings, &mut self.selection, &source, actions);
+            }
+            Screen::Patching => {
+                let source = patching::Source {
+                    main: self.main.as_ref(),
+                    patch: self.patch.as_ref(),
+                    busy: self.engine.busy(Slot::Patch),
+                };
+                let (view, settings) = (&mut self.patching_view, &mut self.settings.patching);
+                patching::show(ui, view, settings, &mut self.selection, &source, actions);
+            }
         }
     }
 
@@ -262,16 +307,18 @@ impl App {
                 ctx.copy_text(text);
                 self.log.push(Level::Info, format!("copied {what}"));
             }
+            Action::Fail(why) => self.fail(why),
             Action::Inspect(text) => {
                 self.settings.screen = Screen::Lens;
                 let spec = lens::spec(&text, self.main.as_ref());
-                self.lens_view.text = text;
+                self.lens_view.prompt.text = text;
                 self.execute(Slot::Lens, spec);
             }
             Action::Sentence(line) => {
                 self.selection.sentence = Some(line);
                 if let Some(loaded) = &self.main {
-                    self.lens_view.pick(line, &loaded.run.corpus);
+                    self.lens_view.prompt.pick(line, &loaded.run.corpus);
+                    self.steering_view.form.prompt.pick(line, &loaded.run.corpus);
                 }
             }
         }
@@ -301,7 +348,12 @@ impl App {
     }
 
     fn execute(&mut self, slot: Slot, spec: RunSpec) {
-        let title = if slot == Slot::Lens { "reading the sentence".to_owned() } else { format!("run {}", spec.name) };
+        let title = match slot {
+            Slot::Lens => "reading the sentence".to_owned(),
+            Slot::Steer => "answering the prompt".to_owned(),
+            Slot::Patch => "patching".to_owned(),
+            Slot::Run | Slot::Open | Slot::List => format!("run {}", spec.name),
+        };
         self.engine.submit(slot, title, Work::Execute(Box::new(spec)));
     }
 
@@ -315,12 +367,21 @@ impl App {
                 let done = if executed.already_done { "was there already" } else { "is done" };
                 self.log
                     .push(Level::Info, format!("{title} {done}, {seconds:.1} s: {}", executed.run.folder.display()));
-                if slot == Slot::Lens {
-                    self.stamp += 1;
-                    self.lens = Some(Loaded::new(executed.run, self.stamp));
-                    self.lens_view.reset();
-                } else {
-                    self.adopt(executed.run);
+                self.stamp += 1;
+                match slot {
+                    Slot::Lens => {
+                        self.lens = Some(Loaded::new(executed.run, self.stamp));
+                        self.lens_view.reset();
+                    }
+                    Slot::Steer => {
+                        self.steering_view.answered(&executed.run);
+                        self.steer = Some(Loaded::new(executed.run, self.stamp));
+                    }
+                    Slot::Patch => {
+                        self.patching_view.reset();
+                        self.patch = Some(Loaded::new(executed.run, self.stamp));
+                    }
+                    Slot::Run | Slot::Open | Slot::List => self.adopt(executed.run),
                 }
                 self.reader.submit(Slot::List, "reading the list of runs", Work::List);
             }

@@ -15,7 +15,10 @@ use babelscope_probes::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::measures;
+use crate::{
+    measures,
+    views::{patching, steering},
+};
 
 /// What a person chooses in a picker: a metric of a probe, and which of its items.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -144,9 +147,10 @@ impl Catalogue {
         self.row(series.find(pivot, language, layer)?)
     }
 
-    /// The series that make a map of languages by layers, in the order of the run.
+    /// The series that make a map of languages by layers, in the order of the run. Steering and patching have screens of their own.
     pub fn maps(&self) -> impl Iterator<Item = &Series> {
-        self.series.iter().filter(|series| {
+        let acts = |probe: &str| probe == patching::KIND || steering::KINDS.contains(&probe);
+        self.series.iter().filter(move |series| !acts(&series.choice.probe)).filter(|series| {
             let compared = series.pivots.iter().any(|pivot| !pivot.is_empty());
             // MEXA of fewer sentences is a curve over n.
             series.choice.metric != "mexa_at_n"

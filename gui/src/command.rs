@@ -26,6 +26,8 @@ pub enum Action {
         /// The text.
         text: String,
     },
+    /// Say that something cannot be done.
+    Fail(String),
     /// Take a sentence into the lens view.
     Inspect(String),
     /// Choose a line of the corpus, on all screens.
@@ -55,13 +57,15 @@ pub enum Command {
 
 impl Command {
     /// All, in the order of the palette.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Show(Screen::Runs),
         Self::Show(Screen::Alignment),
         Self::Show(Screen::Structure),
         Self::Show(Screen::Map),
         Self::Show(Screen::Tokenizer),
         Self::Show(Screen::Lens),
+        Self::Show(Screen::Steering),
+        Self::Show(Screen::Patching),
         Self::Demo,
         Self::Cancel,
         Self::Refresh,
@@ -80,6 +84,8 @@ impl Command {
             Self::Show(Screen::Map) => "Show map",
             Self::Show(Screen::Tokenizer) => "Show tokenizer",
             Self::Show(Screen::Lens) => "Show lens",
+            Self::Show(Screen::Steering) => "Show steering",
+            Self::Show(Screen::Patching) => "Show patching",
             Self::Demo => "Run the demo",
             Self::Cancel => "Cancel the run",
             Self::Refresh => "Read the list of runs again",
@@ -100,6 +106,8 @@ impl Command {
             Self::Show(Screen::Map) => ctrl(Key::Num4),
             Self::Show(Screen::Tokenizer) => ctrl(Key::Num5),
             Self::Show(Screen::Lens) => ctrl(Key::Num6),
+            Self::Show(Screen::Steering) => ctrl(Key::Num7),
+            Self::Show(Screen::Patching) => ctrl(Key::Num8),
             Self::Cancel => Some(KeyboardShortcut::new(Modifiers::NONE, Key::Escape)),
             Self::Refresh => Some(KeyboardShortcut::new(Modifiers::NONE, Key::F5)),
             Self::Palette => ctrl(Key::P),

@@ -120,6 +120,10 @@ pub fn probe(kind: &str) -> &str {
         "classify" => "Linear probes",
         "tokenizer" => "Tokenizer",
         "tasks" => "Tasks",
+        "vector" => "Steering vectors",
+        "compare" => "Answers side by side",
+        "steer" => "Steering, evaluated",
+        "patch" => "Patching",
         other => other,
     }
 }

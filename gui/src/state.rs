@@ -14,13 +14,14 @@ use crate::{
         Screen,
         lens::Colouring,
         map::{Links, Paint},
+        steering::Tab as SteeringTab,
         structure::Tab as StructureTab,
         tokenizer::Tab as TokenizerTab,
     },
 };
 
 /// Version of [`Settings`]; settings of another version are replaced by the defaults, with one notice.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Kept between starts. Runs are not in it: they are folders on disk.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,6 +47,10 @@ pub struct Settings {
     pub tokenizer: TokenizerSettings,
     /// The lens view.
     pub lens: LensSettings,
+    /// The steering view.
+    pub steering: SteeringSettings,
+    /// The patching view.
+    pub patching: PatchingSettings,
 }
 
 impl Default for Settings {
@@ -61,6 +66,8 @@ impl Default for Settings {
             map: MapSettings::default(),
             tokenizer: TokenizerSettings::default(),
             lens: LensSettings::default(),
+            steering: SteeringSettings::default(),
+            patching: PatchingSettings::default(),
         }
     }
 }
@@ -173,6 +180,38 @@ pub struct LensSettings {
 impl Default for LensSettings {
     fn default() -> Self {
         Self { colouring: Colouring::Probability, follow_direction: true }
+    }
+}
+
+/// What is shown of steering.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SteeringSettings {
+    /// What is in front.
+    pub tab: SteeringTab,
+    /// What the curves of a vector measure.
+    pub quality: String,
+    /// What the evaluation measures beside fluency.
+    pub effect: String,
+}
+
+impl Default for SteeringSettings {
+    fn default() -> Self {
+        Self { tab: SteeringTab::default(), quality: "vector_pair_order".to_owned(), effect: "forcing".to_owned() }
+    }
+}
+
+/// What is shown of patching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PatchingSettings {
+    /// Whether the tokens of right-to-left prompts run from right to left.
+    pub follow_direction: bool,
+}
+
+impl Default for PatchingSettings {
+    fn default() -> Self {
+        Self { follow_direction: true }
     }
 }
 

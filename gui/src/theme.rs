@@ -107,6 +107,10 @@ const QUANTITY: [[u8; 3]; 9] = [
 const DIVERGING: [[u8; 3]; 7] =
     [[33, 102, 172], [103, 169, 207], [209, 229, 240], [247, 247, 247], [253, 219, 199], [239, 138, 98], [178, 24, 43]];
 
+/// The ends of an effect, less and more: the ends of [`DIVERGING`], and what is as bright on a dark card.
+const EFFECT_LIGHT: [[u8; 3]; 2] = [[33, 102, 172], [178, 60, 10]];
+const EFFECT_DARK: [[u8; 3]; 2] = [[103, 184, 255], [255, 160, 96]];
+
 /// Twelve hues after Tol's and Okabe & Ito's sets, neighbours differing in lightness; readable on a dark ground.
 const LANGUAGES_DARK: [[u8; 3]; 12] = [
     [86, 180, 233],
@@ -161,6 +165,17 @@ impl Palette {
     /// Colour of a signed quantity: -1 to 1 with its zero in the middle.
     pub fn diverging(&self, signed: f32) -> Color32 {
         if signed.is_nan() { self.missing } else { along(&DIVERGING, f32::midpoint(signed, 1.0)) }
+    }
+
+    /// Colour of an effect, -1 to 1: 0 is the card itself, so that nothing stands out where nothing happens. Blue and orange differ in
+    /// lightness from the card alike and are told apart by the colour-blind.
+    pub fn effect(&self, signed: f32) -> Color32 {
+        if signed.is_nan() {
+            return self.missing;
+        }
+        let [less, more] = if self.dark { EFFECT_DARK } else { EFFECT_LIGHT };
+        let [r, g, b] = if signed < 0.0 { less } else { more };
+        self.card.lerp_to_gamma(Color32::from_rgb(r, g, b), signed.abs().min(1.0))
     }
 
     /// Colour of the n-th language; from the thirteenth on they repeat, and [`line_pattern`] tells them apart.
@@ -322,7 +337,9 @@ mod tests {
         let p = Palette::of(Theme::Dark);
         for step in 0..=100 {
             let share = step as f32 / 100.0;
-            for ground in [p.quantity(share), p.diverging(2.0 * share - 1.0)] {
+            let signed = 2.0 * share - 1.0;
+            let effects = [DARK, LIGHT].map(|theme| theme.effect(signed));
+            for ground in [p.quantity(share), p.diverging(signed)].into_iter().chain(effects) {
                 assert!(contrast(ink_on(ground), ground) >= 4.5, "{ground:?}");
             }
         }
@@ -344,6 +361,17 @@ mod tests {
                 for j in 0..i {
                     assert_ne!(p.language(i), p.language(j));
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn no_effect_is_the_card_and_both_ends_stand_out_from_it() {
+        for theme in [Theme::Dark, Theme::Light] {
+            let p = Palette::of(theme);
+            assert_eq!((p.effect(0.0), p.effect(f32::NAN)), (p.card, p.missing));
+            for end in [-1.0, 1.0] {
+                assert!(contrast(p.effect(end), p.card) >= 4.5, "{theme:?} {end}");
             }
         }
     }

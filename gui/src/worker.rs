@@ -62,6 +62,10 @@ pub enum Slot {
     Run,
     /// The sentence of the lens view.
     Lens,
+    /// The prompt of the steering view.
+    Steer,
+    /// The pair of the patching view.
+    Patch,
     /// The run folder that is being opened.
     Open,
     /// The list of runs.

@@ -1,5 +1,6 @@
 //! Shared helpers of the tests.
 
+pub mod acts;
 pub mod golden;
 pub mod hub_server;
 pub mod measured;

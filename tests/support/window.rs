@@ -26,7 +26,7 @@ use egui_kittest::{
     kittest::{NodeT as _, Queryable as _},
 };
 
-use crate::synthetic;
+use crate::{acts, synthetic};
 
 /// Name of the heat map of languages by layers.
 pub const HEAT_MAP: &str = "alignment, languages by layers";
@@ -47,7 +47,9 @@ pub fn fake(told: SyncSender<RunSpec>) -> Worker {
             Work::Execute(spec) => {
                 let lens_only = spec.align().is_none();
                 let text = spec.lens().and_then(|lens| lens.texts.first().cloned());
+                let compares = spec.probe.iter().any(|probe| probe.kind() == "compare");
                 let run = match text {
+                    None if compares && lens_only => acts::answered(&spec),
                     Some(text) if lens_only => synthetic::lens_run(&spec, &text),
                     _ => synthetic::run(),
                 };

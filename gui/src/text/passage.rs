@@ -27,6 +27,8 @@ pub struct TokenSpan {
     pub fill: Option<Color32>,
     /// Border.
     pub border: Option<Color32>,
+    /// Whether a line stands under it: a mark that needs no colour.
+    pub underline: bool,
 }
 
 /// A wrapped text. Colours never change the shapes: they are laid over one picture of the letters.
@@ -194,6 +196,10 @@ impl<'a> Passage<'a> {
             }
         }
         let color = self.color.unwrap_or_else(|| painter.ctx().global_style().visuals.text_color());
+        for rect in self.tokens.iter().zip(rects).filter(|(token, _)| token.underline).flat_map(|(_, boxes)| boxes) {
+            let line = rect.shrink2(vec2(2.0 * hair.min(rect.width() / 4.0), 0.0));
+            painter.hline(line.x_range(), rect.bottom() - 1.0, Stroke::new(2.0, color));
+        }
         let mut tints = vec![Vec::new(); printed.laid.rows.len()];
         for (token, &(start, end)) in self.tokens.iter().zip(shares) {
             let Some(own) = token.color.filter(|&own| own != color) else { continue };

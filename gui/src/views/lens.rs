@@ -5,22 +5,24 @@
 use std::ops::Range;
 
 use babelscope::spec::{LensSpec, ModelSpec, ProbeSpec, RunSpec};
-use babelscope_core::{corpus::Corpus, lang::Direction, tokens::Piece};
+use babelscope_core::{lang::Direction, tokens::Piece};
 use babelscope_probes::lens::{Candidate, LensCell, LensReport};
-use egui::{Color32, Id, Key, Modifiers, Panel, Pos2, Rect, RichText, ScrollArea, Sense, Ui, pos2, vec2};
+use egui::{Color32, Id, Panel, Rect, RichText, ScrollArea, Sense, Ui, pos2, vec2};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     command::Action,
     data::{Loaded, colour_index, language_name, mark},
     state::LensSettings,
-    text::{self, Line, Passage},
+    text::{self, Line},
     theme::{self, BODY, GAP, Palette, SMALL},
     widgets::{
         heatmap::Grid,
+        layers::layer_numbers,
         legend,
         lens_detail::Detail,
         pane::{self, Help, Pane},
+        prompt::{Field, Prompt},
         tokens::{TokenStrip, paint_piece_in, piece_name},
     },
     worker::Slot,
@@ -100,13 +102,11 @@ impl Colouring {
 #[derive(Debug, Default)]
 pub struct View {
     /// The sentence in the field.
-    pub text: String,
+    pub prompt: Prompt,
     /// The chosen cell: index of the layer, token.
     pub selected: Option<(usize, usize)>,
     /// Which text of the run is drawn.
     pub report: usize,
-    language: Option<String>,
-    line: usize,
     shown: Option<Shown>,
 }
 
@@ -186,18 +186,11 @@ pub fn show(ui: &mut Ui, view: &mut View, settings: &mut LensSettings, source: &
 }
 
 impl View {
-    /// Goes to a line of the corpus.
-    pub fn pick(&mut self, line: usize, corpus: &Corpus) {
-        self.line = line;
-        let language = self.language.as_ref().or_else(|| corpus.languages.first());
-        if let Some(sentence) = language.and_then(|l| corpus.lines(l)).and_then(|lines| lines.get(line)) {
-            self.text.clone_from(sentence);
-        }
-    }
-
     /// Forgets what belongs to another run; the typed sentence stays.
     pub fn reset(&mut self) {
-        *self = Self { text: std::mem::take(&mut self.text), language: self.language.take(), ..Self::default() };
+        let mut prompt = std::mem::take(&mut self.prompt);
+        prompt.reset();
+        *self = Self { prompt, ..Self::default() };
     }
 
     fn refresh(&mut self, loaded: &Loaded, report: &LensReport) {
@@ -235,16 +228,10 @@ fn input(ui: &mut Ui, view: &mut View, source: &Source<'_>, actions: &mut Vec<Ac
     colours.card_frame().show(ui, |ui| {
         ui.set_width(ui.available_width());
         ui.horizontal(|ui| {
-            let font = text::font_id(&view.text, BODY, false);
             let width = (ui.available_width() - 92.0).max(120.0);
-            let field = egui::TextEdit::multiline(&mut view.text)
-                .font(font)
-                .desired_rows(2)
-                .desired_width(width)
-                .hint_text("Type a sentence in any language");
-            let field = ui.add(field).accessible_name("Sentence");
-            let keys = field.has_focus() && ui.input_mut(|i| i.consume_key(Modifiers::COMMAND, Key::Enter));
-            let some = !view.text.trim().is_empty();
+            let hint = "Type a sentence in any language";
+            let keys = view.prompt.field(ui, Field { name: "Sentence", hint, rows: 2, width, enter: false });
+            let some = !view.prompt.text.trim().is_empty();
             let read = ui.add_enabled(
                 some,
                 egui::Button::new("Read").min_size(vec2(76.0, 40.0)).fill(if some {
@@ -255,58 +242,12 @@ fn input(ui: &mut Ui, view: &mut View, source: &Source<'_>, actions: &mut Vec<Ac
             );
             let read = read.on_hover_text("Run the lens on this sentence (Ctrl-Enter)");
             if (read.clicked() || keys) && some {
-                actions.push(Action::Execute(Slot::Lens, Box::new(spec(view.text.trim(), base))));
+                actions.push(Action::Execute(Slot::Lens, Box::new(spec(view.prompt.text.trim(), base))));
             }
         });
-        if needs_preview(&view.text) {
-            pane::note(ui, "as it reads:");
-            Passage::new(&view.text).show(ui);
-        }
-        picker(ui, view, base);
-    });
-}
-
-/// Whether the field, which has no right-to-left order, may show the text in the wrong order.
-fn needs_preview(text: &str) -> bool {
-    text.chars().any(|c| c >= '\u{590}')
-}
-
-fn picker(ui: &mut Ui, view: &mut View, base: Option<&Loaded>) {
-    let Some(corpus) = base.map(|loaded| &loaded.run.corpus).filter(|c| !c.is_empty()) else { return };
-    ui.horizontal_wrapped(|ui| {
-        pane::note(ui, "or from the corpus:");
-        let language = view.language.clone().or_else(|| corpus.languages.first().cloned()).unwrap_or_default();
-        let chosen = egui::ComboBox::from_id_salt("corpus language")
-            .selected_text(language_name(&language))
-            .width(150.0)
-            .show_ui(ui, |ui| {
-                let mut taken = false;
-                for code in &corpus.languages {
-                    if ui.selectable_label(*code == language, format!("{} · {code}", language_name(code))).clicked() {
-                        view.language = Some(code.clone());
-                        taken = true;
-                    }
-                }
-                taken
-            });
-        chosen.response.accessible_name("language of the sentence");
-        let mut line = view.line.min(corpus.len() - 1) + 1;
-        let drag = ui.add(egui::DragValue::new(&mut line).range(1..=corpus.len()).prefix("line "));
-        let moved =
-            drag.on_hover_text(format!("1 to {}", corpus.len())).accessible_name("line of the corpus").changed();
-        view.line = line - 1;
-        let mut stepped = false;
-        for (mark, name, by) in [("‹", "previous line", -1isize), ("›", "next line", 1)] {
-            if ui.button(mark).on_hover_text(name).accessible_name(name).clicked() {
-                view.line = view.line.saturating_add_signed(by).min(corpus.len() - 1);
-                stepped = true;
-            }
-        }
-        if chosen.inner == Some(true) || moved || stepped {
-            let language = view.language.as_deref().unwrap_or(&language);
-            if let Some(sentence) = corpus.lines(language).and_then(|lines| lines.get(view.line)) {
-                view.text.clone_from(sentence);
-            }
+        view.prompt.preview(ui);
+        if let Some(loaded) = base {
+            view.prompt.picker(ui, &loaded.run.corpus);
         }
     });
 }
@@ -436,6 +377,8 @@ fn grid(ui: &mut Ui, view: &mut View, settings: LensSettings, loaded: &Loaded, r
         ui.spacing_mut().item_spacing.x = 0.0;
         let (numbers, _) = ui.allocate_exact_size(vec2(NUMBERS, size.y + INPUT), Sense::hover());
         layer_numbers(ui, &report.layers, loaded.run.manifest.model.layers, numbers, row);
+        let below = pos2(numbers.right() - 8.0, numbers.bottom() - INPUT * 0.5);
+        Line::new("input").size(SMALL).color(colours.weak).paint(ui.painter(), below, egui::Align2::RIGHT_CENTER);
         let area = ScrollArea::horizontal().id_salt("lens grid").auto_shrink([false, true]);
         let area = if turned { area.stick_to_right(true) } else { area };
         area.show(ui, |ui| {
@@ -469,29 +412,6 @@ pub fn describe(cell: &LensCell, report: &LensReport, layer: usize, token: usize
     let top =
         cell.top.first().map_or_else(String::new, |c| format!("{}, probability {:.3}", name(&c.piece), c.probability));
     format!("layer {number}, token {} {input}: {top}", token + 1)
-}
-
-fn layer_numbers(ui: &Ui, layers: &[usize], deepest: usize, rect: Rect, height: f32) {
-    let colours = *Palette::current(ui);
-    for (at, layer) in layers.iter().rev().enumerate() {
-        let middle = pos2(rect.right() - 8.0, rect.top() + (at as f32 + 0.5) * height);
-        let (said, ink) = match layer {
-            0 => ("0 embed".to_owned(), colours.text),
-            l if *l == deepest => (format!("{l} output"), colours.accent),
-            l => (l.to_string(), colours.text),
-        };
-        Line::new(said).size(SMALL).color(ink).paint(ui.painter(), middle, egui::Align2::RIGHT_CENTER);
-        if *layer == deepest && *layer > 0 {
-            // The last layer is no guess: it is what the model itself says.
-            let side = Rect::from_min_max(
-                Pos2::new(rect.right() - 4.0, middle.y - height * 0.5 + 2.0),
-                pos2(rect.right() - 1.0, middle.y + height * 0.5 - 2.0),
-            );
-            ui.painter().rect_filled(side, 1.5, colours.accent);
-        }
-    }
-    let below = pos2(rect.right() - 8.0, rect.bottom() - INPUT * 0.5);
-    Line::new("input").size(SMALL).color(colours.weak).paint(ui.painter(), below, egui::Align2::RIGHT_CENTER);
 }
 
 fn input_tokens(

@@ -7,9 +7,11 @@ mod frames;
 pub mod lens;
 pub mod map;
 mod new_run;
+pub mod patching;
 pub mod remote;
 pub mod runs;
 mod runs_filter;
+pub mod steering;
 pub mod structure;
 pub mod tokenizer;
 
@@ -28,11 +30,24 @@ pub enum Screen {
     Tokenizer,
     /// Tokens by layers.
     Lens,
+    /// Answers with a vector and without it.
+    Steering,
+    /// Layers by tokens: what changes the answer.
+    Patching,
 }
 
 impl Screen {
     /// All, in the order of the left bar.
-    pub const ALL: [Self; 6] = [Self::Runs, Self::Alignment, Self::Structure, Self::Map, Self::Tokenizer, Self::Lens];
+    pub const ALL: [Self; 8] = [
+        Self::Runs,
+        Self::Alignment,
+        Self::Structure,
+        Self::Map,
+        Self::Tokenizer,
+        Self::Lens,
+        Self::Steering,
+        Self::Patching,
+    ];
 
     /// Its name in the left bar.
     pub fn name(self) -> &'static str {
@@ -43,6 +58,8 @@ impl Screen {
             Self::Map => "Map",
             Self::Tokenizer => "Tokenizer",
             Self::Lens => "Lens",
+            Self::Steering => "Steering",
+            Self::Patching => "Patching",
         }
     }
 }

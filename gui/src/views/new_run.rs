@@ -1,5 +1,7 @@
 //! The form for a new run: model, corpus, and which analyses.
 
+mod acts;
+
 use babelscope::spec::{ModelSpec, Pooling, ProbeSpec, RunSpec};
 use babelscope_probes::{align::AlignParams, classify::Target};
 use egui::{RichText, ScrollArea, Ui, vec2};
@@ -31,6 +33,7 @@ pub(super) struct Form {
     labels: String,
     compare: String,
     scores: String,
+    acts: acts::Acts,
 }
 
 impl Default for Form {
@@ -47,6 +50,7 @@ impl Default for Form {
             labels: String::new(),
             compare: String::new(),
             scores: String::new(),
+            acts: acts::Acts::default(),
         }
     }
 }
@@ -66,6 +70,15 @@ fn said(kind: &str) -> (&'static str, &'static str) {
         "map" => ("Map", "Sentences in the plane by PCA and t-SNE"),
         "tokenizer" => ("Tokenizer", "Fertility, premium, overlap"),
         "tasks" => ("Tasks", "How alignment goes along with scores, premium and resources"),
+        "vector" => (
+            "Steering vectors",
+            "Directions between languages or sides of contrast pairs, tested on what was kept apart",
+        ),
+        "compare" => ("Answers side by side", "One prompt answered plainly, steered, and with a random vector"),
+        "steer" => {
+            ("Steering, evaluated", "What vectors do over many prompts, beside their controls; generates much text")
+        }
+        "patch" => ("Patching", "Which states carry the answer: a grid between two prompts"),
         _ => ("", ""),
     }
 }
@@ -98,7 +111,8 @@ impl Form {
             let given = match key {
                 "labels" => &self.labels,
                 "compare" => &self.compare,
-                _ => &self.scores,
+                "scores" => &self.scores,
+                _ => continue,
             };
             given.trim().clone_into(file);
         }
@@ -107,6 +121,7 @@ impl Form {
         {
             params.targets.push(Target::Label);
         }
+        self.acts.fill(&mut probe);
         Some(probe)
     }
 
@@ -164,7 +179,9 @@ fn fields(ui: &mut Ui, form: &mut Form, colours: &Palette) {
         if let Some(wanted) = form.kinds.get_mut(at) {
             ui.checkbox(wanted, name).on_hover_text(tip);
         }
-        if form.has(kind) && ["lens", "classify", "tokenizer", "tasks"].contains(&kind) {
+        if form.has(kind) && acts::KINDS.contains(&kind) {
+            ui.indent(kind, |ui| form.acts.show(ui, kind));
+        } else if form.has(kind) && ["lens", "classify", "tokenizer", "tasks"].contains(&kind) {
             more(ui, form, kind, colours);
         }
     }

@@ -55,6 +55,25 @@ pub fn grouped<'t, T: PartialEq>(
     chosen
 }
 
+/// A chooser of a few known values, each with a label and what it means; `name` is its accessible name. Gives whether it has changed.
+pub fn one_of<T: Copy + PartialEq>(
+    ui: &mut Ui,
+    name: &str,
+    value: &mut T,
+    options: &[(T, &str, &str)],
+    width: f32,
+) -> bool {
+    let shown = options.iter().find(|(option, ..)| option == value).map_or("", |(_, label, _)| label);
+    let before = *value;
+    let combo = ComboBox::from_id_salt(name).selected_text(shown).width(width).height(LIST).show_ui(ui, |ui| {
+        for (option, label, tip) in options {
+            ui.selectable_value(value, *option, *label).on_hover_text(*tip);
+        }
+    });
+    combo.response.accessible_name(name);
+    before != *value
+}
+
 /// Tabs: what is in front of a screen.
 pub fn tabs<T: Copy + PartialEq>(ui: &mut Ui, tab: &mut T, all: &[(T, &str)]) {
     ui.horizontal(|ui| {

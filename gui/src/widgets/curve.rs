@@ -240,7 +240,7 @@ impl Curves<'_> {
 }
 
 /// Moves ascending heights apart to at least `space`, and back inside the range where they fit.
-fn spread(heights: &mut [(usize, f64)], space: f64, range: (f64, f64)) {
+pub(super) fn spread(heights: &mut [(usize, f64)], space: f64, range: (f64, f64)) {
     for at in 1..heights.len() {
         let floor = heights[at - 1].1 + space;
         heights[at].1 = heights[at].1.max(floor);

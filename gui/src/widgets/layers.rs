@@ -1,8 +1,12 @@
 //! A slider over the layers that there are, and the way from one layer to the next.
 
-use egui::{Id, Ui};
+use egui::{Align2, Id, Pos2, Rect, Ui, pos2};
 
 use super::pane;
+use crate::{
+    text::Line,
+    theme::{Palette, SMALL},
+};
 
 /// How long the points take from one layer to the next, seconds.
 const MOVE: f32 = 0.15;
@@ -35,4 +39,29 @@ pub fn between(ui: &Ui, id: Id, at: usize) -> (usize, usize, f32) {
 /// A point on its way.
 pub fn mixed(from: (f32, f32), to: (f32, f32), part: f32) -> (f32, f32) {
     (from.0 + part * (to.0 - from.0), from.1 + part * (to.1 - from.1))
+}
+
+/// The numbers of the layers left of a grid whose rows go from the deepest layer down: right-aligned in `rect`, each `height` high. The
+/// output layer has a bar, as it is no guess: it is what the model itself says.
+pub fn layer_numbers(ui: &Ui, layers: &[usize], deepest: usize, rect: Rect, height: f32) {
+    let colours = *Palette::current(ui);
+    let every = (13.0 / height).ceil().max(1.0) as usize;
+    for (at, layer) in layers.iter().rev().enumerate() {
+        let middle = pos2(rect.right() - 8.0, rect.top() + (at as f32 + 0.5) * height);
+        let (said, ink) = match layer {
+            0 => ("0 embed".to_owned(), colours.text),
+            l if *l == deepest => (format!("{l} output"), colours.accent),
+            l => (l.to_string(), colours.text),
+        };
+        if at.is_multiple_of(every) {
+            Line::new(said).size(SMALL).color(ink).paint(ui.painter(), middle, Align2::RIGHT_CENTER);
+        }
+        if *layer == deepest && *layer > 0 {
+            let side = Rect::from_min_max(
+                Pos2::new(rect.right() - 4.0, middle.y - height * 0.5 + 2.0),
+                pos2(rect.right() - 1.0, middle.y + height * 0.5 - 2.0),
+            );
+            ui.painter().rect_filled(side, 1.5, colours.accent);
+        }
+    }
 }

@@ -127,15 +127,39 @@ pub struct StripOutput {
 impl TokenStrip<'_> {
     /// Shows the strip over the width that is there.
     pub fn show(&self, ui: &mut Ui) -> StripOutput {
-        let direction = self.direction.unwrap_or_else(|| base_direction(self.text));
+        self.show_as(ui, "", &[])
+    }
+
+    /// [`TokenStrip::show`] with a word in front of the names of the tokens, and a line under those that are `marked`.
+    pub fn show_as(&self, ui: &mut Ui, who: &str, marked: &[bool]) -> StripOutput {
+        let named = Named { strip: self, who, marked };
+        named.show(ui)
+    }
+}
+
+/// A strip whose tokens are called by whose they are.
+struct Named<'a> {
+    strip: &'a TokenStrip<'a>,
+    who: &'a str,
+    marked: &'a [bool],
+}
+
+impl Named<'_> {
+    fn is_marked(&self, index: usize) -> bool {
+        self.marked.get(index).copied().unwrap_or(false)
+    }
+
+    fn show(&self, ui: &mut Ui) -> StripOutput {
+        let strip = self.strip;
+        let direction = strip.direction.unwrap_or_else(|| base_direction(strip.text));
         let layout = match direction {
             Direction::Ltr => Layout::left_to_right(Align::TOP),
             Direction::Rtl => Layout::right_to_left(Align::TOP),
         };
         let inside = |span: &Range<usize>| !span.is_empty();
-        let first = self.spans.iter().position(inside).unwrap_or(self.spans.len());
-        let last = self.spans.iter().rposition(inside).map_or(first, |at| at + 1);
-        let mut rects = vec![Vec::new(); self.spans.len()];
+        let first = strip.spans.iter().position(inside).unwrap_or(strip.spans.len());
+        let last = strip.spans.iter().rposition(inside).map_or(first, |at| at + 1);
+        let mut rects = vec![Vec::new(); strip.spans.len()];
         let (mut hovered, mut clicked) = (None, None);
         let response = ui
             .with_layout(layout, |ui| {
@@ -152,11 +176,11 @@ impl TokenStrip<'_> {
                 };
                 chips(ui, 0..first);
                 // Room for the frames behind the sentence, which are laid out after it.
-                let behind = (self.spans.len() - last) as f32 * self.size * 3.0;
+                let behind = (strip.spans.len() - last) as f32 * strip.size * 3.0;
                 let tokens = self.tokens(ui, first..last);
-                let passage = Passage::new(self.text).size(self.size).direction(direction).tokens(&tokens);
-                let shown = passage.width((ui.available_width() - behind).max(self.size * 4.0)).show(ui);
-                chips(ui, last..self.spans.len());
+                let passage = Passage::new(strip.text).size(strip.size).direction(direction).tokens(&tokens);
+                let shown = passage.width((ui.available_width() - behind).max(strip.size * 4.0)).show(ui);
+                chips(ui, last..strip.spans.len());
                 hovered = hovered.or(shown.hovered.map(|at| at + first));
                 clicked = clicked.or(shown.clicked.map(|at| at + first));
                 for (own, boxes) in rects.iter_mut().skip(first).zip(shown.rects) {
@@ -168,44 +192,52 @@ impl TokenStrip<'_> {
     }
 
     fn tokens(&self, ui: &Ui, range: Range<usize>) -> Vec<TokenSpan> {
+        let strip = self.strip;
         let visuals = ui.visuals();
         range
             .map(|index| {
-                let fill = self.fills.get(index).copied().filter(|fill| fill.a() > 0);
-                let chosen = self.selected == Some(index);
+                let fill = strip.fills.get(index).copied().filter(|fill| fill.a() > 0);
+                let chosen = strip.selected == Some(index);
                 let border = if chosen { visuals.selection.stroke.color } else { faint_border(ui) };
                 TokenSpan {
-                    range: self.spans.get(index).cloned().unwrap_or_default(),
+                    range: strip.spans.get(index).cloned().unwrap_or_default(),
                     name: Some(self.name(index)),
                     color: fill.map(|fill| ink_on(fill, visuals.panel_fill)),
                     fill,
                     border: Some(border),
+                    underline: self.is_marked(index),
                 }
             })
             .collect()
     }
 
     fn name(&self, index: usize) -> String {
-        let span = self.spans.get(index).cloned().unwrap_or_default();
-        let piece = self.pieces.get(index).map(piece_name);
-        let text = piece.unwrap_or_else(|| self.text.get(span).unwrap_or_default().to_owned());
-        format!("token {}, {text}", index + 1)
+        let strip = self.strip;
+        let span = strip.spans.get(index).cloned().unwrap_or_default();
+        let piece = strip.pieces.get(index).map(piece_name);
+        let text = piece.unwrap_or_else(|| strip.text.get(span).unwrap_or_default().to_owned());
+        let who = if self.who.is_empty() { String::new() } else { format!("{} ", self.who) };
+        format!("{who}token {}, {text}{}", index + 1, if self.is_marked(index) { ", differs" } else { "" })
     }
 
     fn chip(&self, ui: &mut Ui, index: usize) -> Response {
-        let name = self.pieces.get(index).map_or_else(String::new, piece_name);
-        let text = Line::new(name).size(self.size * 0.8).color(ui.visuals().weak_text_color());
+        let strip = self.strip;
+        let name = strip.pieces.get(index).map_or_else(String::new, piece_name);
+        let text = Line::new(name).size(strip.size * 0.8).color(ui.visuals().weak_text_color());
         let laid = text.layout(ui.painter());
-        let size = vec2(laid.galley.size().x + 8.0, self.size * line_height(self.text));
+        let size = vec2(laid.galley.size().x + 8.0, strip.size * line_height(strip.text));
         let (rect, response) = ui.allocate_exact_size(size, Sense::CLICK);
         let enabled = ui.is_enabled();
         response.widget_info(|| WidgetInfo::labeled(Role::Button, enabled, self.name(index)));
-        let chosen = self.selected == Some(index);
+        let chosen = strip.selected == Some(index);
         let border = if chosen { ui.visuals().selection.stroke.color } else { faint_border(ui) };
-        if let Some(&fill) = self.fills.get(index) {
+        if let Some(&fill) = strip.fills.get(index) {
             ui.painter().rect_filled(rect, CornerRadius::same(3), fill);
         }
         ui.painter().rect_stroke(rect, CornerRadius::same(3), Stroke::new(1.0, border), StrokeKind::Inside);
+        if self.is_marked(index) {
+            ui.painter().hline(rect.x_range(), rect.bottom() - 1.0, Stroke::new(2.0, ui.visuals().text_color()));
+        }
         text.paint(ui.painter(), rect.center(), Align2::CENTER_CENTER);
         response
     }
