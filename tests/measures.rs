@@ -109,6 +109,15 @@ max_new_tokens = 4
 random = 2
 bootstrap = 100
 [[probe]]
+kind = "learn"
+language = "spa_Latn"
+pivot = "eng_Latn"
+[probe.learning]
+layer = 1
+target_layer = 2
+epochs = 2
+bootstrap = 100
+[[probe]]
 kind = "select"
 name = "Spanish"
 words = ["Ana", "Pedro", "Carlos"]

@@ -112,6 +112,8 @@ enum Command {
     Vector(vector::Arguments),
     /// One prompt answered plainly, steered, and with a random vector of the same length
     Compare(compare::Arguments),
+    /// A vector that is learned by gradient through the frozen model
+    Learn(measure::Arguments),
     /// What language vectors do: forcing, relevance, fluency and side effects, beside random and other controls
     Steer(measure::Arguments),
     /// A direction that a behaviour hangs on, found among many by what it does
@@ -280,6 +282,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Some(Command::Lens(arguments)) => lens::main(&arguments, runs),
         Some(Command::Vector(arguments)) => vector::main(&arguments, runs),
         Some(Command::Compare(arguments)) => compare::main(&arguments, runs),
+        Some(Command::Learn(arguments)) => measure::main("learn", &arguments, runs),
         Some(Command::Steer(arguments)) => measure::main("steer", &arguments, runs),
         Some(Command::Select(arguments)) => measure::main("select", &arguments, runs),
         Some(Command::Patch(arguments)) => patch::main(&arguments, runs),

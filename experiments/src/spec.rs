@@ -2,6 +2,7 @@
 
 mod compare;
 mod keys;
+mod learn;
 mod probe;
 mod select;
 mod sweep;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use compare::CompareSpec;
 pub(crate) use keys::nearest;
+pub use learn::LearnSpec;
 pub use probe::{LensSpec, ProbeSpec, Reads};
 pub use select::SelectSpec;
 pub use sweep::{EnginePlace, EngineSpec, SlurmSpec, StoreSpec};

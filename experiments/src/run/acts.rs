@@ -20,8 +20,8 @@ use babelscope_probes::{
     patch::{PatchParams, patch},
     source::StateSource,
     steer::{
-        Arithmetic, Behaviour, Card, Comparing, Means, Names, NeuronSet, SteerParams, SteerReport, SteeringVector,
-        TrainParams, Trained, apply_to, arithmetic, card, compare, evaluate, mean_activations, neuron_sets,
+        Arithmetic, Behaviour, Card, Comparing, LearnData, Learned, Means, Names, NeuronSet, SteerParams, SteerReport, SteeringVector,
+        TrainParams, Trained, apply_to, arithmetic, card, compare, evaluate, learn, mean_activations, neuron_sets,
         random_vector, read_pairs, select, train_languages, train_pairs, train_texts,
     },
 };
@@ -32,7 +32,7 @@ use super::{probes::Said, workbench::reduce};
 use crate::{
     details::Details,
     fault::Fault,
-    spec::{CompareSpec, RunSpec, SelectSpec, VectorSpec},
+    spec::{CompareSpec, LearnSpec, RunSpec, SelectSpec, VectorSpec},
     tables::measures::Probed,
     vectors,
 };
@@ -229,6 +229,45 @@ fn neuron_edits(
         negative: params.source.clone(),
         notes,
     })
+}
+
+/// A vector that is learned, on a second copy of the model where the first one keeps no tape.
+pub(super) fn learned(
+    params: &LearnSpec,
+    engine: &Engine,
+    corpus: &Corpus,
+    seed: u64,
+    monitor: &Monitor,
+) -> Result<Said> {
+    let lines = |language: &str| {
+        let why = || Fault::spec(format!("the corpus has no language {language}; it has {}", corpus.languages.join(", ")));
+        corpus.lines(language).ok_or_else(why)
+    };
+    let tokenizer = engine.tokenizer();
+    let inputs = tokenizer.encode_all(lines(&params.language)?)?;
+    let pivots = tokenizer.encode_all(lines(&params.pivot)?)?;
+    let mut answers = Vec::new();
+    if !params.answers.is_empty() {
+        let path = Path::new(&params.answers);
+        let text = std::fs::read_to_string(path).map_err(|e| Fault::read("the answers", path, &e))?;
+        for line in text.lines() {
+            answers.push(tokenizer.encode_plain(line)?);
+        }
+        if answers.len() != inputs.len() {
+            let why = format!("{} answers for {} lines; expected one a line\n{}", answers.len(), inputs.len(), params.answers);
+            return Err(Fault::data(why).into());
+        }
+    }
+    let twin = if engine.is_differentiable() { None } else { Some(engine.differentiable(monitor)?) };
+    let data = LearnData {
+        language: &params.language,
+        pivot: &params.pivot,
+        inputs: &inputs,
+        pivots: &pivots,
+        answers: &answers,
+    };
+    let Learned { vector, measured } = learn(twin.as_ref().unwrap_or(engine), &data, &params.learning, seed, monitor)?;
+    Ok(detailed("learn", seed, measured, Details { vectors: vec![vector], ..Details::default() }))
 }
 
 /// What language vectors do.

@@ -92,6 +92,7 @@ pub(crate) fn of_states(
         | ProbeSpec::Neurons(_)
         | ProbeSpec::Tokenizer(_)
         | ProbeSpec::Tasks(_)
+        | ProbeSpec::Learn(_)
         | ProbeSpec::Steer(_)
         | ProbeSpec::Select(_)
         | ProbeSpec::Compare(_)
@@ -112,6 +113,7 @@ pub(crate) fn of_model(
     let measured = match probe {
         ProbeSpec::Lens(of) => return Ok(Some(Said::Lens(texts(of, spec, engine, corpus, monitor)?))),
         ProbeSpec::Vector(params) => return acts::contrast_vectors(params, spec, engine, seed, monitor).map(Some),
+        ProbeSpec::Learn(params) => return acts::learned(params, engine, corpus, seed, monitor).map(Some),
         ProbeSpec::Steer(params) => return acts::steered(params, engine, corpus, seed, monitor).map(Some),
         ProbeSpec::Select(params) => return acts::selected(params, engine, seed, monitor).map(Some),
         ProbeSpec::Compare(params) => return acts::compared(params, spec, engine, corpus, seed, monitor).map(Some),

@@ -5,21 +5,21 @@ use babelscope_probes::{
     classify::{ClassifyParams, Target},
     neurons::NeuronParams,
     patch::{
-        Concept, CrossParams, CrossPrompt, DlaParams, Edges, GridParams, KnockoutParams, PairSpec, PatchParams,
+        AttributedParams, Concept, CrossParams, CrossPrompt, DlaParams, Edges, GridParams, KnockoutParams, PairSpec, PatchParams,
         PromptSpec, Tokens, TraceParams, Translation,
     },
     project::MapParams,
     relate::TaskParams,
     retrieval::RetrievalParams,
     similarity::SimilarityParams,
-    steer::{Position, SteerParams},
+    steer::{LearnParams, Position, SteerParams},
     subspace::StructureParams,
     tokenizer::TokenizerParams,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CompareSpec, SelectSpec, VectorSpec, keys::ANY, repeated};
+use super::{CompareSpec, LearnSpec, SelectSpec, VectorSpec, keys::ANY, repeated};
 
 /// An analysis.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -47,6 +47,8 @@ pub enum ProbeSpec {
     Tasks(TaskParams),
     /// Steering vectors, and how well they hold on what was kept apart.
     Vector(VectorSpec),
+    /// A vector that is learned by gradient.
+    Learn(LearnSpec),
     /// What language vectors do, beside their controls and their price.
     Steer(SteerParams),
     /// A direction for a behaviour, found among many by what it does.
@@ -85,7 +87,7 @@ pub enum Reads {
 
 impl ProbeSpec {
     /// Every kind, in the order in which they are documented.
-    pub const KINDS: [&str; 15] = [
+    pub const KINDS: [&str; 16] = [
         "align",
         "lens",
         "retrieval",
@@ -97,7 +99,7 @@ impl ProbeSpec {
         "tokenizer",
         "tasks",
         "vector",
-        "steer",
+        "learn", "steer",
         "select",
         "compare",
         "patch",
@@ -130,6 +132,7 @@ impl ProbeSpec {
             "tokenizer" => Self::Tokenizer(TokenizerParams::default()),
             "tasks" => Self::Tasks(TaskParams::default()),
             "vector" => Self::Vector(VectorSpec::default()),
+            "learn" => Self::Learn(LearnSpec::default()),
             "steer" => Self::Steer(SteerParams::default()),
             "select" => Self::Select(SelectSpec::default()),
             "compare" => Self::Compare(CompareSpec::default()),
@@ -154,12 +157,15 @@ impl ProbeSpec {
             PatchParams::Cross(cross),
             PatchParams::Knockout(KnockoutParams { prompts: prompts(), edges, ..KnockoutParams::default() }),
             PatchParams::Dla(DlaParams { prompts: prompts(), ..DlaParams::default() }),
+            PatchParams::Attribution(AttributedParams::default()),
         ];
         let from_end = VectorSpec { position: Position::FromEnd(2), ..VectorSpec::default() };
         let all = Self::KINDS.into_iter().filter_map(Self::of_kind).chain(experiments.map(Self::Patch));
         let requests = [(ANY.to_owned(), String::new())].into();
         let steer = SteerParams { relevance_layer: Some(0), requests, ..SteerParams::default() };
-        all.chain([Self::Vector(from_end), Self::Steer(steer)])
+        let learning = LearnParams { target_layer: Some(0), max_norm: Some(1.0), ..LearnParams::default() };
+        let learn = LearnSpec { learning, ..LearnSpec::default() };
+        all.chain([Self::Vector(from_end), Self::Steer(steer), Self::Learn(learn)])
             .chain(CompareSpec::complete().map(Self::Compare))
             .collect()
     }
@@ -178,6 +184,7 @@ impl ProbeSpec {
             Self::Tokenizer(_) => "tokenizer",
             Self::Tasks(_) => "tasks",
             Self::Vector(_) => "vector",
+            Self::Learn(_) => "learn",
             Self::Steer(_) => "steer",
             Self::Select(_) => "select",
             Self::Compare(_) => "compare",
@@ -199,6 +206,7 @@ impl ProbeSpec {
             | Self::Neurons(_)
             | Self::Tokenizer(_)
             | Self::Vector(_)
+            | Self::Learn(_)
             | Self::Steer(_)
             | Self::Select(_)
             | Self::Compare(_)
@@ -254,6 +262,7 @@ impl ProbeSpec {
                 ("positive_texts", &mut spec.positive_texts),
                 ("negative_texts", &mut spec.negative_texts),
             ],
+            Self::Learn(spec) => vec![("answers", &mut spec.answers)],
             Self::Select(spec) => vec![("with", &mut spec.with), ("without", &mut spec.without)],
             Self::Compare(spec) => vec![("vector", &mut spec.vector)],
             _ => Vec::new(),
@@ -277,6 +286,7 @@ impl ProbeSpec {
             Self::Tokenizer(params) => params.problem(),
             Self::Tasks(params) => params.problem(),
             Self::Vector(spec) => spec.problem(languages),
+            Self::Learn(spec) => spec.problem(languages),
             Self::Steer(params) => params.problem(),
             Self::Select(spec) => spec.problem(),
             Self::Compare(spec) => spec.problem(languages),
