@@ -291,10 +291,6 @@ impl Engine {
         }
     }
 
-    pub(crate) fn config(&self) -> &Config {
-        self.computer.config()
-    }
-
     /// Numbers in a row of this point, in models that have it.
     pub fn width(&self, point: Point) -> usize {
         width(point, self.computer.config())

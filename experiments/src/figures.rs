@@ -44,6 +44,7 @@ pub(crate) use svg::bcp47;
 use crate::{
     headlines::{Headline, Shape},
     run::Run,
+    spec::ProbeSpec,
     tables::measures::Probed,
 };
 
@@ -68,7 +69,11 @@ pub fn write(run: &Run, folder: &Path) -> Result<()> {
     let measured = run.measured.iter().flat_map(groups).map(|group| measures(&group, &source));
     let map = run.map.iter().flat_map(|report| map::maps(report, &source));
     let steered = run.probed("steer").into_iter().flat_map(|measured| steered::steered(measured, &source));
-    let grids = run.details.iter().flat_map(|details| patched::patched(&details.patched, &source));
+    let params = run.spec.probe.iter().find_map(|probe| match probe {
+        ProbeSpec::Patch(params) => Some(params),
+        _ => None,
+    });
+    let grids = run.details.iter().flat_map(|details| patched::patched(&details.patched, params, &source));
     for (file, svg) in
         all(run.align.as_ref(), &run.lens, &source).into_iter().chain(measured).chain(map).chain(steered).chain(grids)
     {

@@ -79,6 +79,24 @@ impl PatchParams {
     }
 }
 
+impl PatchParams {
+    /// What an effect is in this experiment, for captions.
+    pub fn effect(&self) -> &'static str {
+        match self {
+            Self::Grid(_) => "effect: share of the way from the run that is changed (0) to the run that gives (1)",
+            Self::Trace(_) => "effect: probability of the answer with the state put back, minus without",
+            Self::Cross(_) => {
+                "probability of the words of a concept (cs: that of the source, ct: of the target) in a language (ls, lt)"
+            }
+            Self::Knockout(_) => "effect: the metric with the edges cut, minus without; negative where they carry the answer",
+            Self::Dla(_) => "effect: what the component adds to answer minus wrong answer",
+            Self::Attribution(_) => {
+                "effect: what patching would do to first order, as a share of the way from the corrupt run to the clean one"
+            }
+        }
+    }
+}
+
 /// Runs one experiment.
 ///
 /// # Errors

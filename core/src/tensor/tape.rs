@@ -213,7 +213,7 @@ impl Onlooker<'static, Tensor> for Tape<'_> {
         false
     }
 
-    fn touching(&self, _point: Point, _block: usize, _layout: &Layout) -> Option<Touching<'static>> {
+    fn touching(&mut self, _point: Point, _block: usize, _layout: &Layout) -> Option<Touching<'static>> {
         None
     }
 

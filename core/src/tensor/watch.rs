@@ -29,7 +29,7 @@ pub(super) trait Onlooker<'b, T: Numbers> {
     /// Whether the squares of a site are to be taken.
     fn wants(&self, point: Point, block: usize) -> bool;
 
-    fn touching(&self, point: Point, block: usize, layout: &Layout) -> Option<Touching<'b>>;
+    fn touching(&mut self, point: Point, block: usize, layout: &Layout) -> Option<Touching<'b>>;
 
     fn take_squares(&mut self, site: Site, squares: &[f32], heads: usize, layout: &Layout) -> Result<()>;
 }
@@ -141,7 +141,7 @@ impl<'b, T: Numbers> Onlooker<'b, T> for Watch<'_, 'b, T> {
         self.collector.wants(point, block)
     }
 
-    fn touching(&self, point: Point, block: usize, layout: &Layout) -> Option<Touching<'b>> {
+    fn touching(&mut self, point: Point, block: usize, layout: &Layout) -> Option<Touching<'b>> {
         self.collector.touching(point, block, layout)
     }
 

@@ -2,7 +2,7 @@
 
 use babelscope_probes::{
     measure::Row,
-    patch::{Panel, PatchedRun},
+    patch::{Panel, PatchParams, PatchedRun},
 };
 
 use super::{Source, grid::Grid, panel::range, pieces::signs};
@@ -11,9 +11,9 @@ use super::{Source, grid::Grid, panel::range, pieces::signs};
 const MOST: usize = 24;
 
 /// Name and content of each figure.
-pub(super) fn patched(runs: &[PatchedRun], source: &Source) -> Vec<(String, String)> {
+pub(super) fn patched(runs: &[PatchedRun], params: Option<&PatchParams>, source: &Source) -> Vec<(String, String)> {
     let panels = runs.iter().enumerate().flat_map(|(at, run)| run.panels.iter().map(move |panel| (at, run, panel)));
-    panels.take(MOST).map(|(at, run, panel)| (name(at, panel), draw(run, panel, source))).collect()
+    panels.take(MOST).map(|(at, run, panel)| (name(at, panel), draw(run, panel, params, source))).collect()
 }
 
 /// The names of the figures of a run's grids with what stands below them.
@@ -31,7 +31,7 @@ fn title(run: &PatchedRun, panel: &Panel) -> String {
     if run.name.is_empty() { format!("{site}, {variant}") } else { format!("{}: {site}, {variant}", run.name) }
 }
 
-fn draw(run: &PatchedRun, panel: &Panel, source: &Source) -> String {
+fn draw(run: &PatchedRun, panel: &Panel, params: Option<&PatchParams>, source: &Source) -> String {
     let cells = panel.layers.iter().zip(&panel.effect).flat_map(|(layer, row)| {
         row.iter().zip(&panel.items).map(|(effect, item)| Row::new("effect", *effect, 1).at(*layer).item(item.as_str()))
     });
@@ -43,12 +43,9 @@ fn draw(run: &PatchedRun, panel: &Panel, source: &Source) -> String {
     let token = |item: &str| run.clean.tokens.get(item.parse::<usize>().ok()?).map(|token| signs(&token.piece));
     let positional = panel.items.iter().all(|item| token(item).is_some());
     let columns = panel.items.iter().map(|item| (item.as_str(), token(item).unwrap_or_else(|| item.clone())));
-    let mut caption = format!(
-        "Effect on the {} of patching {}, {}: 0 = as the run that is changed, 1 = as the run that gives. ",
-        run.metric.replace('_', " "),
-        panel.site,
-        panel.variant
-    );
+    let what = params.map_or("effect", PatchParams::effect);
+    let metric = run.metric.replace('_', " ");
+    let mut caption = format!("{}, {}; {what}. Metric: {metric}. ", panel.site, panel.variant);
     if let Some(corrupt) = &run.corrupt {
         caption.push_str(&format!("Clean {:.3}, corrupt {:.3}. ", run.clean.value, corrupt.value));
     }

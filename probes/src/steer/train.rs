@@ -156,7 +156,7 @@ pub fn train_languages(
         let [positive, negative] = places.map(|place| source::finite(source, place, at, "steer"));
         work.layer(*layer, positive?.view(), negative?.view())?;
     }
-    Ok(work.finish())
+    Ok(work.trained)
 }
 
 /// A vector from contrast pairs.
@@ -180,7 +180,7 @@ pub fn train_pairs(
     let mut work = Work::new(names, [pairs.len(); 2], true, card, params, seed)?;
     let sides = read::pairs(engine, pairs, params)?;
     passes(engine, &sides, &mut work, params, monitor)?;
-    Ok(work.finish())
+    Ok(work.trained)
 }
 
 /// A vector from two lists of texts that are no pairs; `diff_mean` and `lda` only.
@@ -203,7 +203,7 @@ pub fn train_texts(
     let mut work = Work::new(names, [positive.len(), negative.len()], false, card, params, seed)?;
     let sides = read::texts(engine, [positive, negative], names, params)?;
     passes(engine, &sides, &mut work, params, monitor)?;
-    Ok(work.finish())
+    Ok(work.trained)
 }
 
 fn refuse<T>(why: String) -> Result<T> {
@@ -238,12 +238,10 @@ fn passes(
     let all: Vec<usize> = (0..=engine.info().layers).collect();
     let layers = chosen(&all, params)?;
     let layer_bytes = sides.sentences.len() * engine.info().width * size_of::<f32>();
-    for (at, group) in layers.chunks((STATE_BYTES / layer_bytes.max(1)).max(1)).enumerate() {
-        let within = monitor.within(
-            "training vectors",
-            at * sides.sentences.len(),
-            sides.sentences.len() * layers.len().div_ceil(group.len()),
-        );
+    let step = (STATE_BYTES / layer_bytes.max(1)).max(1);
+    let (n, groups) = (sides.sentences.len(), layers.len().div_ceil(step));
+    for (at, group) in layers.chunks(step).enumerate() {
+        let within = monitor.within("training vectors", at * n, groups * n);
         let states = read::states(engine, sides, group, &within)?;
         for (layer, state) in group.iter().zip(states) {
             monitor.check()?;
@@ -288,12 +286,12 @@ impl<'a> Work<'a> {
         }
         let tests = |i: usize| params.test_every > 0 && i % params.test_every == params.test_every - 1;
         let split = counts.map(|n| (0..n).partition::<Vec<usize>, _>(|i| !tests(*i)));
-        if let Some(n) = counts.into_iter().find(|n| *n < 2.max(params.test_every)) {
+        let least = params.test_every.max(1);
+        if let Some(n) = counts.into_iter().find(|n| *n < least) {
             return refuse(format!(
-                "{n} {} are too few to hold out every {}th; give at least {} (50 or more make a vector), or set test_every = 0",
+                "{n} {} are too few with test_every = {}; give at least {least} (50 or more make a vector)",
                 if paired { "pairs" } else { "texts of a side" },
-                params.test_every,
-                2.max(params.test_every)
+                params.test_every
             ));
         }
         let [(train, test), (other_train, other_test)] = split;
@@ -329,6 +327,7 @@ impl<'a> Work<'a> {
                 card.position
             ));
         }
+        card.notes.extend(notes.iter().cloned());
         let trained = Trained {
             vector: SteeringVector { card, layers: BTreeMap::new() },
             measured: Measured { rows: Vec::new(), notes },
@@ -376,11 +375,6 @@ impl<'a> Work<'a> {
         kept.card.cos_diff_mean.insert(layer, cos_diff_mean);
         kept.layers.insert(layer, vector);
         Ok(())
-    }
-
-    fn finish(mut self) -> Trained {
-        self.trained.vector.card.notes.extend(self.trained.measured.notes.iter().cloned());
-        self.trained
     }
 }
 

@@ -38,23 +38,6 @@ pub(super) fn scale(values: impl Iterator<Item = f64>) -> Scale {
     Scale { low: -far, high: far, diverging: true }
 }
 
-/// What an effect is in this experiment.
-pub(super) fn meaning(params: Option<&PatchParams>) -> &'static str {
-    match params {
-        Some(PatchParams::Trace(_)) => "effect: probability of the answer with the state put back, minus without",
-        Some(PatchParams::Knockout(_)) => {
-            "effect: the metric with the edges cut, minus without; negative where they carry the answer"
-        }
-        Some(PatchParams::Dla(_)) => "effect: what the component adds to answer minus wrong answer",
-        Some(PatchParams::Cross(_)) => {
-            "probability of the words of a concept (cs: that of the source, ct: of the target) in a language (ls, lt)"
-        }
-        Some(PatchParams::Grid(_)) | None => {
-            "effect: share of the way from the run that is changed (0) to the run that gives (1)"
-        }
-    }
-}
-
 /// The position that a column stands for, where columns are tokens.
 pub(super) fn position(run: &PatchedRun, panel: &Panel, column: usize) -> Option<usize> {
     let tokens = run.clean.tokens.len();
@@ -105,7 +88,7 @@ pub(super) fn show(
             Some(panel) => cells(ui, state, *settings, loaded, run, panel),
             None => pane::note(ui, "this pair has no grid"),
         }
-        pane::note(ui, meaning(experiment(&loaded.run)));
+        pane::note(ui, experiment(&loaded.run).map_or("effect", PatchParams::effect));
     });
     let title = ("The two runs", "What do both prompts say, and what does the chosen cell change?");
     let cell = panel.zip(state.cell);

@@ -156,7 +156,7 @@ fn cut(encoded: Encoded, position: Position, letter: Option<Range<usize>>, name:
             let keep = (tokens + 1).saturating_sub(back);
             if keep <= encoded.bos {
                 return refuse(format!(
-                    "{name} has {} tokens, so none is the {back}th from the end",
+                    "{name} has {} tokens, so it has no token {back} from the end",
                     tokens - encoded.bos
                 ));
             }
@@ -249,7 +249,7 @@ mod tests {
         assert_eq!(length(&apart, Position::FromEnd(4)).unwrap(), 2);
         assert_eq!(length(&apart, Position::Last).unwrap(), 5);
         let why = length(&apart, Position::FromEnd(5)).unwrap_err().to_string();
-        assert!(why.contains("line 1 has 4 tokens, so none is the 5th"), "{why}");
+        assert!(why.contains("line 1 has 4 tokens, so it has no token 5 from the end"), "{why}");
         let why = cut(apart, Position::AnswerLetter, None, "line 2").unwrap_err().to_string();
         assert!(why.contains("line 2 has no answer letter"), "{why}");
         assert!(
