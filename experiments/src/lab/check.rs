@@ -4,6 +4,7 @@ mod facts;
 pub mod planted;
 mod probed;
 mod small;
+mod steered;
 
 use anyhow::Result;
 use babelscope_core::{
@@ -53,6 +54,7 @@ pub fn check(model: &str, monitor: &Monitor) -> Result<Vec<Truth>> {
     let engine = Engine::load(model, &LoadOptions::default(), monitor)?;
     let mut truths = small::check(&engine, monitor)?;
     truths.extend(probed::check(&engine, monitor)?);
+    truths.extend(steered::check(&engine, monitor)?);
     truths.extend(facts::check(monitor)?);
     truths.extend(planted::ranges(&planted::planted(monitor)?)?);
     Ok(truths)
