@@ -14,8 +14,13 @@ use crate::Result;
 
 /// Numbers of logits that stand in memory at once.
 const LOGITS: usize = 1 << 24;
-/// Copies of one pass: each edit is looked at in each.
-const COPIES: usize = 512;
+/// Tokens of one pass: what the engine takes at once, so that a pass is one batch.
+const TOKENS: usize = 1024;
+/// Copies of one pass: rows that are unembedded at once.
+const COPIES: usize = 128;
+/// Copies that a pass has at least, where it may have so many. A product of very few rows is added up in another order, and a copy
+/// that nothing changes must have the same bits in every pass.
+const LEAST: usize = 8;
 
 /// A copy of one of several prompts, and what is done to it.
 pub(super) struct Cell {
@@ -97,7 +102,8 @@ pub(super) fn run<T>(
     score: impl Fn(usize, &[f32]) -> T,
 ) -> Result<Vec<T>> {
     let total = cells.len();
-    let at_once = (LOGITS / engine.info().vocabulary.max(1)).clamp(1, COPIES);
+    let longest = prompts.iter().map(|prompt| prompt.ids.len()).max().unwrap_or(1).max(1);
+    let at_once = (LOGITS / engine.info().vocabulary.max(1)).min(TOKENS / longest).clamp(1, COPIES);
     let quiet = monitor.quiet();
     let mut scores = Vec::with_capacity(total);
     let mut left = cells.into_iter();
@@ -115,15 +121,32 @@ pub(super) fn run<T>(
         if sentences.is_empty() {
             return Ok(scores);
         }
+        let own = sentences.len();
+        let filling = sentences.first().cloned();
+        sentences.extend((own..LEAST.min(at_once)).filter_map(|_| filling.clone()));
         let captures = vec![Capture { site: Site::new(Point::Logits, 0), reduce: Reduce::Last }];
         let captured = engine.run(&sentences, &Plan { captures, edits, ..Plan::default() }, &quiet)?;
         for captured in captured {
             let Values::Pooled(logits) = captured.values else { continue };
-            for row in logits.to_vec2::<f32>().map_err(babelscope_core::Error::from)? {
+            for row in logits.to_vec2::<f32>().map_err(babelscope_core::Error::from)?.into_iter().take(own) {
                 scores.push(score(scores.len(), &row));
             }
         }
     }
+}
+
+/// The number of prompts that nothing is done to, in passes like those of the cells.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn plain<T>(
+    engine: &Engine,
+    prompts: &[Encoded],
+    monitor: &Monitor,
+    score: impl Fn(usize, &[f32]) -> T,
+) -> Result<Vec<T>> {
+    let cells = (0..prompts.len()).map(|prompt| Cell { prompt, edits: Vec::new() }).collect();
+    run(engine, prompts, cells, "running prompts", &monitor.quiet(), score)
 }
 
 /// Refuses a model whose tokens see what follows them: the logits at the last token of a prompt say nothing of a next one.

@@ -23,7 +23,7 @@ mod bench;
 mod outcome;
 mod prompts;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use babelscope_core::{
     engine::Engine,
@@ -37,7 +37,7 @@ use serde::{Deserialize, Serialize};
 pub use prompts::{Concept, CrossPrompt, Translation};
 
 use self::{
-    bench::Bench,
+    bench::{Bench, MEAN},
     outcome::{Outcomes, Table},
 };
 use super::{
@@ -137,6 +137,7 @@ pub fn cross(engine: &Engine, params: &CrossParams, seed: u64, monitor: &Monitor
     let bench = Bench::new(engine, params, seed, monitor)?;
     let mut report = PatchReport::default();
     let mut table = Table::default();
+    let mut seen = BTreeSet::new();
     let (sources, targets) = (bench.languages(&params.sources)?, bench.languages(&params.targets)?);
     let of_two =
         targets.iter().flat_map(|t| sources.iter().filter(move |s| *s != t).map(move |s| (s.as_str(), t.as_str())));
@@ -151,12 +152,18 @@ pub fn cross(engine: &Engine, params: &CrossParams, seed: u64, monitor: &Monitor
         }
         let before = bench.unpatched(&pairs, &mut table, (source, target), monitor)?;
         let mut example = bench.example(&pairs[0], &before)?;
-        for (variant, cells) in bench.experiments(&pairs) {
-            let pivot = if variant == "object_mean" { "mean" } else { source };
-            // The mean does not depend on the source's language beyond the choice of concepts.
-            let variant = if variant == "object_mean" { "object" } else { variant };
-            let outcomes = bench.read(&pairs, cells, monitor)?;
-            example.panels.push(panel(variant, &bench.layers, &outcomes));
+        for experiment in bench.experiments(&pairs, &mut seen) {
+            let (pivot, variant) = match experiment.variant {
+                MEAN => ("mean", "object"),
+                variant => (*source, variant),
+            };
+            let outcomes = bench.read(&pairs, experiment, monitor)?;
+            if outcomes.is_empty() && pivot != "mean" {
+                let note = format!("{source} into {target}: no pair has the prompts that `{variant}` needs");
+                report.measured.notes.push(note);
+                continue;
+            }
+            example.panels.extend(panel(variant, pivot, &bench.layers, &outcomes));
             table.add((target, pivot), variant, &bench.layers, &outcomes);
         }
         report.runs.push(example);
@@ -168,17 +175,12 @@ pub fn cross(engine: &Engine, params: &CrossParams, seed: u64, monitor: &Monitor
     Ok(report)
 }
 
-fn panel(variant: &str, layers: &[usize], outcomes: &[Vec<Outcomes>]) -> Panel {
-    let first: Vec<BTreeMap<&str, f64>> =
-        outcomes.first().map(|of| of.iter().map(Outcomes::named).collect()).unwrap_or_default();
-    let items: Vec<String> = first.first().map(|of| of.keys().map(|k| (*k).to_owned()).collect()).unwrap_or_default();
+/// What is read of the first pair, where there is one.
+fn panel(variant: &str, pivot: &str, layers: &[usize], outcomes: &[Vec<Outcomes>]) -> Option<Panel> {
+    let first: Vec<BTreeMap<&str, f64>> = outcomes.first()?.iter().map(Outcomes::named).collect();
+    let items = first.first()?.keys().map(|item| (*item).to_owned()).collect();
     let rows: Vec<Vec<f64>> = first.iter().map(|of| of.values().copied().collect()).collect();
-    Panel {
-        site: variant.to_owned(),
-        variant: "probability".to_owned(),
-        layers: layers.to_vec(),
-        items,
-        patched: rows.clone(),
-        effect: rows,
-    }
+    let site = if pivot == "mean" { format!("{variant}_mean") } else { variant.to_owned() };
+    let (layers, effect) = (layers.to_vec(), rows.clone());
+    Some(Panel { site, variant: "probability".to_owned(), layers, items, patched: rows, effect })
 }

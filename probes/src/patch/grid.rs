@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use self::{draw::Recorded, means::average};
 use super::{
     average::bootstrap_problem,
-    cells::{States, layers, layers_problem, run},
+    cells::{States, layers, layers_problem, plain, run},
     metric::Metric,
     pair::{Pair, PairSpec},
     refuse,
@@ -195,14 +195,14 @@ pub fn grid(engine: &Engine, params: &GridParams, seed: u64, monitor: &Monitor) 
         let prompts = [pair.clean.clone(), pair.corrupt.clone()];
         let sites: Vec<Site> = places.values().flatten().map(|(_, site)| *site).collect();
         let states = States::read(engine, &prompts, &sites, &quiet)?;
-        let value = |logits: &[f32]| params.metric.value(logits, &pair.sides, &states.logits[0]);
-        let values = [value(&states.logits[0]), value(&states.logits[1])];
+        let score = |_: usize, logits: &[f32]| params.metric.value(logits, &pair.sides, &states.logits[0]);
+        let values = plain(engine, &prompts, monitor, score)?;
         let [clean, corrupt] = [(0, &spec.clean), (1, &spec.corrupt)]
             .map(|(at, text)| Side::new(text, &prompts[at], &states.logits[at], values[at], tokenizer));
         let mut run_of = PatchedRun::new(&pair.name, &spec.language, clean, params.metric, pair.sides.clone());
         run_of.corrupt = Some(corrupt);
         let recorded = Recorded { pair, prompts: prompts.clone(), states, heads: engine.info().heads };
-        if let Some(why) = apart(params.metric, values, &pair.name, &mut report.measured.notes) {
+        if let Some(why) = apart(params.metric, &values, &pair.name, &mut report.measured.notes) {
             run_of.skipped = why;
             report.runs.push(run_of);
             continue;
@@ -257,7 +257,8 @@ fn places<'a>(
 }
 
 /// Notes two runs that lie close or the other way round; why the pair cannot be used where they are equal.
-fn apart(metric: Metric, [clean, corrupt]: [f64; 2], name: &str, notes: &mut Vec<String>) -> Option<String> {
+fn apart(metric: Metric, values: &[f64], name: &str, notes: &mut Vec<String>) -> Option<String> {
+    let (clean, corrupt) = (values[0], values[1]);
     let distance = (clean - corrupt).abs();
     let said = format!("{} is {clean:.4} clean and {corrupt:.4} corrupt", metric.name());
     if distance == 0.0 || !distance.is_finite() {

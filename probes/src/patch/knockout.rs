@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     average::{Means, bootstrap_problem, name},
-    cells::{Cell, States, layers, layers_problem, run},
+    cells::{Cell, States, layers, layers_problem, plain, run},
     metric::Metric,
     pair::{Prompt, PromptSpec},
     refuse,
@@ -173,7 +173,9 @@ pub fn knockout(engine: &Engine, params: &KnockoutParams, seed: u64, monitor: &M
         monitor.tick(Tick { what: "cutting edges", done: number, total: prompts.len(), unit: "prompts" })?;
         let states = States::read(engine, std::slice::from_ref(&prompt.encoded), &[], monitor)?;
         let clean = &states.logits[0];
-        let uncut = params.metric.value(clean, &prompt.sides, clean);
+        let own = |_: usize, logits: &[f32]| params.metric.value(logits, &prompt.sides, clean);
+        let uncut =
+            plain(engine, std::slice::from_ref(&prompt.encoded), monitor, own)?.first().copied().unwrap_or_default();
         let side = Side::new(&spec.text, &prompt.encoded, clean, uncut, engine.tokenizer());
         let mut run_of = PatchedRun::new(&prompt.name, &spec.language, side, params.metric, prompt.sides.clone());
         means.add(name("uncut").of(&spec.language).variant(params.metric.name()), uncut);

@@ -65,8 +65,9 @@ fn all_positions_of_a_layer_are_the_other_run_and_its_own_change_no_bit() {
     let sites: Vec<Site> = (0..=engine().info().layers).map(Site::layer).collect();
     let (fit, states) = recorded(&sites);
     let score = |logits: &[f32]| Metric::LogitDifference.value(logits, &fit.sides, logits);
-    let [clean, corrupt] = [0, 1].map(|at| score(&states.logits[at]));
     let prompts = [fit.clean.clone(), fit.corrupt.clone()];
+    let values = cells::plain(engine(), &prompts, &Monitor::silent(), |_, logits| score(logits)).unwrap();
+    let (clean, corrupt) = (values[0], values[1]);
     let whole = |donor: usize| {
         let cell = |site: &Site| {
             let rows = (0..fit.clean.ids.len()).map(|at| states.vector(*site, donor, at)).collect();

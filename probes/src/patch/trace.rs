@@ -31,7 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     average::{Means, bootstrap_problem, name},
-    cells::{Cell, States, layers, layers_problem, replace, run},
+    cells::{Cell, States, layers, layers_problem, plain, replace, run},
     metric::{Metric, probability, top},
     pair::{Prompt, PromptSpec},
     refuse,
@@ -229,7 +229,8 @@ fn one(
     sites.dedup();
     let states = States::read(engine, prompts, &sites, monitor)?;
     let logits = &states.logits[0];
-    let high = probability(logits, &prompt.sides.answer);
+    let own = |_: usize, logits: &[f32]| probability(logits, &prompt.sides.answer);
+    let high = plain(engine, prompts, monitor, own)?.first().copied().unwrap_or_default();
     let clean = Side::new(&spec.text, &prompt.encoded, logits, high, engine.tokenizer());
     let mut run_of = PatchedRun::new(&prompt.name, &spec.language, clean, Metric::Prob, prompt.sides.clone());
     let best = top(logits).filter(|best| prompt.sides.answer.contains(best));

@@ -1,5 +1,7 @@
 //! The prompts with their states, and the cells of each experiment on a pair of them.
 
+use std::collections::BTreeSet;
+
 use babelscope_core::{
     engine::{Engine, Values},
     monitor::Monitor,
@@ -11,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{
     super::{
-        cells::{Cell, layers, replace, run},
+        cells::{Cell, layers, plain, replace, run},
         metric::{Metric, Sides, top},
         refuse,
         report::{PatchedRun, Side},
@@ -35,6 +37,17 @@ pub(super) struct Bench<'a> {
     last: Vec<Vec<Vector>>,
     /// State of the object's last token at **all** layers, `[layer][prompt]`, empty for prompts without one.
     object: Vec<Vec<Vector>>,
+}
+
+/// The experiment that takes the mean over languages.
+pub(super) const MEAN: &str = "object_mean";
+
+/// The cells of an experiment: layer after layer for each pair.
+pub(super) struct Experiment {
+    pub(super) variant: &'static str,
+    /// Indices of the pairs.
+    pairs: Vec<usize>,
+    cells: Vec<Cell>,
 }
 
 /// A pair of prompts with what is read behind the target.
@@ -63,8 +76,7 @@ impl<'a> Bench<'a> {
                 object.push(asked.iter().map(own).collect());
             }
         }
-        let plain = (0..asked.len()).map(|prompt| Cell { prompt, edits: Vec::new() }).collect();
-        let tops = run(engine, &encoded, plain, "asking", &quiet, |_, logits| top(logits))?;
+        let tops = plain(engine, &encoded, &quiet, |_, logits| top(logits))?;
         let mut bench = Self { engine, params, layers, asked, encoded, answered: Vec::new(), last, object };
         bench.answered = tops.iter().enumerate().map(|(at, top)| bench.accepts(at, *top)).collect();
         Ok(bench)
@@ -139,35 +151,35 @@ impl<'a> Bench<'a> {
         Ok(pairs)
     }
 
-    /// The cells of each experiment, pair after pair and in it layer after layer.
-    pub(super) fn experiments(&self, pairs: &[Drawn]) -> Vec<(&'static str, Vec<Cell>)> {
+    /// The experiments on these pairs. A pair that lacks a prompt for one of them is left out of it. `seen` holds the concept and the
+    /// target of what a mean over languages was already taken for: it does not depend on the source's language.
+    pub(super) fn experiments(&self, pairs: &[Drawn], seen: &mut BTreeSet<(usize, usize)>) -> Vec<Experiment> {
         let wants = |experiment| self.params.experiments.contains(&experiment);
         let mut all = Vec::new();
-        let mut push = |variant, donor: &dyn Fn(&Drawn) -> Option<usize>| {
-            let donors: Option<Vec<usize>> = pairs.iter().map(donor).collect();
-            if let Some(donors) = donors {
-                let cells = pairs.iter().zip(donors).flat_map(|(pair, donor)| self.at_last(pair.target, donor));
-                all.push((variant, cells.collect()));
-            }
-        };
-        if wants(CrossExperiment::Last) || wants(CrossExperiment::Factorial) {
-            push("both", &|pair| Some(pair.source));
-        }
-        if wants(CrossExperiment::Factorial) {
-            push("concept", &|pair| self.like(pair.target, self.asked[pair.source].concept));
-            push("language", &|pair| self.like(pair.source, self.asked[pair.target].concept));
-        }
-        if wants(CrossExperiment::Object) {
-            let single = |pair: &Drawn| Some(self.object_of(&[pair.source]));
-            let mean = |pair: &Drawn| Some(self.object_of(&self.elsewhere(pair)));
-            let kinds: [(&str, &dyn Fn(&Drawn) -> Option<Vec<Vector>>); 2] =
-                [("object", &single), ("object_mean", &mean)];
-            for (variant, states) in kinds {
-                let cells = pairs.iter().map(|pair| self.at_object(pair.target, &states(pair)?));
-                if let Some(cells) = cells.collect::<Option<Vec<Vec<Cell>>>>() {
-                    all.push((variant, cells.into_iter().flatten().collect()));
+        let mut push = |variant, cells: &mut dyn FnMut(&Drawn) -> Option<Vec<Cell>>| {
+            let mut experiment = Experiment { variant, pairs: Vec::new(), cells: Vec::new() };
+            for (at, pair) in pairs.iter().enumerate() {
+                if let Some(cells) = cells(pair) {
+                    experiment.pairs.push(at);
+                    experiment.cells.extend(cells);
                 }
             }
+            all.push(experiment);
+        };
+        if wants(CrossExperiment::Last) || wants(CrossExperiment::Factorial) {
+            push("both", &mut |pair| Some(self.at_last(pair.target, pair.source)));
+        }
+        if wants(CrossExperiment::Factorial) {
+            let (source, target) = (|p: &Drawn| self.asked[p.source].concept, |p: &Drawn| self.asked[p.target].concept);
+            push("concept", &mut |p| Some(self.at_last(p.target, self.like(p.target, source(p))?)));
+            push("language", &mut |p| Some(self.at_last(p.target, self.like(p.source, target(p))?)));
+        }
+        if wants(CrossExperiment::Object) {
+            push("object", &mut |pair| self.at_object(pair.target, &self.object_of(&[pair.source])));
+            push(MEAN, &mut |pair| {
+                let new = seen.insert((self.asked[pair.source].concept, pair.target));
+                new.then(|| self.at_object(pair.target, &self.object_of(&self.elsewhere(pair))))?
+            });
         }
         all
     }
@@ -181,9 +193,11 @@ impl<'a> Bench<'a> {
     /// Prompts of the source's concept in all languages but the target's.
     fn elsewhere(&self, pair: &Drawn) -> Vec<usize> {
         let (concept, language) = (self.asked[pair.source].concept, &self.asked[pair.target].language);
+        let sources = &self.params.sources;
         let fits = |at: &usize| {
             let asked = &self.asked[*at];
-            asked.concept == concept && asked.language != *language && asked.object.is_some()
+            let gives = sources.is_empty() || sources.contains(&asked.language);
+            gives && asked.concept == concept && asked.language != *language && asked.object.is_some()
         };
         (0..self.asked.len()).filter(fits).collect()
     }
@@ -221,11 +235,11 @@ impl<'a> Bench<'a> {
         Some(self.layers.iter().map(from).collect())
     }
 
-    /// Runs cells that go layer after layer for each pair: `[pair][layer]`.
-    pub(super) fn read(&self, pairs: &[Drawn], cells: Vec<Cell>, monitor: &Monitor) -> Result<Vec<Vec<Outcomes>>> {
+    /// Runs an experiment: `[pair][layer]`.
+    pub(super) fn read(&self, pairs: &[Drawn], of: Experiment, monitor: &Monitor) -> Result<Vec<Vec<Outcomes>>> {
         let each = self.layers.len();
-        let score = |at: usize, logits: &[f32]| pairs[at / each].sets.read(logits);
-        let read = run(self.engine, &self.encoded, cells, "patching prompts", &monitor.quiet(), score)?;
+        let score = |at: usize, logits: &[f32]| pairs[of.pairs[at / each]].sets.read(logits);
+        let read = run(self.engine, &self.encoded, of.cells, "patching prompts", &monitor.quiet(), score)?;
         Ok(read.chunks(each).map(<[Outcomes]>::to_vec).collect())
     }
 

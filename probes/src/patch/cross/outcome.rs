@@ -104,7 +104,7 @@ impl Table {
         layers: &[usize],
         outcomes: &[Vec<Outcomes>],
     ) {
-        for (at, layer) in layers.iter().enumerate() {
+        for (at, layer) in layers.iter().enumerate().filter(|_| !outcomes.is_empty()) {
             self.put(languages, variant, Some(*layer), outcomes.iter().filter_map(|of| of.get(at)).cloned());
         }
     }
