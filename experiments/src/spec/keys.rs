@@ -54,6 +54,9 @@ fn candidates(complete: &Table, path: &[&str], kind: Option<&str>) -> Vec<Table>
         Some(Value::Table(table)) => candidates(table, rest, kind),
         Some(Value::Array(tables)) => {
             let all: Vec<Table> = tables.iter().filter_map(|t| t.as_table().cloned()).collect();
+            if !rest.is_empty() {
+                return all.iter().flat_map(|table| candidates(table, rest, kind)).collect();
+            }
             let of_kind: Vec<Table> = all
                 .iter()
                 .filter(|t| kind.is_some() && t.get("kind").and_then(Value::as_str) == kind)

@@ -87,8 +87,13 @@ fn name(code: &str) -> String {
 fn over_layers<'a>(run: &Run, rows: impl Iterator<Item = &'a Row>) -> Table {
     let layers = shown_layers(&run.manifest.capture.layers, columns().saturating_sub(40) / 7);
     let mut lines: Vec<(String, BTreeMap<usize, String>)> = Vec::new();
+    let rows: Vec<&Row> = rows.collect();
+    let several = rows.iter().any(|row| row.variant != rows[0].variant);
     for row in rows {
-        let (Some(layer), series) = (row.layer, series(row)) else { continue };
+        let Some(layer) = row.layer else { continue };
+        // Rows of a language alone are told apart by their variant where there is more than one.
+        let apart = several && !row.language.is_empty();
+        let series = if apart { format!("{} {}", series(row), row.variant) } else { series(row) };
         match lines.iter_mut().find(|line| line.0 == series) {
             Some(line) => line.1.insert(layer, cell(row)),
             None => {
@@ -102,7 +107,11 @@ fn over_layers<'a>(run: &Run, rows: impl Iterator<Item = &'a Row>) -> Table {
     let count = lines.len();
     for (series, cells) in lines.into_iter().take(MOST) {
         let of = |layer: &usize| cells.get(layer).cloned().unwrap_or_default();
-        table.row(std::iter::once(name(&series)).chain(layers.iter().map(of)));
+        let named = match series.split_once(' ') {
+            Some((code, rest)) if several => fit(&format!("{} {rest}", language(code)), 36),
+            _ => name(&series),
+        };
+        table.row(std::iter::once(named).chain(layers.iter().map(of)));
     }
     if count > MOST {
         table.row([format!("… {} more in the run folder", count - MOST)]);
