@@ -16,7 +16,8 @@ use desk::{Desk, GOLDEN};
 const LAB: [&str; 6] = ["--model", "lab", "--corpus", "lab", "--languages", "eng_Latn,spa_Latn,qis_Latn"];
 
 fn train(desk: &Desk, out: &str) -> String {
-    let arguments = [&["vector", "train"][..], &LAB, &["--target", "spa_Latn", "--set", "bootstrap=100", "--out", out]].concat();
+    let arguments =
+        [&["vector", "train"][..], &LAB, &["--target", "spa_Latn", "--set", "bootstrap=100", "--out", out]].concat();
     let said = desk.run(&arguments).fine();
     assert!(said.out.contains("orders rightly"), "{}", said.out);
     let name = "eng_Latn-to-spa_Latn-diff_mean.safetensors";
@@ -47,7 +48,9 @@ fn a_vector_is_trained_shown_exported_and_applied() {
     export("0", "w.gguf").refuses(65, &["the embeddings"]);
     export("9", "w.gguf").refuses(65, &["no direction for layer 9"]);
 
-    let compare = |more: &[&str]| desk.run(&[&["compare"][..], &LAB, &["--text", "Anna lives in", "--vector", &file], more].concat());
+    let compare = |more: &[&str]| {
+        desk.run(&[&["compare"][..], &LAB, &["--text", "Anna lives in", "--vector", &file], more].concat())
+    };
     let said = compare(&["--layer", "2", "--strength", "1", "--out", "compared"]).fine();
     for arm in ["none", "steered", "random"] {
         assert!(said.out.contains(arm), "{}", said.out);
@@ -65,7 +68,8 @@ fn a_vector_is_trained_shown_exported_and_applied() {
 #[test]
 fn strength_zero_gives_the_plain_answer_in_every_column() {
     let desk = Desk::new();
-    let arguments = ["compare", "--text", "Anna lives in", "--source", "eng_Latn", "--target", "spa_Latn", "--layer", "2"];
+    let arguments =
+        ["compare", "--text", "Anna lives in", "--source", "eng_Latn", "--target", "spa_Latn", "--layer", "2"];
     desk.run(&[&arguments[..], &LAB, &["--strength", "0", "--out", "zero"]].concat()).fine();
     let run = Run::open(&desk.path("zero")).unwrap();
     let answers = &run.detailed("compare").unwrap().compared[0].answers;
@@ -77,7 +81,8 @@ fn a_vector_of_another_model_needs_to_be_told_so() {
     let desk = Desk::new();
     let file = train(&desk, "run");
     let golden = format!("{GOLDEN}/llama");
-    let arguments = ["compare", "--model", &golden, "--corpus", "corpus", "--text", "a", "--vector", &file, "--layer", "1"];
+    let arguments =
+        ["compare", "--model", &golden, "--corpus", "corpus", "--text", "a", "--vector", &file, "--layer", "1"];
     desk.run(&[&arguments[..], &["--strength", "1"]].concat()).refuses(65, &["residual stream"]);
     fs::write(desk.path("broken.safetensors"), "nothing").unwrap();
     let broken = ["compare", "--text", "a", "--vector", "broken.safetensors", "--layer", "1", "--strength", "1"];
@@ -87,16 +92,30 @@ fn a_vector_of_another_model_needs_to_be_told_so() {
 #[test]
 fn pairs_make_a_vector_and_bad_pairs_are_named() {
     let desk = Desk::new();
-    let line = |who: &str| format!("{{\"positive\": \"{who} lives in the village.\", \"negative\": \"{who} lives in the city.\"}}\n");
+    let line = |who: &str| {
+        format!("{{\"positive\": \"{who} lives in the village.\", \"negative\": \"{who} lives in the city.\"}}\n")
+    };
     let good: String = ["Anna", "Peter", "Mary", "John"].map(line).concat();
     let pairs = |text: &str, more: &[&str]| {
         desk.write("pairs.jsonl", text);
-        let arguments = ["vector", "train", "--pairs", "pairs.jsonl", "--set", "bootstrap=0", "--set", "positive=village"];
+        let arguments =
+            ["vector", "train", "--pairs", "pairs.jsonl", "--set", "bootstrap=0", "--set", "positive=village"];
         desk.run(&[&arguments[..], &LAB, &["--set", "negative=city"], more].concat())
     };
     pairs(&good, &["--out", "village"]).fine();
     let run = Run::open(&desk.path("village")).unwrap();
     assert_eq!(run.detailed("vector").unwrap().vectors[0].card.positive, "village");
+    let asked = |who: &str| {
+        format!(
+            "{{\"question\": \"{who} lives in the\", \"answer_matching_behavior\": \"village\", \"answer_not_matching_behavior\": \"city\"}}\n"
+        )
+    };
+    let questions: String = ["Anna", "Peter", "Mary", "John"].map(asked).concat();
+    pairs(&questions, &["--out", "asked"]).fine();
+    let run = Run::open(&desk.path("asked")).unwrap();
+    let rows: Vec<_> = run.probed("vector").unwrap().metric("steerability").collect();
+    assert_eq!(rows.len(), 5);
+    assert!(rows.iter().all(|row| row.value.is_some() && row.n == 2), "{rows:?}");
     pairs("", &["--out", "x"]).refuses(65, &["pair"]);
     pairs("{\"positive\": \"a\"}\n", &["--out", "x"]).refuses(65, &["line 1"]);
     let alike = "{\"positive\": \"Anna lives.\", \"negative\": \"Anna lives.\"}\n".to_owned() + &good;
@@ -108,7 +127,8 @@ fn pairs_make_a_vector_and_bad_pairs_are_named() {
 fn patching_shows_both_runs_and_refuses_what_does_not_fit() {
     let desk = Desk::new();
     let patch = |clean: &str, answer: &str, more: &[&str]| {
-        let arguments = ["patch", "--model", "lab", "--clean", clean, "--corrupt", "Peter lives in the", "--answer", answer];
+        let arguments =
+            ["patch", "--model", "lab", "--clean", clean, "--corrupt", "Peter lives in the", "--answer", answer];
         desk.run(&[&arguments[..], &["--wrong", "city", "--language", "eng_Latn"], more].concat())
     };
     let said = patch("Anna lives in the", "village", &["--out", "patched"]).fine();
@@ -119,6 +139,9 @@ fn patching_shows_both_runs_and_refuses_what_does_not_fit() {
     assert!(fs::read_dir(desk.path("patched/figures")).unwrap().count() >= 2 * patched.panels.len());
     patch("Anna lives in", "village", &[]).refuses(65, &["tokens"]);
     patch("Anna lives in the", "city", &[]).refuses(65, &["city"]);
-    desk.write("p.toml", "schema = 1\nname = \"p\"\n[[model]]\npath = \"lab\"\n[[probe]]\nkind = \"patch\"\nexperiment = \"grdi\"\n");
+    desk.write(
+        "p.toml",
+        "schema = 1\nname = \"p\"\n[[model]]\npath = \"lab\"\n[[probe]]\nkind = \"patch\"\nexperiment = \"grdi\"\n",
+    );
     desk.run(&["validate", "p.toml"]).refuses(78, &["grdi"]);
 }

@@ -92,6 +92,8 @@ pub const HEADLINES: &[Headline] = &[
     number("steer", "best_perplexity", "steered", "perplexity of the steered outputs", Shape::Matrix),
     share("vector", "vector_pair_order", "", "held-out pairs that the vector orders rightly", Shape::Curves),
     share("vector", "vector_split_half", "", "cosine of the vectors of two halves", Shape::Curves),
+    number("vector", "steerability", "", "slope of the preference over the strength", Shape::Curves),
+    share("vector", "anti_steerable", "", "share of items that move the other way", Shape::Curves),
     number("vector", "vector_d_prime", "", "separation of held-out items (d')", Shape::Curves),
     number("select", "select_ablation", "", "score of the behaviour without the direction", Shape::Curves),
     number("select", "select_addition", "", "score of the behaviour with the direction added", Shape::Curves),

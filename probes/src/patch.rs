@@ -88,7 +88,9 @@ impl PatchParams {
             Self::Cross(_) => {
                 "probability of the words of a concept (cs: that of the source, ct: of the target) in a language (ls, lt)"
             }
-            Self::Knockout(_) => "effect: the metric with the edges cut, minus without; negative where they carry the answer",
+            Self::Knockout(_) => {
+                "effect: the metric with the edges cut, minus without; negative where they carry the answer"
+            }
             Self::Dla(_) => "effect: what the component adds to answer minus wrong answer",
             Self::Attribution(_) => {
                 "effect: what patching would do to first order, as a share of the way from the corrupt run to the clean one"

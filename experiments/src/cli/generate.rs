@@ -188,7 +188,9 @@ fn added(text: &str) -> Result<Edit> {
     if let Ok(mut vector) = vectors::read(file) {
         let there: Vec<String> = vector.layers.keys().map(usize::to_string).collect();
         let own = vector.layers.remove(&layer);
-        let why = || format!("the vector has no direction for layer {layer}; it has {}\n{}", there.join(", "), file.display());
+        let why = || {
+            format!("the vector has no direction for layer {layer}; it has {}\n{}", there.join(", "), file.display())
+        };
         return Ok(add(own.ok_or_else(|| Fault::data(why()))?));
     }
     let bytes = fs::read(file).map_err(|e| Fault::read("the vector", file, &e))?;

@@ -93,7 +93,9 @@ impl Grid<'_> {
         };
         svg.cell(x, y, wide, tall, fill, &format!("{place}: {value:.4}{interval}, n = {}", row.n));
         if wide >= 26.0 && tall >= 14.0 {
-            let text = if value.abs() >= 100.0 { format!("{value:.0}") } else { format!("{value:.2}") };
+            // A cell that rounds to nothing has no sign.
+            let shown = if value.abs() < 0.005 { 0.0 } else { value };
+            let text = if value.abs() >= 100.0 { format!("{shown:.0}") } else { format!("{shown:.2}") };
             svg.say(x + wide / 2.0, y + tall / 2.0 + 3.2, Anchor::Middle, 8.5, colour::ink_on(fill), &text);
         }
     }

@@ -8,21 +8,23 @@ use babelscope_core::{
     corpus::Corpus,
     engine::{Engine, ModelInfo},
     generate::Generate,
-    monitor::Monitor,
+    monitor::{Monitor, Tick},
     plan::{Edit, Point},
     tokens::Encoded,
 };
 use babelscope_probes::{
     align::LanguageStates,
+    bootstrap::Draws,
     capture::{Extraction, capture},
     measure::{Measured, Row},
     neurons::{NeuronParams, neurons},
     patch::{PatchParams, patch},
     source::StateSource,
     steer::{
-        Arithmetic, Behaviour, Card, Comparing, LearnData, Learned, Means, Names, NeuronSet, SteerParams, SteerReport, SteeringVector,
-        TrainParams, Trained, apply_to, arithmetic, card, compare, evaluate, learn, mean_activations, neuron_sets,
-        random_vector, read_pairs, select, train_languages, train_pairs, train_texts,
+        Application, Arithmetic, Behaviour, Card, Comparing, Contrast, LearnData, Learned, Means, Names, NeuronSet,
+        Pair, SteerParams, SteerReport, SteeringVector, TrainParams, Trained, apply_to, arithmetic, card, compare,
+        evaluate, learn, mean_activations, neuron_sets, propensity, random_vector, read_pairs, select, train_languages,
+        train_pairs, train_texts,
     },
 };
 use rand::{SeedableRng as _, seq::index};
@@ -94,10 +96,55 @@ pub(super) fn contrast_vectors(
             let sides = (lines(&params.positive_texts)?, lines(&params.negative_texts)?);
             train_texts(engine, (&sides.0, &sides.1), names, &training, seed, monitor)?
         } else {
-            train_pairs(engine, &read_pairs(&text(&params.pairs)?)?, names, &training, seed, monitor)?
+            let pairs = read_pairs(&text(&params.pairs)?)?;
+            let mut trained = train_pairs(engine, &pairs, names, &training, seed, monitor)?;
+            let rows = propensities(params, engine, &pairs, &trained.vector, seed, monitor)?;
+            trained.measured.rows.extend(rows);
+            trained
         });
     }
     Ok(gathered(seed, trained))
+}
+
+/// What held-out prompts lean to at each layer and strength; nothing where pairs are texts without a prompt.
+fn propensities(
+    params: &VectorSpec,
+    engine: &Engine,
+    pairs: &[Pair],
+    vector: &SteeringVector,
+    seed: u64,
+    monitor: &Monitor,
+) -> Result<Vec<Row>> {
+    let every = params.test_every;
+    let held_out = pairs.iter().enumerate().filter(|(at, _)| every > 0 && at % every == every - 1);
+    let items: Vec<Contrast> = held_out
+        .filter(|(_, pair)| !pair.prompt.trim().is_empty())
+        .map(|(_, pair)| Contrast {
+            prompt: pair.prompt.trim_end().to_owned(),
+            positive: pair.positive.clone(),
+            negative: pair.negative.clone(),
+        })
+        .collect();
+    if items.is_empty() || params.strengths.is_empty() {
+        return Ok(Vec::new());
+    }
+    let draws = Draws::new(items.len(), params.bootstrap, seed)?;
+    let mut rows = Vec::new();
+    for (done, layer) in vector.layers.keys().enumerate() {
+        let total = vector.layers.len();
+        monitor.tick(Tick { what: "asking what prompts lean to", done, total, unit: "layers" })?;
+        let how = Application { layers: vec![*layer], ..Application::default() };
+        let found = match propensity(engine, &items, vector, &how, &params.strengths, &monitor.quiet()) {
+            Ok(found) => found.rows(&draws),
+            // Answers that begin alike have no difference, which is a reason and no mistake.
+            Err(babelscope_probes::Error::Input { why, .. }) => vec![Row::missing("propensity", why, items.len())],
+            Err(other) => return Err(other.into()),
+        };
+        let card = &vector.card;
+        let placed = |row: Row| row.of(&card.positive).against(&card.negative).at(*layer).variant(&card.estimator);
+        rows.extend(found.into_iter().map(placed));
+    }
+    Ok(rows)
 }
 
 /// Answers side by side.
@@ -240,7 +287,8 @@ pub(super) fn learned(
     monitor: &Monitor,
 ) -> Result<Said> {
     let lines = |language: &str| {
-        let why = || Fault::spec(format!("the corpus has no language {language}; it has {}", corpus.languages.join(", ")));
+        let why =
+            || Fault::spec(format!("the corpus has no language {language}; it has {}", corpus.languages.join(", ")));
         corpus.lines(language).ok_or_else(why)
     };
     let tokenizer = engine.tokenizer();
@@ -254,7 +302,12 @@ pub(super) fn learned(
             answers.push(tokenizer.encode_plain(line)?);
         }
         if answers.len() != inputs.len() {
-            let why = format!("{} answers for {} lines; expected one a line\n{}", answers.len(), inputs.len(), params.answers);
+            let why = format!(
+                "{} answers for {} lines; expected one a line\n{}",
+                answers.len(),
+                inputs.len(),
+                params.answers
+            );
             return Err(Fault::data(why).into());
         }
     }

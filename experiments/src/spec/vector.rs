@@ -32,6 +32,8 @@ pub struct VectorSpec {
     pub test_every: usize,
     /// Whether questions of pairs go through the model's chat template.
     pub chat: bool,
+    /// Of pairs with a prompt: strengths, in mean norms, at which the held-out prompts are asked which answer they lean to. Empty: none.
+    pub strengths: Vec<f64>,
     /// Bootstrap draws over held-out items; 0 leaves the intervals out.
     pub bootstrap: usize,
 }
@@ -51,6 +53,7 @@ impl Default for VectorSpec {
             position,
             test_every,
             chat,
+            strengths: vec![-0.5, -0.25, 0.25, 0.5],
             bootstrap,
         }
     }
@@ -83,6 +86,9 @@ impl VectorSpec {
         let names: Vec<&str> = self.estimators.iter().map(|estimator| estimator.name()).collect();
         if let Some(twice) = repeated(&names) {
             return Some(format!("`estimators` names {twice} twice"));
+        }
+        if let Some(bad) = self.strengths.iter().find(|strength| !strength.is_finite()) {
+            return Some(format!("`strengths` has {bad}; expected finite numbers"));
         }
         if let Some(twice) = repeated(&self.sources).or_else(|| repeated(&self.targets)) {
             return Some(format!("`sources` or `targets` name {twice} twice"));

@@ -138,8 +138,8 @@ impl Propensity {
         effects().find(|(_, effect)| largest > 0.0 && *effect >= SATURATED * largest).map(|(a, _)| a)
     }
 
-    /// Rows `propensity` (item: strength), `steerability`, `anti_steerable`, `saturation`.
-    pub(in crate::steer) fn rows(&self, draws: &Draws) -> Vec<Row> {
+    /// Rows `propensity` (item: strength), `steerability`, `anti_steerable`, `saturation`, with intervals over the items.
+    pub fn rows(&self, draws: &Draws) -> Vec<Row> {
         let n = self.values.first().map_or(0, Vec::len);
         let mut rows: Vec<Row> = (self.strengths.iter().zip(&self.values))
             .map(|(strength, m)| {
