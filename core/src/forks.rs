@@ -2,8 +2,8 @@
 //! plan's pass begins at the layer where it begins to differ.
 //!
 //! One pass without edits climbs from layer to layer (the trunk). At a layer where plans begin to differ it waits, its stream is copied
-//! for each of them, and they go on to their ends; so no more than two streams are ever kept. A sweep over the strengths of `L` layers
-//! costs half the blocks, and an edit of the last block next to nothing. Batches are those of [`Engine::run`], so every bit is too.
+//! for each of them, and they go on to their ends; so no more than two streams are ever kept. A sweep over all layers runs
+//! about half the blocks, and an edit behind the last block runs none. Batches are those of [`Engine::run`], so every bit is too.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::{
     edit::first_layer,
     engine::{BATCH_TOKENS, Captured, Engine, by_length, pack},
     monitor::{Monitor, Tick},
-    plan::{Capture, Plan},
+    plan::{Capture, Plan, Point, Reduce},
     tokens::Encoded,
 };
 
@@ -38,16 +38,35 @@ impl Forks {
     pub(crate) fn new(plans: &[Plan], engine: &Engine, sentences: &[Encoded]) -> Self {
         let config = engine.config();
         let layers: Vec<Option<usize>> = plans.iter().map(|plan| first_layer(plan, config, sentences)).collect();
-        let mut captures: Vec<Capture> = Vec::new();
-        for (plan, layer) in plans.iter().zip(&layers) {
-            for capture in plan.captures.iter().filter(|capture| precedes(capture.site, *layer)) {
-                if !captures.contains(capture) {
-                    captures.push(*capture);
-                }
+        Self { trunk: common(plans, &layers), layers }
+    }
+
+    /// The product that gives logits may round otherwise where it has other rows. So plans without edits that differ in whether they want
+    /// the last token's alone do not share it, and each has the bits of its own pass.
+    fn part_logits(&mut self, plans: &[Plan], last: usize) {
+        let wants = |plan: &Plan| plan.captures.iter().any(|c| c.site.point == Point::Logits);
+        let last_alone =
+            |plan: &Plan| plan.captures.iter().all(|c| c.site.point != Point::Logits || c.reduce == Reduce::Last);
+        let shared: Vec<usize> =
+            (0..plans.len()).filter(|plan| self.layers[*plan].is_none() && wants(&plans[*plan])).collect();
+        if shared.iter().any(|plan| last_alone(&plans[*plan]) != last_alone(&plans[shared[0]])) {
+            shared.iter().for_each(|plan| self.layers[*plan] = Some(last));
+            self.trunk = common(plans, &self.layers);
+        }
+    }
+}
+
+/// What the pass without edits captures: what comes before the edits of some plan.
+fn common(plans: &[Plan], layers: &[Option<usize>]) -> Plan {
+    let mut captures: Vec<Capture> = Vec::new();
+    for (plan, layer) in plans.iter().zip(layers) {
+        for capture in plan.captures.iter().filter(|capture| precedes(capture.site, *layer)) {
+            if !captures.contains(capture) {
+                captures.push(*capture);
             }
         }
-        Self { trunk: Plan { captures, ..Plan::default() }, layers }
     }
+    Plan { captures, ..Plan::default() }
 }
 
 impl Engine {
@@ -99,7 +118,8 @@ impl Engine {
         for (number, plan) in plans.iter().enumerate() {
             numbered(number, plans.len(), check(plan, config, sentences))?;
         }
-        let forks = Forks::new(plans, self, sentences);
+        let mut forks = Forks::new(plans, self, sentences);
+        forks.part_logits(plans, config.layers);
         let late = |(plan, layer): (&Plan, &Option<usize>)| {
             let captures = plan.captures.iter().filter(|capture| !precedes(capture.site, *layer)).copied();
             Plan { captures: captures.collect(), ..plan.clone() }
