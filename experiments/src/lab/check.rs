@@ -1,6 +1,7 @@
 //! What is known to be true of the laboratory's models, beside what the engine and the probes measure.
 
 mod facts;
+mod patched;
 pub mod planted;
 mod probed;
 mod small;
@@ -53,6 +54,7 @@ pub fn check(model: &str, monitor: &Monitor) -> Result<Vec<Truth>> {
     let engine = Engine::load(model, &LoadOptions::default(), monitor)?;
     let mut truths = small::check(&engine, monitor)?;
     truths.extend(probed::check(&engine, monitor)?);
+    truths.extend(patched::check(&engine, monitor)?);
     truths.extend(facts::check(monitor)?);
     truths.extend(planted::ranges(&planted::planted(monitor)?)?);
     Ok(truths)
