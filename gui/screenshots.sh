@@ -96,6 +96,29 @@ kind = "tasks"
 [[probe]]
 kind = "lens"
 texts = ["The red bird sings"]
+
+[[probe]]
+kind = "vector"
+targets = ["spa_Latn", "hin_Deva", "arb_Arab", "zho_Hans"]
+
+[[probe]]
+kind = "compare"
+texts = ["The red bird", "Anna lives in the"]
+source = "eng_Latn"
+target = "hin_Deva"
+layer = 3
+strength = 0.6
+
+[[probe]]
+kind = "patch"
+experiment = "grid"
+
+[[probe.pairs]]
+clean = "Anna lives in the"
+corrupt = "Peter lives in the"
+answer = ["village"]
+wrong = ["city"]
+language = "eng_Latn"
 TOML
     "$bin/babelscope" --runs "$work/runs" run "$work/every.toml" >"$work/run.log" 2>&1 || { cat "$work/run.log"; exit 1; }
     every=$(find "$work/runs" -mindepth 1 -maxdepth 1 -type d | head -1)
@@ -114,6 +137,13 @@ for theme in light dark; do
     shoot "vocabulary_$theme" "$theme" "$every" ctrl+5 "${VOCABULARY_TAB:-302,70}"
     shoot "tasks_$theme" "$theme" "$every" ctrl+5 "${TASKS_TAB:-400,70}"
     shoot "runs_$theme" "$theme" "$every" ctrl+1
+    shoot "steering_$theme" "$theme" "$every" ctrl+7
+    shoot "change_$theme" "$theme" "$every" ctrl+7 wheel:30
+    shoot "vectors_$theme" "$theme" "$every" ctrl+7 "${VECTORS_TAB:-302,70}"
+    shoot "card_$theme" "$theme" "$every" ctrl+7 "${VECTORS_TAB:-302,70}" wheel:30
+    shoot "evaluation_$theme" "$theme" "$every" ctrl+7 "${EVALUATION_TAB:-400,70}"
+    shoot "patching_$theme" "$theme" "$every" ctrl+8 wheel:6
+    shoot "two_runs_$theme" "$theme" "$every" ctrl+8 wheel:30
 done
 # A line of the laboratory's corpus in each script, or any sentence in LENS_TEXTS (name=sentence, one a line).
 texts=${LENS_TEXTS:-"arabic=لدى يوسف أربعة أرانب سوداء.

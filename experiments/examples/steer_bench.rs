@@ -197,7 +197,6 @@ fn edit(engine: &Engine) -> Result<()> {
     let silent = Monitor::silent();
     let run = |plan: &Plan| Ok(engine.run_watched(&sentences, plan, &silent)?);
     let [(bare, _), (full, told)] = turns(7, [&mut || run(&plain), &mut || run(&edited)])?;
-    let [bare, full] = [bare, full].map(|time| time.as_secs_f64());
     let entries = told.applied.len();
     println!(
         "1,024 tokens, no edit {bare:.3} s, a vector behind every block {full:.3} s ({entries} entries in the log)"

@@ -201,7 +201,7 @@ impl App {
             self.steering_view.opened(&loaded.run);
             self.steer = Some(loaded.clone());
         }
-        if loaded.run.detailed(patching::KIND).is_some() {
+        if loaded.run.probed(patching::KIND).is_some() {
             self.patching_view.reset();
             self.patch = Some(loaded.clone());
         }

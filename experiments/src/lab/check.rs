@@ -1,6 +1,7 @@
 //! What is known to be true of the laboratory's models, beside what the engine and the probes measure.
 
 mod facts;
+mod patched;
 pub mod planted;
 mod probed;
 mod small;
@@ -55,6 +56,7 @@ pub fn check(model: &str, monitor: &Monitor) -> Result<Vec<Truth>> {
     let mut truths = small::check(&engine, monitor)?;
     truths.extend(probed::check(&engine, monitor)?);
     truths.extend(steered::check(&engine, monitor)?);
+    truths.extend(patched::check(&engine, monitor)?);
     truths.extend(facts::check(monitor)?);
     truths.extend(planted::ranges(&planted::planted(monitor)?)?);
     Ok(truths)

@@ -2,13 +2,16 @@
 //!
 //! A sentence is typed, or taken from the corpus; the grid shows tokens by layers, a click shows the candidates of a cell.
 
+mod colouring;
+
 use std::ops::Range;
 
 use babelscope::spec::{LensSpec, ModelSpec, ProbeSpec, RunSpec};
 use babelscope_core::{lang::Direction, tokens::Piece};
 use babelscope_probes::lens::{Candidate, LensCell, LensReport};
 use egui::{Color32, Id, Panel, Rect, RichText, ScrollArea, Sense, Ui, pos2, vec2};
-use serde::{Deserialize, Serialize};
+
+pub use colouring::Colouring;
 
 use crate::{
     command::Action,
@@ -56,47 +59,6 @@ const CODE: f32 = 9.5;
 const INPUT: f32 = 34.0;
 /// How many candidates are asked for in each cell.
 const TOP_K: usize = 10;
-
-/// What the colour of a cell means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Colouring {
-    /// Probability of the top token.
-    Probability,
-    /// Entropy of the distribution.
-    Entropy,
-    /// Language of the top token.
-    Language,
-    /// Rank of the final layer's top token.
-    Rank,
-    /// KL from the final layer.
-    Divergence,
-}
-
-impl Colouring {
-    const ALL: [Self; 5] = [Self::Probability, Self::Entropy, Self::Language, Self::Rank, Self::Divergence];
-
-    /// The name in the chooser.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Probability => "probability",
-            Self::Entropy => "entropy",
-            Self::Language => "language of the token",
-            Self::Rank => "rank of the final token",
-            Self::Divergence => "KL from final",
-        }
-    }
-
-    /// Place on the fixed range of its colours, 0 to 1, for a vocabulary of `vocabulary` tokens.
-    fn share(self, cell: &LensCell, vocabulary: usize) -> f32 {
-        let most = (vocabulary.max(2) as f32).ln();
-        match self {
-            Self::Probability | Self::Language => cell.top.first().map_or(f32::NAN, |c| c.probability),
-            Self::Entropy => cell.entropy / most,
-            Self::Rank => 1.0 - (cell.rank_of_final.max(1) as f32).ln() / most,
-            Self::Divergence => cell.kl_from_final / most,
-        }
-    }
-}
 
 /// What the view knows between frames.
 #[derive(Debug, Default)]

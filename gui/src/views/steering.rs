@@ -79,8 +79,8 @@ pub struct View {
     /// When a control was last changed, while its value waits to be taken.
     waiting: Option<f64>,
     /// What was asked last, and what the answer in sight is an answer to.
-    asked: Option<CompareSpec>,
-    shown: Option<CompareSpec>,
+    asked: Option<Asked>,
+    shown: Option<Asked>,
     answers: answers::State,
     vectors: vectors::State,
     evaluation: evaluation::State,
@@ -110,18 +110,29 @@ pub fn answers(run: &Run) -> Option<&[Compared]> {
     run.detailed("compare").map(|details| details.compared.as_slice()).filter(|compared| !compared.is_empty())
 }
 
-fn asked_of(run: &Run) -> Option<&CompareSpec> {
-    run.spec.probe.iter().find_map(|probe| match probe {
-        ProbeSpec::Compare(compare) => Some(compare),
-        _ => None,
-    })
+/// What an answer depends on beside model and corpus.
+#[derive(Clone, Debug)]
+struct Asked {
+    compare: CompareSpec,
+    seed: u64,
 }
 
-/// Whether two are the same: a run writes out where a file lies, a person need not.
-fn same(a: &CompareSpec, b: &CompareSpec) -> bool {
-    let place = |path: &str| std::path::absolute(path).ok();
-    let vector = a.vector == b.vector || (!a.vector.is_empty() && place(&a.vector) == place(&b.vector));
-    vector && CompareSpec { vector: b.vector.clone(), ..a.clone() } == *b
+impl Asked {
+    /// What a run has asked.
+    fn of(run: &Run) -> Option<Self> {
+        run.spec.probe.iter().find_map(|probe| match probe {
+            ProbeSpec::Compare(compare) => Some(Self { compare: compare.clone(), seed: run.spec.seed }),
+            _ => None,
+        })
+    }
+
+    /// Whether two are the same: a run writes out where a file lies, a person need not.
+    fn is(&self, other: &Self) -> bool {
+        let (a, b) = (&self.compare, &other.compare);
+        let place = |path: &str| std::path::absolute(path).ok();
+        let vector = a.vector == b.vector || (!a.vector.is_empty() && place(&a.vector) == place(&b.vector));
+        vector && self.seed == other.seed && CompareSpec { vector: b.vector.clone(), ..a.clone() } == *b
+    }
 }
 
 impl View {
@@ -133,9 +144,9 @@ impl View {
 
     /// Takes over what a run that was opened has asked.
     pub fn opened(&mut self, run: &Run) {
-        if let Some(compare) = asked_of(run) {
-            self.form.fill(compare, run.spec.seed);
-            self.asked = Some(compare.clone());
+        if let Some(asked) = Asked::of(run) {
+            self.form.fill(&asked.compare, asked.seed);
+            self.asked = Some(asked);
         }
         self.waiting = None;
         self.answered(run);
@@ -143,8 +154,12 @@ impl View {
 
     /// Takes note of an answer.
     pub fn answered(&mut self, run: &Run) {
-        self.shown = asked_of(run).cloned();
+        self.shown = Asked::of(run);
         self.answers = answers::State::default();
+    }
+
+    fn wanted(&self, source: &Source<'_>) -> Asked {
+        Asked { compare: self.form.compare(source.main), seed: self.form.seed }
     }
 
     /// Asks when a control has rested, or at once.
@@ -162,11 +177,11 @@ impl View {
             return;
         }
         self.waiting = None;
-        let compare = self.form.compare(source.main);
-        let again = change.ordered || self.asked.as_ref().is_none_or(|asked| !same(asked, &compare));
+        let wanted = self.wanted(source);
+        let again = change.ordered || self.asked.as_ref().is_none_or(|asked| !asked.is(&wanted));
         let spec = self.form.spec(source.main, source.base());
         if again && spec.check().is_ok() {
-            self.asked = Some(compare);
+            self.asked = Some(wanted);
             actions.push(Action::Execute(Slot::Steer, Box::new(spec)));
         }
     }
@@ -223,8 +238,7 @@ fn side_by_side(ui: &mut Ui, view: &mut View, source: &Source<'_>, actions: &mut
         crate::widgets::pane::empty(ui, "Nothing has been answered yet", text);
         return;
     };
-    let wanted = view.form.compare(source.main);
-    let old = view.shown.as_ref().is_some_and(|shown| !same(shown, &wanted));
+    let old = view.shown.as_ref().is_some_and(|shown| !shown.is(&view.wanted(source)));
     let panes = answers::Panes { loaded, compared, old, busy: source.busy };
     panes.show(ui, &mut view.answers, actions);
 }

@@ -215,7 +215,8 @@ pub fn grid(engine: &Engine, params: &GridParams, seed: u64, monitor: &Monitor) 
                     |_: usize, logits: &[f32]| params.metric.value(logits, &pair.sides, &recorded.states.logits[0]);
                 let patched = run(engine, &recorded.prompts, drawn.cells, "patching cells", &quiet, score)?;
                 let (base, donor) = direction.prompts();
-                let share = |m: &f64| (m - values[base]) / (values[donor] - values[base]);
+                // Plus 0: nothing moved is 0, never -0.
+                let share = |m: &f64| (m - values[base]) / (values[donor] - values[base]) + 0.0;
                 run_of.panels.push(Panel {
                     site: site.name().to_owned(),
                     variant: direction.name().to_owned(),

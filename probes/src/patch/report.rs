@@ -15,7 +15,8 @@ pub struct PatchReport {
     pub runs: Vec<PatchedRun>,
 }
 
-/// A pair of runs (or one, where nothing is corrupted) with what patching does between them.
+/// A pair of runs (or one, where nothing is corrupted) with what patching does between them. Between languages `clean` is the prompt that
+/// gives and `corrupt` the one that is changed, and the run is the first of many pairs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PatchedRun {
     /// Name of the pair or prompt.

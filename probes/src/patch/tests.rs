@@ -178,7 +178,8 @@ fn tracing_without_noise_finds_nothing_and_restoring_the_end_finds_all() {
     let deepest = engine().info().layers;
     assert!((of(0, "1") - one("total_effect")).abs() < 1e-6 && (of(deepest, "4") - one("total_effect")).abs() < 1e-6);
     assert_eq!(of(deepest, "2"), 0.0);
-    let other = PromptSpec { answer: vec!["castle".to_owned(), "red".to_owned()], ..prompt("Anna sees", "Anna") };
+    let answer = vec!["castle".to_owned(), "red".to_owned()];
+    let other = PromptSpec { answer, wrong: Vec::new(), ..prompt("Anna sees", "Anna") };
     let params =
         TraceParams { prompts: vec![spec, other], samples: 2, kinds: vec![TraceKind::State], ..TraceParams::default() };
     let report = trace(engine(), &params, 4, &Monitor::silent()).unwrap();

@@ -50,6 +50,28 @@ pub(super) fn check(monitor: &Monitor) -> Result<Vec<Truth>> {
     ])
 }
 
+/// A fixture, loaded.
+pub(super) struct Fixture {
+    pub(super) engine: Engine,
+    pub(super) author: Author,
+    /// The weights may lie in it.
+    _folder: tempfile::TempDir,
+}
+
+impl Fixture {
+    pub(super) fn load(condition: Condition, monitor: &Monitor) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        for (name, bytes) in files(condition) {
+            std::fs::write(folder.path().join(name), bytes)?;
+        }
+        let engine = Engine::load(&folder.path().to_string_lossy(), &LoadOptions::default(), monitor)?;
+        let World::Facts(facts) = Recipe::facts(condition).world else {
+            anyhow::bail!("the fixtures' recipe tells the facts world")
+        };
+        Ok(Self { engine, author: Author::new(&facts), _folder: folder })
+    }
+}
+
 struct Measured {
     /// Share of the shown facts whose object is the most probable token, by language.
     seen: [f64; 2],
@@ -61,19 +83,11 @@ struct Measured {
 
 impl Measured {
     fn new(condition: Condition, monitor: &Monitor) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        for (name, bytes) in files(condition) {
-            std::fs::write(folder.path().join(name), bytes)?;
-        }
-        let engine = Engine::load(&folder.path().to_string_lossy(), &LoadOptions::default(), monitor)?;
-        let World::Facts(facts) = Recipe::facts(condition).world else {
-            anyhow::bail!("the fixtures' recipe tells the facts world")
-        };
-        let author = Author::new(&facts);
+        let Fixture { engine, author, .. } = &Fixture::load(condition, monitor)?;
         let (mut seen, mut mass) = ([0.0; 2], [0.0; 2]);
         let shown = author.cells(false);
         for language in [0, 1] {
-            for (cell, row) in shown.iter().zip(next(&engine, language, &shown, monitor)?) {
+            for (cell, row) in shown.iter().zip(next(engine, language, &shown, monitor)?) {
                 let top = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map(|(id, _)| id as u32);
                 seen[language as usize] += f64::from(u8::from(top == Some(author.answer(language, *cell))));
                 mass[language as usize] += Author::objects(language).map(|id| row[id as usize]).sum::<f64>();
@@ -91,7 +105,7 @@ impl Measured {
             ..AlignParams::default()
         };
         let extraction = Extraction { layers: Vec::new(), reduce: Reduce::Last };
-        let report = align::analyse(&engine, &corpus, &extraction, &params, monitor)?;
+        let report = align::analyse(engine, &corpus, &extraction, &params, monitor)?;
         let mexa = report.cells.iter().map(|cell| cell.mexa.value).collect();
         Ok(Self { seen, mass, mexa })
     }

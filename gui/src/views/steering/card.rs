@@ -44,13 +44,8 @@ fn cosine(a: &[f32], b: &[f32]) -> Option<f64> {
 }
 
 impl State {
-    fn refresh(
-        &mut self,
-        stamp: u64,
-        all: &[(String, &SteeringVector)],
-        (name, own): (&str, &SteeringVector),
-        layer: usize,
-    ) {
+    fn refresh(&mut self, stamp: u64, focus: &Focus<'_>, layer: usize) {
+        let Focus { all, name, vector: own } = *focus;
         let key = (stamp, name.to_owned(), layer);
         if self.key.as_ref() == Some(&key) {
             return;
@@ -66,18 +61,24 @@ impl State {
     }
 }
 
+/// A vector among those of its run, each with the name of its file.
+pub(super) struct Focus<'a> {
+    pub(super) all: &'a [(String, &'a SteeringVector)],
+    pub(super) name: &'a str,
+    pub(super) vector: &'a SteeringVector,
+}
+
 /// Draws the card; gives the name of the vector when it shall steer.
-#[expect(clippy::too_many_arguments, reason = "a pane of one tab: what it draws, and what it may change")]
 pub(super) fn show(
     ui: &mut Ui,
     state: &mut State,
     selection: &mut Selection,
     loaded: &Loaded,
-    all: &[(String, &SteeringVector)],
-    (name, vector): (&str, &SteeringVector),
+    focus: &Focus<'_>,
     frames: &Frames<'_>,
     actions: &mut Vec<Action>,
 ) -> Option<String> {
+    let Focus { name, vector, .. } = *focus;
     let mut chosen = None;
     let mut copied = None;
     let title = ("Card of the vector", "What is it, how long is it, and what is it like?");
@@ -132,7 +133,7 @@ pub(super) fn show(
         for note in &card.notes {
             pane::note(ui, note.as_str());
         }
-        state.refresh(loaded.stamp, all, (name, vector), layer);
+        state.refresh(loaded.stamp, focus, layer);
         if !state.cosines.is_empty() {
             ui.add_space(6.0);
             ui.strong(format!("Cosine with the other vectors at layer {layer}"));

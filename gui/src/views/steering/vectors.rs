@@ -172,7 +172,8 @@ pub(super) fn show(
         }
     });
     let (name, vector) = vectors.get(at)?;
-    card::show(ui, &mut state.card, selection, loaded, &vectors, (name, vector), &frames, actions)
+    let focus = card::Focus { all: &vectors, name, vector };
+    card::show(ui, &mut state.card, selection, loaded, &focus, &frames, actions)
 }
 
 /// What to do where the run has no vectors.

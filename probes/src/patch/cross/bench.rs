@@ -254,16 +254,15 @@ impl<'a> Bench<'a> {
         let prompts = pairs.iter().map(|pair| pair.target).chain(pairs.iter().map(|pair| pair.source));
         let cells = prompts.map(|prompt| Cell { prompt, edits: Vec::new() }).collect();
         let n = pairs.len();
-        let mut kept = vec![Vec::new(); 2];
-        let score =
-            |at: usize, logits: &[f32]| (pairs[at % n].sets.read(logits), (at % n == 0).then(|| logits.to_vec()));
+        let score = |at: usize, logits: &[f32]| {
+            (pairs[at % n].sets.read(logits), at.is_multiple_of(n).then(|| logits.to_vec()))
+        };
         let read = run(self.engine, &self.encoded, cells, "patching prompts", &monitor.quiet(), score)?;
-        for (half, variant) in read.chunks(n).zip(["unpatched", "source"]).enumerate().map(|(at, (h, v))| ((at, h), v))
-        {
-            let (at, half) = half;
-            kept[at] = half[0].1.clone().unwrap_or_default();
+        let mut kept = Vec::new();
+        for (half, variant) in read.chunks(n).zip(["unpatched", "source"]) {
             let outcomes: Vec<Vec<Outcomes>> = half.iter().map(|(outcomes, _)| vec![outcomes.clone()]).collect();
             table.add_unpatched((target, source), variant, &outcomes);
+            kept.extend(half.iter().filter_map(|(_, logits)| logits.clone()));
         }
         Ok(kept)
     }

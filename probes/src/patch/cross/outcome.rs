@@ -160,7 +160,8 @@ impl Entry {
         };
         // Where the sources are a mean over languages, no language is theirs.
         let mean_of_languages = self.pivot == "mean";
-        let mut means: [Option<(f64, Vec<f64>)>; 6] = Default::default();
+        // The mean over the pairs, then over each draw of them.
+        let mut means: [Option<Vec<f64>>; 6] = Default::default();
         for (at, item) in ITEMS.into_iter().enumerate() {
             let values: Vec<f64> = self.pairs.iter().filter_map(|outcomes| outcomes.0[at]).collect();
             if values.len() < n || (mean_of_languages && item.ends_with("_ls")) {
@@ -169,20 +170,19 @@ impl Entry {
             let estimate = draws.mean(&values);
             let row = place(Row::new("probability", estimate.value, n)).item(item);
             rows.push(if n > 1 && draws.draws() > 0 { row.within(estimate.low, estimate.high) } else { row });
-            means[at] = Some((estimate.value, draws.means(&values)));
+            means[at] = Some([vec![estimate.value], draws.means(&values)].concat());
         }
         let mut ratio = |metric: &str, above: &[usize], below: &[usize]| {
-            let sum = |which: &[usize], of: &dyn Fn(&(f64, Vec<f64>)) -> f64| -> Option<f64> {
-                which.iter().map(|at| means[*at].as_ref().map(of)).sum()
+            let sum = |which: &[usize], b: usize| -> Option<f64> {
+                which.iter().map(|at| means[*at].as_ref().map(|means| means[b])).sum()
             };
-            let of =
-                |pick: &dyn Fn(&(f64, Vec<f64>)) -> f64| -> Option<f64> { Some(sum(above, pick)? / sum(below, pick)?) };
-            let Some(value) = of(&|(mean, _)| *mean) else { return };
+            let of = |b: usize| -> Option<f64> { Some(sum(above, b)? / sum(below, b)?) };
+            let Some(value) = of(0) else { return };
             if !value.is_finite() {
                 rows.push(place(Row::missing(metric, "none of the words has any probability", n)));
                 return;
             }
-            let drawn = (0..draws.draws()).filter_map(|b| of(&|(_, means)| means[b])).collect();
+            let drawn = (1..=draws.draws()).filter_map(of).collect();
             let estimate = interval(value, drawn);
             let row = place(Row::new(metric, value, n));
             rows.push(if n > 1 && draws.draws() > 0 { row.within(estimate.low, estimate.high) } else { row });

@@ -100,10 +100,10 @@ impl Translation {
             for (concept, (object, _)) in &known {
                 let mut others: Vec<_> = known.iter().filter(|(other, _)| other.name != concept.name).collect();
                 others.shuffle(&mut rng);
-                let example = |(_, (word, answer)): &&(&Concept, (String, String))| {
+                let example = |(_, (word, answer)): &(&Concept, (String, String))| {
                     self.fill(from, to, word).replace("{answer}", answer) + "\n"
                 };
-                let mut text: String = others.iter().take(self.shots).map(|other| example(other)).collect();
+                let mut text: String = others.into_iter().take(self.shots).map(example).collect();
                 let question = self.fill(from, to, object);
                 text.push_str(question.split("{answer}").next().unwrap_or_default());
                 prompts.push(CrossPrompt {
