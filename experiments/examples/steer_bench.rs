@@ -199,7 +199,8 @@ fn edit(engine: &Engine) -> Result<()> {
     let [(bare, _), (full, told)] = turns(7, [&mut || run(&plain), &mut || run(&edited)])?;
     let entries = told.applied.len();
     println!(
-        "1,024 tokens, no edit {bare:.3} s, a vector behind every block {full:.3} s ({entries} entries in the log)"
+        "1,024 tokens, no edit {:.3} s, a vector behind every block {:.3} s ({entries} entries in the log)",
+        bare[0], full[0]
     );
     Ok(())
 }
