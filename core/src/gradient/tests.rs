@@ -229,77 +229,92 @@ fn quotients(
     probes.iter().zip(all.chunks_exact(4)).zip(there.chunks_exact(4)).map(quotient).collect()
 }
 
-/// How far each slope is from its quotient, in shares of the slope, of those that rounding leaves sure, and how many were tried.
-fn errors(native: &Engine, twin: &Engine, sites: &[Site], edits: &[Edit], objective: &Objective) -> (Vec<f64>, usize) {
-    let (sentences, silent) = (sentences(native), Monitor::silent());
-    let found = twin.gradients(&sentences, sites, edits, objective, &silent);
-    let found = found.unwrap_or_else(|e| panic!("{}: {e}", native.info().reference));
-    let plain = values(native, &sentences, &[0, 1], edits.to_vec(), objective);
-    for (got, want) in found.value.iter().zip(&plain) {
-        assert!((got - want).abs() < 1e-4 * want.abs().max(1.0), "{}: {got} {want}", native.info().reference);
-    }
-    let captures = sites.iter().map(|site| Capture { site: *site, reduce: Reduce::All }).collect();
-    let plan = Plan { captures, edits: edits.to_vec(), stop_after: None };
-    let captured = native.run(&sentences, &plan, &silent).unwrap();
-    let states = captured.into_iter().map(|captured| match captured.values {
-        Values::Tokens(tokens) => tokens,
-        Values::Pooled(_) => panic!("pooled"),
-    });
-    let probes = probes(sites, &found, &states.collect::<Vec<_>>());
-    let by_step = STEPS.map(|step| quotients(native, &sentences, sites, edits, objective, &probes, step));
-    let mut sure = Vec::new();
-    for (at, probe) in probes.iter().enumerate() {
-        let size = probe.slope.abs().max(1e-9);
-        let near = |(quotient, rounding): (f64, f64)| {
-            let apart = (quotient - probe.slope).abs();
-            ((apart - rounding) / size, apart / size)
-        };
-        let smooth: Vec<(f64, f64)> = by_step.iter().filter_map(|step| step[at]).collect();
-        let Some(best) = smooth.iter().copied().map(near).min_by(|a, b| a.0.total_cmp(&b.0)) else { continue };
-        assert!(
-            best.0 < 1e-2,
-            "{} {} {} sentence {} token {}: slope {}, quotients {smooth:?}",
-            native.info().reference,
-            objective.name(),
-            sites[probe.site],
-            probe.sentence,
-            probe.token,
-            probe.slope,
-        );
-        if smooth.iter().any(|step| step.1 < 1e-2 * probe.slope.abs()) {
-            sure.push(best.1);
+/// What a family's slopes came to.
+#[derive(Default)]
+struct Found {
+    /// Of slopes that rounding leaves sure: how far from their quotient, in shares of the slope.
+    sure: Vec<f64>,
+    /// Slopes with a step that changes no side, and all.
+    smooth: usize,
+    tried: usize,
+    failures: String,
+}
+
+impl Found {
+    fn compare(&mut self, native: &Engine, twin: &Engine, sites: &[Site], edits: &[Edit], objective: &Objective) {
+        let (sentences, silent) = (sentences(native), Monitor::silent());
+        let (reference, name) = (&native.info().reference, objective.name());
+        let found = twin.gradients(&sentences, sites, edits, objective, &silent);
+        let found = found.unwrap_or_else(|e| panic!("{reference}: {e}"));
+        let plain = values(native, &sentences, &[0, 1], edits.to_vec(), objective);
+        for (got, want) in found.value.iter().zip(&plain) {
+            assert!((got - want).abs() < 1e-4 * want.abs().max(1.0), "{reference} {name}: {got} {want}");
+        }
+        let captures = sites.iter().map(|site| Capture { site: *site, reduce: Reduce::All }).collect();
+        let plan = Plan { captures, edits: edits.to_vec(), stop_after: None };
+        let captured = native.run(&sentences, &plan, &silent).unwrap();
+        let states = captured.into_iter().map(|captured| match captured.values {
+            Values::Tokens(tokens) => tokens,
+            Values::Pooled(_) => panic!("pooled"),
+        });
+        let probes = probes(sites, &found, &states.collect::<Vec<_>>());
+        let by_step = STEPS.map(|step| quotients(native, &sentences, sites, edits, objective, &probes, step));
+        self.tried += probes.len();
+        for (at, probe) in probes.iter().enumerate() {
+            let size = probe.slope.abs().max(1e-9);
+            let near = |(quotient, rounding): (f64, f64)| {
+                let apart = (quotient - probe.slope).abs();
+                ((apart - rounding) / size, apart / size)
+            };
+            let smooth: Vec<(f64, f64)> = by_step.iter().filter_map(|step| step[at]).collect();
+            let Some(best) = smooth.iter().copied().map(near).min_by(|a, b| a.0.total_cmp(&b.0)) else { continue };
+            self.smooth += 1;
+            if best.0 >= 1e-2 || best.0.is_nan() {
+                let (site, sentence, token) = (sites[probe.site], probe.sentence, probe.token);
+                self.failures += &format!("{reference} {name} {site} sentence {sentence} token {token}: ");
+                self.failures += &format!("slope {}, quotients {smooth:?}\n", probe.slope);
+            }
+            if smooth.iter().any(|step| step.1 < 1e-2 * probe.slope.abs()) {
+                self.sure.push(best.1);
+            }
         }
     }
-    (sure, probes.len())
 }
 
 #[test]
 fn every_family_has_the_gradient_that_difference_quotients_say() {
     let none = [Point::Logits, Point::AttnScores, Point::AttnProbs, Point::RouterWeights];
+    let mut failures = String::new();
     for folder in folders() {
         let native = load(&folder, &LoadOptions::default());
         let twin = native.differentiable(&Monitor::silent()).unwrap();
         assert!(twin.is_differentiable() && !native.is_differentiable());
-        let (mut all, mut tried) = (Vec::new(), 0);
+        let mut found = Found::default();
         for (number, objective) in objectives(&native, &sentences(&native)).into_iter().enumerate() {
             let edits = if number % 2 == 1 { base(&native) } else { Vec::new() };
             let here =
                 native.sites().into_iter().filter(|site| !none.contains(&site.point) && !objective.misses(*site));
-            let (sure, probes) = errors(&native, &twin, &here.collect::<Vec<_>>(), &edits, &objective);
-            all.extend(sure);
-            tried += probes;
+            found.compare(&native, &twin, &here.collect::<Vec<_>>(), &edits, &objective);
         }
-        let reference = &native.info().reference;
-        assert!(3 * all.len() > tried, "{reference}: rounding leaves {} of {tried} slopes sure", all.len());
-        all.sort_by(f64::total_cmp);
-        let (median, most) = (all[all.len() / 2], all[all.len() - 1]);
-        assert!(median < 2e-3, "{reference}: median {median}");
+        let Found { mut sure, smooth, tried, failures: own } = found;
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        failures += &own;
+        // A test that judges too few says nothing.
+        if 3 * sure.len() <= smooth || sure.len() < 200 {
+            failures += &format!("{name}: of {tried} slopes {smooth} are smooth and {} sure\n", sure.len());
+        }
+        sure.sort_by(f64::total_cmp);
+        let (median, most) = (sure[sure.len() / 2], sure[sure.len() - 1]);
+        if median >= 2e-3 {
+            failures += &format!("{name}: median error {median}\n");
+        }
         #[expect(clippy::print_stdout, reason = "the table is for people")]
         {
-            let name = folder.file_name().unwrap().to_string_lossy();
-            println!("{name:<20} {:>5} of {tried:>5} slopes, median error {median:.1e}, largest {most:.1e}", all.len());
+            let counts = format!("{tried:>5} slopes, {smooth:>5} smooth, {:>5} sure", sure.len());
+            println!("{name:<20} {counts}, median error {median:.1e}, largest {most:.1e}");
         }
     }
+    assert!(failures.is_empty(), "{failures}");
 }
 
 #[test]
