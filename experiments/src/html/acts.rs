@@ -55,7 +55,7 @@ pub(super) fn section(run: &Run, figures: &Figures<'_>, id: &str) -> Html {
 
 /// Outputs of the chosen layers and strengths, beside those of the controls.
 fn samples(all: &[Sample]) -> Html {
-    let chosen: Vec<&Sample> = all.iter().filter(|sample| sample.chosen || sample.layer.is_none()).collect();
+    let chosen: Vec<&Sample> = all.iter().filter(|sample| sample.chosen || sample.layers.is_empty()).collect();
     let caption = format!(
         "Outputs where layer and strength were chosen, and without an edit ({} in all; every output is in tables/steer.json)",
         chosen.len()
