@@ -80,7 +80,11 @@ fn captures(engine: &Engine, number: usize) -> Vec<Capture> {
     let mut captures: Vec<Capture> = (0..=layers).map(|l| Capture { site: Site::layer(l), reduce: mean }).collect();
     let sites = engine.sites();
     captures.extend(
-        sites.iter().enumerate().filter(|(at, _)| (at + number) % 3 == 0).map(|(_, site)| all(site.point, site.block)),
+        sites
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| (at + number).is_multiple_of(3))
+            .map(|(_, site)| all(site.point, site.block)),
     );
     if number % 5 == 4 {
         captures.truncate(2);
@@ -272,7 +276,7 @@ fn groups_of_plans_and_prompts_come_back_in_their_order() {
     let prompts: Vec<Encoded> = (0..5).map(|i| encoded(&ids(2 + i * 13 % 29))).collect();
     let plan = |number: usize| Plan {
         edits: vec![Edit {
-            positions: if number % 4 == 0 { Positions::Generated } else { Positions::All },
+            positions: if number.is_multiple_of(4) { Positions::Generated } else { Positions::All },
             ..add(&engine, Site::layer(number % (engine.info().layers + 1)), number as f32 / 30.0)
         }],
         ..Plan::layers([1], Reduce::Last)

@@ -1,7 +1,5 @@
 //! The views of steering and of patching, on the made-up run.
 
-#![expect(clippy::unwrap_used, reason = "a test may unwrap, in its helpers too")]
-
 use std::{sync::mpsc::Receiver, time::Duration};
 
 use babelscope::spec::{CompareSpec, ProbeSpec, RunSpec};

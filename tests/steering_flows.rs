@@ -30,7 +30,7 @@ fn a_vector_is_trained_shown_exported_and_applied() {
     let file = train(&desk, "run");
     let run = Run::open(&desk.path("run")).unwrap();
     let vector = vectors::read(file.as_ref()).unwrap();
-    assert_eq!(run.detailed("vector").unwrap().vectors, [vector.clone()]);
+    assert_eq!(run.detailed("vector").unwrap().vectors, std::slice::from_ref(&vector));
     assert_eq!(vector.card.weights_sha256, run.manifest.model.weights_sha256);
     assert_eq!(vector.card.data_sha256, run.manifest.corpus.sha256);
     assert_eq!((vector.card.positive.as_str(), vector.card.negative.as_str()), ("spa_Latn", "eng_Latn"));

@@ -130,6 +130,9 @@ pub(crate) struct Collector<'a> {
     last: Option<(usize, Point)>,
 }
 
+/// A capture with what is suspicious about it.
+pub(crate) type Part = (Captured, Vec<Alarm>);
+
 /// Where a site lies in the order of the pass.
 pub(crate) fn moment(site: Site) -> (usize, Point) {
     match site.point {
@@ -272,7 +275,7 @@ impl<'a> Collector<'a> {
     }
 
     /// Each capture with its alarms, and what the edits did.
-    pub(crate) fn finish_parts(self) -> Result<(Vec<(Captured, Vec<Alarm>)>, Vec<Applied>)> {
+    pub(crate) fn finish_parts(self) -> Result<(Vec<Part>, Vec<Applied>)> {
         let Self { captures, log, order, plans, sinks, watches, .. } = self;
         let mut place = vec![0; order.len()];
         for (executed, given) in order.iter().enumerate() {

@@ -144,14 +144,14 @@ struct Probe {
     slope: f64,
 }
 
-fn probes(sites: &[Site], found: &Gradients, states: &[Vec<Tensor>]) -> Vec<Probe> {
+fn probes(found: &Gradients, states: &[Vec<Tensor>]) -> Vec<Probe> {
     let mut probes = Vec::new();
-    for site in 0..sites.len() {
-        for (sentence, gradient) in found.of_site[site].iter().enumerate() {
+    for (site, (slopes, states)) in found.of_site.iter().zip(states).enumerate() {
+        for (sentence, gradient) in slopes.iter().enumerate() {
             let (tokens, width) = gradient.dims2().unwrap();
             let token = if (site + sentence) % 2 == 0 { 1 } else { tokens - 3 };
             let row: Vec<f32> = gradient.get(token).unwrap().to_vec1().unwrap();
-            let state: Vec<f32> = states[site][sentence].get(token).unwrap().to_vec1().unwrap();
+            let state: Vec<f32> = states[sentence].get(token).unwrap().to_vec1().unwrap();
             let norm = |v: &[f32]| v.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
             let (length, size) = (norm(&row), norm(&state).max(1e-3));
             let turned: Vec<f32> = (0..width).map(|i| ((site * 3 + token + i * 7) as f32).sin()).collect();
@@ -257,7 +257,7 @@ impl Found {
             Values::Tokens(tokens) => tokens,
             Values::Pooled(_) => panic!("pooled"),
         });
-        let probes = probes(sites, &found, &states.collect::<Vec<_>>());
+        let probes = probes(&found, &states.collect::<Vec<_>>());
         let by_step = STEPS.map(|step| quotients(native, &sentences, sites, edits, objective, &probes, step));
         self.tried += probes.len();
         for (at, probe) in probes.iter().enumerate() {

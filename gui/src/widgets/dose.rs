@@ -82,9 +82,7 @@ impl Doses<'_> {
         let colours = *Palette::current(ui);
         let strengths = || self.arms.iter().flat_map(|arm| &arm.points).map(|point| point[0]);
         let (first, last) = (strengths().fold(0.0, f64::min), strengths().fold(0.0, f64::max));
-        if strengths().next().is_none() {
-            return None;
-        }
+        strengths().next()?;
         let span = if last > first { last - first } else { 1.0 };
         let margin = 0.05 * (self.range.1 - self.range.0).max(1e-9);
         let names = self.names();

@@ -92,7 +92,7 @@ pub fn attribution(
     let contrast = Contrast { plus: pair.plus.to_vec(), minus: pair.minus.to_vec(), position };
     let objective = Objective::LogitDifference(vec![contrast]);
     let found = differentiable.gradients(std::slice::from_ref(corrupt), &sites, &[], &objective, &quiet)?;
-    let slopes = found.of_site.iter().flatten().map(|slopes| flat(slopes)).collect::<Result<Vec<_>>>()?;
+    let slopes = found.of_site.iter().flatten().map(flat).collect::<Result<Vec<_>>>()?;
     // Equal prompts have no effects at all, whatever they are divided by.
     let unit = if equal { 1.0 } else { apart };
     let first_order = |place: &Place| -> f64 {

@@ -250,12 +250,13 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_a_sentence() {
-        let of = |change: fn(&mut SteerParams)| {
+        type Change = fn(&mut SteerParams);
+        let of = |change: Change| {
             let mut params = SteerParams::default();
             change(&mut params);
             params.problem().unwrap_or_default()
         };
-        let cases: [(fn(&mut SteerParams), &str); 9] = [
+        let cases: [(Change, &str); 9] = [
             (|p| p.strengths = vec![0.0], "other than 0"),
             (|p| p.strengths = vec![f64::NAN], "is NaN"),
             (|p| p.strengths.clear(), "nothing is steered"),
