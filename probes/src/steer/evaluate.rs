@@ -42,8 +42,8 @@ pub struct Sample {
     pub source: String,
     /// Language that was to come out.
     pub target: String,
-    /// Where the vector was applied; `None` where none was.
-    pub layer: Option<usize>,
+    /// Where the vector was applied; empty where none was.
+    pub layers: Vec<usize>,
     /// How strongly, in the unit of the parameters.
     pub strength: f64,
     /// `steered`, `none`, `random`, `shuffled`, `other`, `prompt`.
@@ -80,7 +80,7 @@ impl Sample {
         Self {
             source: place.source.to_owned(),
             target: place.target.to_owned(),
-            layer: place.layer,
+            layers: place.layers.to_vec(),
             strength: place.strength,
             arm: place.arm.to_owned(),
             nth,

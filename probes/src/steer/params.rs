@@ -78,8 +78,10 @@ pub struct SteerParams {
     pub sources: Vec<String>,
     /// Languages that are to come out; empty is all.
     pub targets: Vec<String>,
-    /// Canonical layers, one after the other; empty is all, 0 (embeddings) included.
+    /// Canonical layers; empty is all, 0 (embeddings) included.
     pub layers: Vec<usize>,
+    /// Whether the layers are steered all at once, each at the strength, instead of each alone.
+    pub together: bool,
     /// Strengths, each other than 0.
     pub strengths: Vec<f64>,
     /// What a strength counts.
@@ -133,6 +135,7 @@ impl Default for SteerParams {
             sources: Vec::new(),
             targets: Vec::new(),
             layers: Vec::new(),
+            together: false,
             strengths: vec![0.125, 0.25, 0.5, 1.0, 2.0],
             unit: StrengthUnit::default(),
             operator: Operator::default(),
@@ -247,12 +250,13 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_a_sentence() {
-        let of = |change: fn(&mut SteerParams)| {
+        type Change = fn(&mut SteerParams);
+        let of = |change: Change| {
             let mut params = SteerParams::default();
             change(&mut params);
             params.problem().unwrap_or_default()
         };
-        let cases: [(fn(&mut SteerParams), &str); 9] = [
+        let cases: [(Change, &str); 9] = [
             (|p| p.strengths = vec![0.0], "other than 0"),
             (|p| p.strengths = vec![f64::NAN], "is NaN"),
             (|p| p.strengths.clear(), "nothing is steered"),

@@ -1,12 +1,15 @@
-//! The truths of steering: the difference of two languages' means, added to what the model reads of "Anna lives", makes it say where she
-//! lives in the other language; random vectors of the same length do not; and nothing makes it say so in the island's.
+//! The truths of steering: the difference of two languages' means, added while the model goes on from "Anna lives", makes it say in the
+//! other language where she lives; random vectors of the same length do not; and nothing makes it say so in the island's.
 //!
-//! Where everybody lives and works is known from the generator, so *the meaning is kept* is no matter of likeness here: the output begins
-//! with the true place, as the target language says it.
+//! Where everybody lives and works is known from the generator, so *the meaning is kept* is no matter of likeness here: the output is in
+//! the target language, and it begins with the true place as that language says it.
+//!
+//! Layers and strength were found by trying (docs/methods/steering_evaluation.md has what else was tried); they are the same for every
+//! pair. One layer alone needs a strength of 1 to 1.75, at which random vectors at the last layer choose words as well.
 
 use anyhow::{Context as _, Result};
 use babelscope_core::{corpus::Corpus, engine::Engine, monitor::Monitor};
-use babelscope_probes::steer::{Material, Sample, SteerParams, SteerReport, StrengthUnit, evaluate_on};
+use babelscope_probes::steer::{Control, Material, SteerParams, SteerReport, StrengthUnit, evaluate_on};
 
 use super::Truth;
 use crate::lab::{
@@ -23,90 +26,105 @@ const SEED: u64 = 0;
 
 pub(super) fn check(engine: &Engine, monitor: &Monitor) -> Result<Vec<Truth>> {
     let known = known()?;
-    let report = steered(engine, &known, &params(), monitor)?;
+    let quiet = monitor.quiet();
+    let away = steered(engine, &known, &params(&[PIVOT.code], &[]), &quiet)?;
     let apart = [PIVOT.code, ISLAND.code];
-    let targets: Vec<Language> = ALL.into_iter().filter(|language| !apart.contains(&language.code)).collect();
-    let shares: Vec<(f64, String)> = (targets.iter())
-        .map(|target| {
-            let (share, place) = true_in(&report, &known, *target);
-            (share, format!("{} {share:.2} ({place})", target.code))
-        })
-        .collect();
-    let worst = shares.iter().map(|(share, _)| *share).fold(f64::MAX, f64::min);
-    let all: Vec<&str> = shares.iter().map(|(_, said)| said.as_str()).collect();
-    let most = |metric: &str, arm: &str| -> Result<f64> {
-        let rows = report.measured.metric(metric).filter(|row| row.variant == arm);
-        let values = rows.map(|row| row.value.with_context(|| format!("{metric} of {arm}: {}", row.status)));
-        values
-            .collect::<Result<Vec<f64>>>()?
-            .into_iter()
-            .reduce(f64::max)
-            .with_context(|| format!("no {metric} of {arm}"))
-    };
-    let fails = |code: &str| {
+    let others: Vec<Language> = ALL.into_iter().filter(|language| !apart.contains(&language.code)).collect();
+    // In Chinese and Hindi the place does not come last in both kinds of sentence, so their prompts would hold the answer.
+    let sources: Vec<&str> =
+        others.iter().map(|language| language.code).filter(|code| !["zho_Hans", "hin_Deva"].contains(code)).collect();
+    let back = steered(engine, &known, &params(&sources, &[PIVOT.code]), &quiet)?;
+
+    let there = others.iter().map(|target| (target.code, true_in(&away, &known, PIVOT.code, *target))).collect();
+    let home = sources.iter().map(|source| (*source, true_in(&back, &known, source, PIVOT))).collect();
+    let failing = |code: &str| {
         let said = format!("{} to {code} fails", PIVOT.code);
-        report.measured.notes.iter().any(|note| note.starts_with(&said))
+        away.measured.notes.iter().any(|note| note.starts_with(&said))
     };
-    let others: Vec<&str> = targets.iter().map(|target| target.code).filter(|code| fails(code)).collect();
-    let island = true_in(&report, &known, ISLAND).0;
+    let failed: Vec<&str> =
+        away.vectors.iter().map(|v| v.card.positive.as_str()).filter(|code| failing(code)).collect();
+    let place = " at layers 2 + 3 + 4, half a vector each";
     Ok(vec![
-        Truth::at_least(
-            "steering: outputs in the target language that say the true place (least of eight targets)",
-            STEERED,
-            worst,
-            &format!("; {}", all.join(", ")),
-        ),
-        Truth::at_most("... and without a vector none are", 0.0, most("best_forcing", "none")?, ""),
+        least("steering from English: the outputs are in the target language and true", place, there),
+        least("steering to English: the same", place, home),
         Truth::at_most(
-            "... by each of five random vectors of equal norm, any strength (most)",
-            CONTROL,
-            most("forcing_most", "random")?,
+            "... of the outputs without a vector, in the target language",
+            0.0,
+            most(&away, "forcing", "none")?,
             "",
         ),
-        Truth::at_most("... by shuffled labels, any strength (most)", CONTROL, most("forcing", "shuffled")?, ""),
-        Truth::at_most("steering to the island: the true place is never said", CONTROL, island, ""),
+        Truth::at_most(
+            "... of the outputs with each of five random vectors of equal norm (most)",
+            CONTROL,
+            most(&away, "forcing_most", "random")?.max(most(&back, "forcing_most", "random")?),
+            "",
+        ),
+        Truth::at_most("... with the vector to another language (most)", CONTROL, most(&away, "forcing", "other")?, ""),
+        Truth::at_most(
+            "steering to the island: the outputs are in its language and true",
+            CONTROL,
+            true_in(&away, &known, PIVOT.code, ISLAND),
+            "",
+        ),
         Truth::new(
-            "... and the evaluation says that the island alone fails",
-            "the island alone",
-            match (fails(ISLAND.code), others.as_slice()) {
-                (true, []) => "the island alone".to_owned(),
-                (island, others) => format!("island: {island}, and {others:?}"),
-            },
-            fails(ISLAND.code) && others.is_empty(),
+            "... and the evaluation says of the island, and of no other language, that steering fails",
+            ISLAND.code,
+            failed.join(", "),
+            failed == [ISLAND.code],
         ),
     ])
 }
 
-/// What is evaluated: English to every language, where training showed that a vector can work and where a strength begins to destroy.
-fn params() -> SteerParams {
+/// The least of some shares.
+fn least(known: &str, place: &str, shares: Vec<(&str, f64)>) -> Truth {
+    let worst = shares.iter().map(|(_, share)| *share).fold(f64::MAX, f64::min);
+    let all: Vec<String> = shares.iter().map(|(code, share)| format!("{code} {share:.2}")).collect();
+    Truth::at_least(known, STEERED, worst, &format!("{place} ({})", all.join(", ")))
+}
+
+/// The largest value of a control over all pairs.
+fn most(report: &SteerReport, metric: &str, arm: &str) -> Result<f64> {
+    let rows = report.measured.metric(metric).filter(|row| row.variant == arm);
+    let values = rows.map(|row| row.value.with_context(|| format!("{metric} of {arm}: {}", row.status)));
+    let all = values.collect::<Result<Vec<f64>>>()?;
+    all.into_iter().reduce(f64::max).with_context(|| format!("no {metric} of {arm}"))
+}
+
+fn params(sources: &[&str], targets: &[&str]) -> SteerParams {
+    let codes = |codes: &[&str]| codes.iter().map(|code| (*code).to_owned()).collect();
     SteerParams {
-        sources: vec![PIVOT.code.to_owned()],
-        layers: vec![3, 4],
-        strengths: vec![1.0, 1.25, 1.5, 1.75],
+        sources: codes(sources),
+        targets: codes(targets),
+        layers: vec![2, 3, 4],
+        together: true,
+        strengths: vec![0.5],
         unit: StrengthUnit::Raw,
         max_new_tokens: 8,
+        controls: vec![Control::None, Control::Random, Control::Other],
         side_effects: false,
         bootstrap: 200,
         ..SteerParams::default()
     }
 }
 
-/// Where everybody lives and works.
+/// Where everybody lives, and then where everybody works.
 fn known() -> Result<Vec<Meaning>> {
     let Told::Small(small) = Recipe::small().world else { anyhow::bail!("the demo recipe tells the small world") };
     let world = World::new(small.world);
-    let places = |meaning: &Meaning| matches!(meaning, Meaning::Live { .. } | Meaning::Work { .. });
-    Ok(Person::all().flat_map(|who| world.facts(who).into_iter().filter(places)).collect())
+    let facts: Vec<Meaning> = Person::all().flat_map(|who| world.facts(who)).collect();
+    let lives = facts.iter().filter(|fact| matches!(fact, Meaning::Live { .. }));
+    let works = facts.iter().filter(|fact| matches!(fact, Meaning::Work { .. }));
+    Ok(lives.chain(works).copied().collect())
 }
 
 fn steered(engine: &Engine, known: &[Meaning], params: &SteerParams, monitor: &Monitor) -> Result<SteerReport> {
     let train = Corpus::open("lab".as_ref())?;
-    let told = |of: fn(Language, &Meaning) -> String, name: &str| {
-        let columns = train.languages.iter().map(|code| {
-            let language = languages::find(code).with_context(|| format!("no language {code}"))?;
+    let told = |of: fn(Language, &Meaning) -> String, name: &str| -> Result<Corpus> {
+        let column = |code: &String| {
+            let language = languages::find(code).with_context(|| format!("the laboratory has no language {code}"))?;
             Ok((code.clone(), known.iter().map(|meaning| of(language, meaning)).collect()))
-        });
-        Ok::<_, anyhow::Error>(Corpus::from_lines(name, columns.collect::<Result<_>>()?)?)
+        };
+        Ok(Corpus::from_lines(name, train.languages.iter().map(column).collect::<Result<_>>()?)?)
     };
     let (prompts, references) = (told(opening, "what is to be completed")?, told(place, "the places")?);
     let material = Material { train: &train, prompts: &prompts, references: &references, vectors: &[] };
@@ -130,19 +148,16 @@ fn place(language: Language, meaning: &Meaning) -> String {
     chunks.filter(|chunk| chunk.role == Role::Place).map(|chunk| chunk.text).collect()
 }
 
-/// Of the outputs that report at the chosen place, the share that is in the target and begins with the true place; and where that was.
-fn true_in(report: &SteerReport, known: &[Meaning], target: Language) -> (f64, String) {
-    let own = |sample: &&Sample| {
-        sample.target == target.code && sample.arm == "steered" && sample.chosen && sample.line % 2 == 1
-    };
-    let outputs: Vec<&Sample> = report.samples.iter().filter(own).collect();
-    let right = |sample: &&&Sample| {
-        let truth = known.get(sample.line).map(|meaning| place(target, meaning)).unwrap_or_default();
-        sample.language.as_deref() == Some(target.code) && sample.text.trim_start().starts_with(&truth)
-    };
-    let share = outputs.iter().filter(right).count() as f64 / outputs.len().max(1) as f64;
-    let place = outputs
-        .first()
-        .map_or_else(String::new, |sample| format!("layer {}, {}", sample.layer.unwrap_or_default(), sample.strength));
-    (share, place)
+/// Of the outputs that report, the share that is in the target language and begins with the true place.
+fn true_in(report: &SteerReport, known: &[Meaning], source: &str, target: Language) -> f64 {
+    let outputs = report.samples.iter().filter(|sample| {
+        sample.source == source && sample.target == target.code && sample.arm == "steered" && sample.line % 2 == 1
+    });
+    let right = outputs.map(|sample| {
+        let truth = known.get(sample.line).map(|meaning| place(target, meaning));
+        sample.language.as_deref() == Some(target.code)
+            && truth.is_some_and(|truth| sample.text.trim_start().starts_with(&truth))
+    });
+    let right: Vec<bool> = right.collect();
+    right.iter().filter(|right| **right).count() as f64 / right.len().max(1) as f64
 }

@@ -15,18 +15,26 @@ use crate::{
 pub(super) struct Place<'a> {
     pub(super) source: &'a str,
     pub(super) target: &'a str,
-    /// `None` for arms without an edit.
-    pub(super) layer: Option<usize>,
+    /// Empty for arms without an edit.
+    pub(super) layers: &'a [usize],
     pub(super) strength: f64,
     /// `steered`, `none`, `random`, `shuffled`, `other`, `prompt`.
     pub(super) arm: &'static str,
 }
 
 impl Place<'_> {
+    /// The layer where there is one; several at once have no place on the axis of layers.
+    pub(super) fn layer(&self) -> Option<usize> {
+        match self.layers {
+            [layer] => Some(*layer),
+            _ => None,
+        }
+    }
+
     /// A row of this cell.
     pub(super) fn put(&self, row: Row) -> Row {
         let row = row.of(self.target).against(self.source).variant(self.arm).item(self.strength.to_string());
-        Row { layer: self.layer, ..row }
+        Row { layer: self.layer(), ..row }
     }
 }
 

@@ -58,20 +58,19 @@ pub(super) fn pair(
 ) -> Result<Pair> {
     let names = (source, target);
     let mut found = Pair::default();
-    let layers: Vec<usize> =
-        super::layers(session.engine, session.params).into_iter().filter(|l| vector.layers.contains_key(l)).collect();
-    if layers.is_empty() {
-        found
-            .notes
-            .push(format!("{source} to {target}: the two means are equal at every layer, so there is no vector"));
+    let layers = super::layers(session.engine, session.params);
+    let groups: Vec<&[usize]> = if session.params.together { vec![&layers] } else { layers.chunks(1).collect() };
+    let groups: Vec<&[usize]> = groups.into_iter().filter(|group| has(vector, group)).collect();
+    if groups.is_empty() {
+        found.notes.push(format!("{source} to {target}: the two means are equal there, so there is no vector"));
         return Ok(found);
     }
     let mut grid = Vec::new();
-    for layer in layers {
+    for group in groups {
         for strength in &session.params.strengths {
-            let applied = apply(&[(vector, &application(session, target, layer, *strength)?)])?;
+            let applied = apply(&[(vector, &application(session, target, group, *strength)?)])?;
             found.strengths.extend(applied.strengths);
-            let place = Place { source, target, layer: Some(layer), strength: *strength, arm: "steered" };
+            let place = Place { source, target, layers: group, strength: *strength, arm: "steered" };
             grid.push(Arm { place, half: Half::Both, edits: vec![applied.edits], prompts: plain(session, source) });
         }
     }
@@ -81,35 +80,40 @@ pub(super) fn pair(
         found.take(session, &cells, None);
         return Ok(found);
     };
-    let (layer, strength) = (cells[best].place.layer.unwrap_or_default(), cells[best].place.strength);
+    let Place { layers: group, strength, .. } = cells[best].place;
     found.take(session, &cells, Some(best));
     let chosen = cells[best].place.clone();
     found.rows.extend(on_choice(&cells[best], target).into_iter().map(|row| chosen.put(row)));
 
-    let arms = controls(session, names, (vector, other), layer)?;
+    let arms = controls(session, names, (vector, other), group)?;
     let held = outputs(session, names, arms, monitor)?;
     found.take(session, &held, None);
     found.compare(session, &cells[best], &held, strength);
-    found.rows.extend(tendency(session, names, vector, layer, monitor)?);
+    found.rows.extend(tendency(session, names, vector, group, monitor)?);
     if session.params.side_effects {
-        let how = application(session, target, layer, strength)?;
+        let how = application(session, target, group, strength)?;
         found.rows.extend(effects::rows(session, &chosen, vector, &how, monitor)?);
     }
     Ok(found)
+}
+
+/// Whether a vector has a direction at each of the layers.
+fn has(vector: &SteeringVector, layers: &[usize]) -> bool {
+    layers.iter().all(|layer| vector.layers.contains_key(layer))
 }
 
 fn plain(session: &Session<'_>, source: &str) -> Vec<Encoded> {
     session.of(source).iter().map(|(prompt, _)| prompt.clone()).collect()
 }
 
-fn application(session: &Session<'_>, target: &str, layer: usize, strength: f64) -> Result<Application> {
+fn application(session: &Session<'_>, target: &str, layers: &[usize], strength: f64) -> Result<Application> {
     let params = session.params;
     let reference = match params.operator {
         Operator::AffineAblate => session.means.reference(target)?,
         _ => Default::default(),
     };
     Ok(Application {
-        layers: vec![layer],
+        layers: layers.to_vec(),
         strength,
         unit: params.unit,
         operator: params.operator,
@@ -119,17 +123,17 @@ fn application(session: &Session<'_>, target: &str, layer: usize, strength: f64)
     })
 }
 
-/// The controls at one layer, at every strength.
+/// The controls at the chosen layers, at every strength.
 fn controls<'a>(
     session: &Session<'_>,
     (source, target): (&'a str, &'a str),
     (vector, other): (&SteeringVector, Option<&SteeringVector>),
-    layer: usize,
+    group: &'a [usize],
 ) -> Result<Vec<Arm<'a>>> {
-    let place = |arm: &'static str, strength: f64, layer: Option<usize>| Place { source, target, layer, strength, arm };
+    let place = |arm, strength, layers| Place { source, target, layers, strength, arm };
     let mut arms = Vec::new();
     let still = |arm: &'static str, prompts: Vec<Encoded>| Arm {
-        place: place(arm, 0.0, None),
+        place: place(arm, 0.0, &[]),
         half: Half::Reports,
         edits: vec![Vec::new()],
         prompts,
@@ -146,7 +150,7 @@ fn controls<'a>(
         vectors.push(("random", random.collect()));
     }
     if session.wants(Control::Shuffled) {
-        let shuffled = session.means.shuffled(source, target, &[layer])?;
+        let shuffled = session.means.shuffled(source, target, group)?;
         vectors.push(("shuffled", vec![as_long_as(shuffled, vector)]));
     }
     if let Some(other) = other.filter(|_| session.wants(Control::Other)) {
@@ -154,12 +158,12 @@ fn controls<'a>(
     }
     for (arm, vectors) in vectors {
         for strength in &session.params.strengths {
-            let how = application(session, target, layer, *strength)?;
-            let there = vectors.iter().filter(|vector| vector.layers.contains_key(&layer));
+            let how = application(session, target, group, *strength)?;
+            let there = vectors.iter().filter(|vector| has(vector, group));
             let edits: Vec<Vec<Edit>> =
                 there.map(|vector| Ok(apply(&[(vector, &how)])?.edits)).collect::<Result<_>>()?;
             if !edits.is_empty() {
-                let place = place(arm, *strength, Some(layer));
+                let place = place(arm, *strength, group);
                 arms.push(Arm { place, half: Half::Reports, edits, prompts: plain(session, source) });
             }
         }
@@ -247,12 +251,12 @@ fn on_choice(cell: &Cell<'_>, target: &str) -> Vec<Row> {
     vec![Row::new("choice_score", averages.score(), n), Row::new("choice_forcing", forcing, n)]
 }
 
-/// Propensity at the chosen layer: the target's line against the source's, behind the prompt.
+/// Propensity at the chosen layers: the target's line against the source's, behind the prompt.
 fn tendency(
     session: &Session<'_>,
     (source, target): (&str, &str),
     vector: &SteeringVector,
-    layer: usize,
+    group: &[usize],
     monitor: &Monitor,
 ) -> Result<Vec<Row>> {
     let lines = session.references.lines(source).unwrap_or_default().iter();
@@ -264,10 +268,11 @@ fn tendency(
             negative: own.clone(),
         })
         .collect();
-    let how = application(session, target, layer, 1.0)?;
+    let how = application(session, target, group, 1.0)?;
+    let place = Place { source, target, layers: group, strength: 0.0, arm: "steered" };
     let put = |row: Row| {
         let item = row.item.clone();
-        Row { layer: Some(layer), item, ..row.of(target).against(source).variant("steered") }
+        Row { item, ..place.put(row) }
     };
     match propensity(session.engine, &items, vector, &how, &session.params.strengths, monitor) {
         Ok(found) => Ok(found.rows(&session.draws).into_iter().map(put).collect()),
@@ -306,7 +311,7 @@ impl Pair {
             };
             rows.iter().find(of).and_then(|row| row.value)
         };
-        let beside = held.iter().filter(|cell| cell.place.layer.is_none() || cell.place.strength == strength);
+        let beside = held.iter().filter(|cell| cell.place.layers.is_empty() || cell.place.strength == strength);
         let arms: Vec<&Cell<'_>> = std::iter::once(best).chain(beside).collect();
         let mut best_rows = Vec::new();
         for cell in arms {
@@ -317,7 +322,7 @@ impl Pair {
                 let named = own.iter().find(|row| row.metric == metric).cloned();
                 best_rows.extend(named.map(|row| Row {
                     metric: format!("best_{metric}"),
-                    layer: best.place.layer,
+                    layer: best.place.layer(),
                     item: strength.to_string(),
                     ..row
                 }));
@@ -332,7 +337,8 @@ impl Pair {
         let low =
             best_rows.iter().find(|row| row.metric == "best_relevance" && row.variant == "steered").and_then(|r| r.low);
         let meant = low.is_some_and(|low| low > 0.5);
-        let where_to = format!("layer {}, strength {strength}", best.place.layer.unwrap_or_default());
+        let names: Vec<String> = best.place.layers.iter().map(usize::to_string).collect();
+        let where_to = format!("layer {}, strength {strength}", names.join(" + "));
         let steered = steered.unwrap_or_default();
         if steered < super::FORCED || !meant || random.is_some_and(|random| steered <= random) {
             let why = match (steered < super::FORCED, meant) {

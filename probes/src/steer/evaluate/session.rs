@@ -27,6 +27,9 @@ use crate::{
     },
 };
 
+/// Cosine with the own line, and the share of the others that it beats.
+type Likeness = Option<(f64, Option<f64>)>;
+
 /// One output with all that is measured of it.
 #[derive(Clone, Debug)]
 pub(super) struct Judged {
@@ -214,7 +217,7 @@ impl<'a> Session<'a> {
         said: &[(usize, &Encoded, &Generated)],
         verdicts: &[Verdict],
         monitor: &Monitor,
-    ) -> Result<Vec<Option<(f64, Option<f64>)>>> {
+    ) -> Result<Vec<Likeness>> {
         let context = self.engine.info().context;
         let mut texts = Vec::new();
         let mut places = Vec::new();

@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     process::{Child, Command, Stdio},
-    sync::mpsc::{RecvTimeoutError, channel},
+    sync::mpsc::{RecvTimeoutError, sync_channel},
     thread,
     time::{Duration, Instant},
 };
@@ -15,6 +15,8 @@ use crate::{Error, Result};
 
 /// How often a waiting call looks whether it is still wanted.
 const LOOK: Duration = Duration::from_millis(50);
+/// Answers that wait to be read.
+const LINES: usize = 1024;
 /// Of what a program says when it fails, the last so many characters are shown.
 const SHOWN: usize = 400;
 
@@ -64,21 +66,24 @@ impl External {
         };
         let input: String = lines.iter().map(|line| one_line(line) + "\n").collect();
         // A program that reads nothing must not block us, nor one that says more than a pipe holds.
-        thread::spawn(move || stdin.write_all(input.as_bytes()));
-        let (errors, complaints) = channel();
-        thread::spawn(move || {
+        self.aside("program-in", move || {
+            // It may close its input before it has read all; what it prints decides.
+            let _written = stdin.write_all(input.as_bytes());
+        })?;
+        let (errors, complaints) = sync_channel(1);
+        self.aside("program-errors", move || {
             let mut text = Vec::new();
             let _read = stderr.read_to_end(&mut text);
-            errors.send(String::from_utf8_lossy(&text).into_owned())
-        });
-        let (send, receive) = channel();
-        thread::spawn(move || {
+            let _heard = errors.send(String::from_utf8_lossy(&text).into_owned());
+        })?;
+        let (send, receive) = sync_channel(LINES);
+        self.aside("program-out", move || {
             for line in BufReader::new(stdout).lines() {
                 if send.send(line).is_err() {
                     return;
                 }
             }
-        });
+        })?;
         let begun = Instant::now();
         let mut answers = Vec::with_capacity(lines.len());
         loop {
@@ -123,6 +128,14 @@ impl External {
             ));
         }
         Ok(answers)
+    }
+
+    /// Work at a pipe, on a thread of its own.
+    fn aside(&self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
+        match thread::Builder::new().name(name.to_owned()).spawn(work) {
+            Ok(_) => Ok(()),
+            Err(e) => self.fail(format!("cannot be talked to: {e}")),
+        }
     }
 
     /// A verdict of each text: a language code (a label of fastText's kind too), if it likes followed by a probability. Empty, `und`
