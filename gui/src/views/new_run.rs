@@ -74,6 +74,10 @@ fn said(kind: &str) -> (&'static str, &'static str) {
             "Steering vectors",
             "Directions between languages or sides of contrast pairs, tested on what was kept apart",
         ),
+        "learn" => {
+            ("Learned vector", "A vector that is learned by gradient; name its two languages in the copied TOML")
+        }
+        "select" => ("Direction of a behaviour", "Found among many by what it does; name its files in the copied TOML"),
         "compare" => ("Answers side by side", "One prompt answered plainly, steered, and with a random vector"),
         "steer" => {
             ("Steering, evaluated", "What vectors do over many prompts, beside their controls; generates much text")
