@@ -358,7 +358,11 @@ pub(super) fn selected(params: &SelectSpec, engine: &Engine, seed: u64, monitor:
     tokens.sort_unstable();
     tokens.dedup();
     let behaviour = Behaviour { name: &params.name, tokens: &tokens, with: &with, without: &without };
-    let found = select(engine, behaviour, &params.search, seed, monitor)?;
+    let mut found = select(engine, behaviour, &params.search, seed, monitor)?;
+    // A table has a reason only where there is no number, so why a candidate is out stands in its variant.
+    for row in found.measured.rows.iter_mut().filter(|row| row.value.is_some() && row.status != "ok") {
+        row.variant = format!("{}: {}", row.variant, std::mem::replace(&mut row.status, "ok".to_owned()));
+    }
     let details = Details { vectors: found.vector.into_iter().collect(), ..Details::default() };
     Ok(detailed("select", seed, found.measured, details))
 }
