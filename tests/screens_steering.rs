@@ -98,7 +98,6 @@ fn a_collapse_of_fluency_is_said_and_scripts_are_whole() {
 }
 
 #[test]
-#[ignore = "the expectation is not that of the screen: see docs/TESTING.md"]
 fn a_token_says_what_the_vector_did_there() {
     let mut window = on("Steering", None);
     // The largest divergence first.
@@ -152,6 +151,21 @@ fn a_slider_asks_once_after_it_rests_and_the_old_answer_stays_in_sight() {
 }
 
 #[test]
+fn one_prompt_of_many_is_not_old() {
+    let (mut window, _) = fake_window(false);
+    let mut run = acts::run();
+    for probe in &mut run.spec.probe {
+        if let ProbeSpec::Compare(compare) = probe {
+            compare.texts.push("睡觉".to_owned());
+        }
+    }
+    window.state_mut().adopt(run);
+    settle(&mut window);
+    click(&mut window, "Steering");
+    assert!(!shows(&window, "old: these answers"));
+}
+
+#[test]
 fn enter_asks_at_once_and_the_text_has_no_line_more() {
     let (mut window, specs) = asking();
     window.get_by_label("Prompt").focus();
@@ -168,7 +182,6 @@ fn enter_asks_at_once_and_the_text_has_no_line_more() {
 }
 
 #[test]
-#[ignore = "the expectation is not that of the screen: see docs/TESTING.md"]
 fn what_is_copied_is_the_spec_that_is_asked_for() {
     let (mut window, specs) = asking();
     pick(&mut window, "operator", "clamp");
@@ -221,7 +234,6 @@ fn a_vector_has_curves_a_card_and_a_path_and_can_steer() {
 }
 
 #[test]
-#[ignore = "the expectation is not that of the screen: see docs/TESTING.md"]
 fn doses_stand_beside_fluency_and_a_cell_chooses_layer_and_strength() {
     let mut window = on("Steering", Some("Evaluation"));
     let map = "layers by strengths";
@@ -242,7 +254,7 @@ fn doses_stand_beside_fluency_and_a_cell_chooses_layer_and_strength() {
     let square = "steering between languages";
     see(&mut window, square);
     click_cell(&mut window, square, (0, 3), (1, 3));
-    assert!(value(&window, square).contains("forcing 0."), "{}", value(&window, square));
+    assert!(value(&window, square).contains("forcing, 1 0."), "{}", value(&window, square));
     assert!(window.state().selection().pivot.is_some());
     see(&mut window, "effect");
     pick(&mut window, "effect", "perplexity");
@@ -250,7 +262,6 @@ fn doses_stand_beside_fluency_and_a_cell_chooses_layer_and_strength() {
 }
 
 #[test]
-#[ignore = "the expectation is not that of the screen: see docs/TESTING.md"]
 fn a_grid_of_patches_follows_its_script_and_a_cell_shows_both_runs() {
     let mut window = on("Patching", None);
     see(&mut window, GRID);
@@ -274,7 +285,8 @@ fn a_grid_of_patches_follows_its_script_and_a_cell_shows_both_runs() {
     click_cell(&mut window, GRID, (LAYERS, LAYERS + 1), (1, 4));
     assert!(value(&window, GRID).starts_with("layer 0, h1: effect -0.250"), "{}", value(&window, GRID));
     let means = "means over the pairs, layers by places";
-    see(&mut window, means);
+    // The map lies in an area that scrolls sideways, which swallows the wish to be scrolled to.
+    see(&mut window, "mean of");
     click_cell(&mut window, means, (0, LAYERS + 1), (1, 3));
     let said = value(&window, means);
     assert!(said.contains("subject_last 0.500 [0.400, 0.600]"), "{said}");

@@ -7,7 +7,7 @@ use babelscope_probes::{
     patch::PatchedRun,
     steer::{Compared, Sample, SteeringVector, Strength},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     fault::{Fault, Kind},
@@ -52,10 +52,7 @@ impl Details {
     /// # Errors
     /// The file is there already, or cannot be written.
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
-        let text = serde_json::to_string_pretty(self)? + "\n";
-        let written = fs::OpenOptions::new().write(true).create_new(true).open(path);
-        let written = written.and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
-        written.map_err(|e| Fault::write("the details of a probe", path, &e).into())
+        put(self, path)
     }
 
     /// Reads them back.
@@ -63,9 +60,7 @@ impl Details {
     /// # Errors
     /// No such file, or another content.
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path).map_err(|e| Fault::read("the details of a probe", path, &e))?;
-        let read = serde_json::from_str(&text);
-        read.map_err(|e| Fault::new(Kind::Data, format!("the details do not parse: {e}\n{}", path.display())).into())
+        get(path)
     }
 
     /// Writes them into a run folder, each vector as a file of its own.
@@ -73,17 +68,16 @@ impl Details {
     /// # Errors
     /// A file is there already, or cannot be written.
     pub(crate) fn write_run(&self, folder: &Path) -> Result<()> {
+        let files = vectors::names(&self.vectors);
+        if !files.is_empty() {
+            let place = folder.join(TENSORS).join(&self.probe);
+            fs::create_dir_all(&place).map_err(|e| Fault::write("the folder of the vectors", &place, &e))?;
+            for (vector, name) in self.vectors.iter().zip(&files) {
+                vectors::write(&place.join(name), vector, Format::Safetensors, "")?;
+            }
+        }
         let texts = Self { vectors: Vec::new(), ..self.clone() };
-        texts.write(&folder.join("tables").join(name(&self.probe)))?;
-        if self.vectors.is_empty() {
-            return Ok(());
-        }
-        let place = folder.join(TENSORS).join(&self.probe);
-        fs::create_dir_all(&place).map_err(|e| Fault::write("the folder of the vectors", &place, &e))?;
-        for (vector, name) in self.vectors.iter().zip(vectors::names(&self.vectors)) {
-            vectors::write(&place.join(name), vector, Format::Safetensors, "")?;
-        }
-        Ok(())
+        put(&Kept { texts, files }, &folder.join("tables").join(name(&self.probe)))
     }
 
     /// Those of the probes that have said something, in their order, of a run folder.
@@ -94,27 +88,37 @@ impl Details {
             if !path.is_file() {
                 continue;
             }
-            let mut details = Self::read(&path)?;
+            let Kept { mut texts, files } = get(&path)?;
             let place = folder.join(TENSORS).join(&probed.probe);
-            for path in files(&place)? {
-                details.vectors.push(vectors::read(&path)?);
+            for name in files {
+                texts.vectors.push(vectors::read(&place.join(name))?);
             }
-            all.push(details);
+            all.push(texts);
         }
         Ok(all)
     }
 }
 
-/// The files of a folder by name; none where it is not there.
-fn files(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
-    if !folder.is_dir() {
-        return Ok(Vec::new());
-    }
-    let entries =
-        fs::read_dir(folder).and_then(|entries| entries.map(|e| e.map(|e| e.path())).collect::<Result<Vec<_>, _>>());
-    let mut found = entries.map_err(|e| Fault::read("the folder of the vectors", folder, &e))?;
-    found.sort();
-    Ok(found)
+/// The details of a run folder: vectors are named in the order in which they were made, which is not that of a folder.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    #[serde(flatten)]
+    texts: Details,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    files: Vec<String>,
+}
+
+fn put(what: &impl Serialize, path: &Path) -> Result<()> {
+    let text = serde_json::to_string_pretty(what)? + "\n";
+    let written = fs::OpenOptions::new().write(true).create_new(true).open(path);
+    let written = written.and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
+    written.map_err(|e| Fault::write("the details of a probe", path, &e).into())
+}
+
+fn get<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = fs::read_to_string(path).map_err(|e| Fault::read("the details of a probe", path, &e))?;
+    let read = serde_json::from_str(&text);
+    read.map_err(|e| Fault::new(Kind::Data, format!("the details do not parse: {e}\n{}", path.display())).into())
 }
 
 #[cfg(test)]
@@ -131,10 +135,10 @@ mod tests {
             let card = Card { name: name.to_owned(), ..Card::default() };
             SteeringVector { card, layers: [(1, vec![0.5, -1.0])].into() }
         };
-        let vectors = vec![vector("a"), vector("b")];
+        let vectors = vec![vector("b"), vector("a"), vector("b")];
         let details = Details { probe: "vector".to_owned(), vectors, ..Details::default() };
         details.write_run(folder.path()).unwrap();
-        assert!(folder.path().join("tensors/vector/a.safetensors").is_file());
+        assert!(folder.path().join("tensors/vector/b-2.safetensors").is_file());
         let probed = [Probed { probe: "vector".to_owned(), ..Probed::default() }, Probed::default()];
         assert_eq!(Details::of_run(folder.path(), &probed).unwrap(), [details]);
     }

@@ -113,6 +113,8 @@ pub(crate) fn groups(probed: &Probed) -> Vec<Group<'_>> {
             let pivot = if headline.shape == Shape::Matrix { "" } else { row.pivot.as_str() };
             // Lines that are not of languages are told apart by their variants, so those stand together.
             let variant = if row.language.is_empty() { "" } else { row.variant.as_str() };
+            // "discarded: why": the whys stand together.
+            let variant = variant.split_once(": ").map_or(variant, |(kind, _)| kind);
             match groups.iter_mut().find(|group| group.0 == (pivot, variant)) {
                 Some(group) => group.1.push(row),
                 None => groups.push(((pivot, variant), vec![row])),

@@ -66,7 +66,7 @@ fn compared(prompt: &str, script: usize, perplexities: [f64; 3]) -> Compared {
         after: 0.75,
         moved: vec![
             Moved { id: id(&cell.piece), piece: cell.piece.clone(), before: 0.125, after: 0.75, logit: 3.5 },
-            Moved { id: 1, piece: Piece::Bytes(vec![0xE0, 0xA4]), before: 0.5, after: 0.0625, logit: -2.25 },
+            Moved { id: 5000, piece: Piece::Bytes(vec![0xE0, 0xA4]), before: 0.5, after: 0.0625, logit: -2.25 },
         ],
     };
     let steps = answers.get(1).map(|steered| steered.pieces.iter().enumerate().map(step).collect()).unwrap_or_default();

@@ -22,10 +22,12 @@ const ARMS: [(&str, &str); 6] = [
     ("prompt", "a prompt that asks"),
 ];
 
-/// Source, target, and the layer that was chosen.
-fn pairs(measured: &Measured) -> Vec<(&str, &str, usize)> {
+/// Source, target, and the layer that was chosen; none where a vector goes to several layers together.
+type Pair<'a> = (&'a str, &'a str, Option<usize>);
+
+fn pairs(measured: &Measured) -> Vec<Pair<'_>> {
     let best = measured.metric("best_forcing").filter(|row| row.variant == "steered");
-    best.filter_map(|row| Some((row.pivot.as_str(), row.language.as_str(), row.layer?))).take(MOST).collect()
+    best.map(|row| (row.pivot.as_str(), row.language.as_str(), row.layer)).take(MOST).collect()
 }
 
 fn named(source: &str, target: &str) -> String {
@@ -34,30 +36,30 @@ fn named(source: &str, target: &str) -> String {
 
 /// The names of the figures with what stands below them.
 pub(crate) fn names(measured: &Measured) -> Vec<(String, String)> {
-    let both = |(source, target, _): (&str, &str, usize)| {
+    let both = |(source, target, layer): Pair<'_>| {
         let (pair, from, to) = (named(source, target), table::name(source).to_owned(), table::name(target));
         let dose = (format!("steer-dose-{pair}"), format!("From {from} to {to}: what a strength does, and its price"));
-        [dose, (format!("steer-layers-{pair}"), format!("From {from} to {to}: every layer at every strength"))]
+        let layers = (format!("steer-layers-{pair}"), format!("From {from} to {to}: every layer at every strength"));
+        std::iter::once(dose).chain(layer.map(|_| layers))
     };
     pairs(measured).into_iter().flat_map(both).collect()
 }
 
 /// Name and content of each figure.
 pub(super) fn steered(measured: &Measured, source: &Source) -> Vec<(String, String)> {
-    let draw = |(from, to, layer): (&str, &str, usize)| {
+    let draw = |(from, to, layer): Pair<'_>| {
         let rows: Vec<&Row> = measured.rows.iter().filter(|row| row.pivot == from && row.language == to).collect();
         let pair = named(from, to);
-        [
-            (format!("steer-dose-{pair}"), doses(&rows, (from, to, layer), source)),
-            (format!("steer-layers-{pair}"), layers(&rows, (from, to), source)),
-        ]
+        let dose = (format!("steer-dose-{pair}"), doses(&rows, (from, to, layer), source));
+        let layers = layer.map(|_| (format!("steer-layers-{pair}"), layers(&rows, (from, to), source)));
+        std::iter::once(dose).chain(layers)
     };
     pairs(measured).into_iter().flat_map(draw).collect()
 }
 
 /// The arms of a metric at a layer; what has no strength stands at all of them.
-fn arms(rows: &[&Row], metric: &str, layer: usize) -> Vec<Arm> {
-    let of = |row: &&&Row| row.metric == metric && row.layer.is_none_or(|l| l == layer);
+fn arms(rows: &[&Row], metric: &str, layer: Option<usize>) -> Vec<Arm> {
+    let of = |row: &&&Row| row.metric == metric && (row.layer.is_none() || row.layer == layer);
     let strength = |row: &Row| row.item.parse::<f64>().ok();
     let mut strengths: Vec<f64> = rows.iter().filter(of).filter_map(|row| strength(row)).collect();
     strengths.sort_by(f64::total_cmp);
@@ -80,7 +82,7 @@ fn arms(rows: &[&Row], metric: &str, layer: usize) -> Vec<Arm> {
     ARMS.into_iter().map(arm).filter(|arm| !arm.doses.is_empty()).collect()
 }
 
-fn doses(rows: &[&Row], (from, to, layer): (&str, &str, usize), source: &Source) -> String {
+fn doses(rows: &[&Row], (from, to, layer): Pair<'_>, source: &Source) -> String {
     let forced = Side {
         title: "Outputs in the target language".to_owned(),
         range: (0.0, 1.0),
@@ -95,10 +97,14 @@ fn doses(rows: &[&Row], (from, to, layer): (&str, &str, usize), source: &Source)
     let found = range(prices.iter().flat_map(|arm| &arm.doses).map(|dose| dose.value));
     let price = Side { title: "Perplexity of the outputs, log10".to_owned(), range: found, arms: prices };
     let n = rows.iter().filter(|row| row.metric == "forcing").map(|row| row.n).max().unwrap_or(0);
-    let title = format!("From {} to {}, layer {layer}", table::name(from), table::name(to));
+    let (at, chosen) = match layer {
+        Some(layer) => (format!("layer {layer}"), "The layer was"),
+        None => ("all its layers together".to_owned(), "Strength was"),
+    };
+    let title = format!("From {} to {}, {at}", table::name(from), table::name(to));
     let caption = format!(
         "Left: share of outputs that are identified as {}, unsure ones counted as no. Right: perplexity of the outputs under the model as it is. \
-         Bands: 95 % bootstrap interval over prompts, n = {n} at most. The layer was chosen on other prompts. Model {}, corpus {}. Layer 0 = \
+         Bands: 95 % bootstrap interval over prompts, n = {n} at most. {chosen} chosen on other prompts. Model {}, corpus {}. Layer 0 = \
          embeddings, layer l = after block l.",
         table::name(to),
         source.model,
@@ -159,5 +165,18 @@ mod tests {
             assert!(figures[0].1.contains(text), "{text}");
         }
         assert!(figures[1].1.contains("layer 1, strength 0.5: 0.4000"));
+    }
+
+    #[test]
+    fn a_vector_at_several_layers_together_has_doses_and_no_layers() {
+        let row = |metric: &str, strength: &str| {
+            Row::new(metric, 0.5, 8).of("hin_Deva").against("eng_Latn").variant("steered").item(strength)
+        };
+        let rows = ["best_forcing", "forcing", "perplexity", "score"].map(|metric| row(metric, "1"));
+        let measured = Measured { rows: rows.into(), notes: Vec::new() };
+        let figures = steered(&measured, &Source::default());
+        assert_eq!(names(&measured).len(), 1);
+        assert_eq!(figures.len(), 1);
+        assert!(figures[0].1.contains("all its layers together"));
     }
 }

@@ -126,12 +126,13 @@ impl Asked {
         })
     }
 
-    /// Whether two are the same: a run writes out where a file lies, a person need not.
+    /// Whether the other is answered by this: a run writes out where a file lies, a person need not, and may have more prompts.
     fn is(&self, other: &Self) -> bool {
         let (a, b) = (&self.compare, &other.compare);
         let place = |path: &str| std::path::absolute(path).ok();
         let vector = a.vector == b.vector || (!a.vector.is_empty() && place(&a.vector) == place(&b.vector));
-        vector && self.seed == other.seed && CompareSpec { vector: b.vector.clone(), ..a.clone() } == *b
+        let alike = CompareSpec { vector: b.vector.clone(), texts: b.texts.clone(), ..a.clone() } == *b;
+        vector && alike && self.seed == other.seed && b.texts.iter().all(|text| a.texts.contains(text))
     }
 }
 

@@ -46,6 +46,14 @@ impl Arm {
         Self { name: name.to_owned(), look, points, band }
     }
 
+    /// Takes the decimal logarithm of all that is positive; the rest has none and is left out.
+    pub fn to_log10(&mut self) {
+        self.points.retain(|point| point[1] > 0.0);
+        self.band.retain(|band| band[1] > 0.0);
+        self.points.iter_mut().for_each(|point| point[1] = point[1].log10());
+        self.band.iter_mut().for_each(|band| (band[1], band[2]) = (band[1].log10(), band[2].log10()));
+    }
+
     fn style(&self) -> LineStyle {
         match self.look % 4 {
             0 => LineStyle::Solid,
@@ -90,7 +98,7 @@ impl Doses<'_> {
         let bounds = [first, last, self.range.0, self.range.1].map(f64::to_bits);
         let shown = Plot::new(ui.scope_id().with((self.name, bounds)))
             .height(self.height)
-            .default_x_bounds(first - 0.04 * span, last + 0.24 * span)
+            .default_x_bounds(first - 0.04 * span, last + 0.36 * span)
             .default_y_bounds(self.range.0 - margin, self.range.1 + margin)
             .allow_zoom(false)
             .allow_scroll(false)
@@ -125,8 +133,10 @@ impl Doses<'_> {
                         plot.add(area.allow_hover(false));
                     }
                     if let [only] = arm.points.as_slice() {
-                        let line = HLine::new(arm.name.clone(), only[1]).color(colour).style(arm.style());
-                        plot.hline(line.allow_hover(false));
+                        // Not over the whole width: it would strike the names through.
+                        let ends = PlotPoints::from(vec![[first, only[1]], [last, only[1]]]);
+                        let line = Line::new(arm.name.clone(), ends).color(colour).style(arm.style());
+                        plot.line(line.allow_hover(false));
                     }
                     let line = Line::new(arm.name.clone(), PlotPoints::from(arm.points.clone())).color(colour);
                     plot.line(line.width(if arm.look == 0 { 3.0 } else { 1.8 }).style(arm.style()));

@@ -156,7 +156,7 @@ pub fn train_languages(
         let [positive, negative] = places.map(|place| source::finite(source, place, at, "steer"));
         work.layer(*layer, positive?.view(), negative?.view())?;
     }
-    Ok(work.trained)
+    work.done()
 }
 
 /// A vector from contrast pairs.
@@ -180,7 +180,7 @@ pub fn train_pairs(
     let mut work = Work::new(names, [pairs.len(); 2], true, card, params, seed)?;
     let sides = read::pairs(engine, pairs, params)?;
     passes(engine, &sides, &mut work, params, monitor)?;
-    Ok(work.trained)
+    work.done()
 }
 
 /// A vector from two lists of texts that are no pairs; `diff_mean` and `lda` only.
@@ -203,7 +203,7 @@ pub fn train_texts(
     let mut work = Work::new(names, [positive.len(), negative.len()], false, card, params, seed)?;
     let sides = read::texts(engine, [positive, negative], names, params)?;
     passes(engine, &sides, &mut work, params, monitor)?;
-    Ok(work.trained)
+    work.done()
 }
 
 fn refuse<T>(why: String) -> Result<T> {
@@ -335,6 +335,16 @@ impl<'a> Work<'a> {
         Ok(Self { names, paired, params, seed, train, test, draws, trained })
     }
 
+    /// What was trained.
+    fn done(self) -> Result<Trained> {
+        if self.trained.vector.layers.is_empty() {
+            return refuse(
+                "both sides have the same state at every layer, so no direction leads from one to the other".to_owned(),
+            );
+        }
+        Ok(self.trained)
+    }
+
     /// Trains and tests a layer.
     ///
     /// # Shapes
@@ -345,6 +355,12 @@ impl<'a> Work<'a> {
         };
         let estimated = |[p, n]: &[Array2<f32>; 2]| estimate(p.view(), n.view(), self.params.estimator, self.seed);
         let (train, test) = (part(&self.train), part(&self.test));
+        if self.params.layers.is_empty() && alike(&train) {
+            let why =
+                format!("layer {layer} has no vector: all training items have the same state there (the same token)");
+            self.trained.measured.notes.push(why);
+            return Ok(());
+        }
         let Direction { vector, cos_diff_mean, notes } = estimated(&train).map_err(|e| match e {
             Error::Input { why, .. } => Error::Input { measure: "steer", why: format!("layer {layer}: {why}") },
             other => other,
@@ -376,6 +392,12 @@ impl<'a> Work<'a> {
         kept.layers.insert(layer, vector);
         Ok(())
     }
+}
+
+/// Whether all items of both sides have one state: the embedding of a token that all sentences end in.
+fn alike([positive, negative]: &[Array2<f32>; 2]) -> bool {
+    let first = positive.row(0);
+    positive.outer_iter().chain(negative.outer_iter()).all(|row| row == first)
 }
 
 /// Why there are no numbers of held-out items.

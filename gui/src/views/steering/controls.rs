@@ -244,8 +244,10 @@ fn strength(ui: &mut Ui, form: &mut Form, main: Option<&Loaded>) -> bool {
         ui.painter().line_segment([pos2(middle.x, slider.rect.top()), pos2(middle.x, middle.y - 6.0)], zero);
         ui.painter().line_segment([pos2(middle.x, middle.y + 6.0), pos2(middle.x, slider.rect.bottom())], zero);
         if slider.changed() {
-            form.compare.strength = (shown * 1000.0).round() / 1000.0;
-            moved = true;
+            // The slider's own marks are not round numbers, so that it calls every frame a change.
+            let round = (shown * 1000.0).round() / 1000.0;
+            moved |= round != form.compare.strength;
+            form.compare.strength = round;
         }
         let typed = egui::DragValue::new(&mut form.compare.strength).speed(reach / 400.0).max_decimals(4);
         moved |= ui.add_enabled(degrees, typed).accessible_name("strength, typed").changed();
@@ -265,7 +267,7 @@ fn strength(ui: &mut Ui, form: &mut Form, main: Option<&Loaded>) -> bool {
     };
     pane::note(ui, text);
     ui.horizontal_wrapped(|ui| {
-        pane::note(ui, "operator");
+        pane::note(ui, "what is done");
         moved |= one_of(ui, "operator", &mut form.compare.operator, &OPERATORS, 170.0);
     });
     moved

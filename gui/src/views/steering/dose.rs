@@ -19,6 +19,9 @@ pub(super) const ARMS: [(&str, &str); 6] = [
     ("prompt", "asked for"),
 ];
 
+/// What a strength costs; drawn by its decimal logarithm, as it grows a thousandfold where the model breaks down.
+const PRICE: &str = "perplexity";
+
 /// Which cells are meant.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Place {
@@ -53,7 +56,10 @@ fn side(loaded: &Loaded, metric: &str, place: &Place) -> Side {
         Arm::of_rows(name, look, own.filter_map(|row| Some((row.item.parse::<f64>().ok()?, *row))))
     };
     let arms: Vec<Arm> = ARMS.iter().enumerate().map(|(look, names)| arm(look, *names)).collect();
-    let arms: Vec<Arm> = arms.into_iter().filter(|arm| !arm.points.is_empty()).collect();
+    let mut arms: Vec<Arm> = arms.into_iter().filter(|arm| !arm.points.is_empty()).collect();
+    if metric == PRICE {
+        arms.iter_mut().for_each(Arm::to_log10);
+    }
     let ends = arms.iter().flat_map(|arm| {
         arm.points.iter().map(|point| point[1]).chain(arm.band.iter().flat_map(|band| [band[1], band[2]]))
     });
@@ -73,9 +79,15 @@ impl State {
     pub(super) fn refresh(&mut self, loaded: &Loaded, metric: &str, place: &Place) {
         let key = (loaded.stamp, metric.to_owned(), place.clone());
         if self.key.as_ref() != Some(&key) {
-            self.sides = [metric, "perplexity"].into_iter().map(|metric| side(loaded, metric, place)).collect();
+            self.sides = [metric, PRICE].into_iter().map(|metric| side(loaded, metric, place)).collect();
             self.key = Some(key);
         }
+    }
+
+    /// The strengths of the steered answers, ascending.
+    pub(super) fn strengths(&self) -> Vec<f64> {
+        let steered = self.sides.first().and_then(|side| side.arms.iter().find(|arm| arm.look == 0));
+        steered.map_or_else(Vec::new, |arm| arm.points.iter().map(|point| point[0]).collect())
     }
 
     /// Draws both plots; gives the strength that was clicked.
@@ -84,14 +96,15 @@ impl State {
         ui.columns(2, |columns| {
             for (ui, side) in columns.iter_mut().zip(&self.sides) {
                 let info = measures::info(&side.metric);
-                ui.strong(info.name.as_ref());
+                let axis = if side.metric == PRICE { format!("{}, log10", info.name) } else { info.name.to_string() };
+                ui.strong(&axis);
                 if side.arms.is_empty() {
                     crate::widgets::pane::note(ui, "the run has no such number here");
                     continue;
                 }
                 let plot = Doses {
                     name: &format!("{} over strengths", info.name),
-                    axis: &info.name,
+                    axis: &axis,
                     across: unit,
                     range: side.range,
                     arms: &side.arms,

@@ -66,10 +66,15 @@ pub(super) struct State {
 }
 
 impl State {
+    /// Where the vector of the doses goes.
+    fn at(&self) -> String {
+        self.place.layer.map_or_else(|| "several layers together".to_owned(), |layer| format!("layer {layer}"))
+    }
+
     fn refresh(&mut self, loaded: &Loaded, settings: &mut SteeringSettings, selection: &Selection) {
         if self.stamp != Some(loaded.stamp) {
             let rows = || loaded.run.probed("steer").into_iter().flat_map(|measured| &measured.rows);
-            let rows = || rows().filter(|row| row.variant == "steered" && row.layer.is_some());
+            let rows = || rows().filter(|row| row.variant == "steered" && row.item.parse::<f64>().is_ok());
             let mut metrics: Vec<&str> = Vec::new();
             self.pairs.clear();
             for row in rows() {
@@ -102,9 +107,11 @@ impl State {
         let layers = &self.heat.layers;
         let middle = layers.get(layers.len() / 2).copied();
         self.place.layer = selection.layer.filter(|layer| layers.contains(layer)).or(middle);
-        let known = |strength: &f64| self.heat.strengths.contains(strength);
-        self.strength = self.strength.filter(known).or(self.heat.strengths.last().copied());
         self.dose.refresh(loaded, &settings.effect, &self.place);
+        // Where a vector goes to several layers together there is no map, but there are doses.
+        let strengths =
+            if self.heat.strengths.is_empty() { self.dose.strengths() } else { self.heat.strengths.clone() };
+        self.strength = self.strength.filter(|strength| strengths.contains(strength)).or(strengths.last().copied());
     }
 }
 
@@ -137,22 +144,22 @@ pub(super) fn show(
             {
                 (selection.pivot, selection.language) = (Some(from.to_owned()), Some(to.to_owned()));
             }
-            if let Some(layer) = state.place.layer {
-                pane::note(ui, format!("steered at layer {layer}"));
-            }
+            pane::note(ui, format!("steered at {}", state.at()));
         });
         if let Some(strength) = state.dose.show(ui, unit, state.strength) {
             state.strength = Some(strength);
         }
     });
-    let title = ("Layers by strengths", "Where does the vector work?");
-    frames.pane(ui, actions, title, &HEAT_HELP, |ui| {
-        let now = (state.place.layer, state.strength);
-        if let Some((layer, strength)) = state.heat.show(ui, loaded, unit, now) {
-            selection.layer = Some(layer);
-            state.strength = Some(strength);
-        }
-    });
+    if !state.heat.layers.is_empty() {
+        let title = ("Layers by strengths", "Where does the vector work?");
+        frames.pane(ui, actions, title, &HEAT_HELP, |ui| {
+            let now = (state.place.layer, state.strength);
+            if let Some((layer, strength)) = state.heat.show(ui, loaded, unit, now) {
+                selection.layer = Some(layer);
+                state.strength = Some(strength);
+            }
+        });
+    }
     if state.pairs.len() > 1 {
         let title = ("Languages by languages", "Which language can be led to which?");
         frames.pane(ui, actions, title, &PAIRS_HELP, |ui| matrix(ui, state, settings, selection, loaded));
@@ -172,8 +179,7 @@ fn matrix(ui: &mut Ui, state: &mut State, settings: &SteeringSettings, selection
         pane::note(ui, "the run has no such number at this strength");
         return;
     };
-    let layer = state.place.layer.unwrap_or_default();
-    pane::note(ui, format!("layer {layer}, strength {strength}"));
+    pane::note(ui, format!("{}, strength {strength}", state.at()));
     let look = Look { layer: state.place.layer, order: Order::Script, mirrored: false, scale: None };
     state.square.refresh(loaded, series, look);
     let names = Names { name: "steering between languages", down: "led to", across: "language of the prompt" };
