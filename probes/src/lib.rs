@@ -5,6 +5,7 @@ pub mod bootstrap;
 pub mod capture;
 pub mod classify;
 pub mod correct;
+pub mod cot;
 pub mod error;
 pub mod lens;
 pub mod measure;
