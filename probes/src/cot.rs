@@ -3,6 +3,7 @@
 
 pub mod anchor;
 pub mod graph;
+pub mod inside;
 pub mod trace;
 pub mod value;
 
