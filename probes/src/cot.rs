@@ -7,6 +7,7 @@ pub mod expression;
 mod extract;
 mod grammar;
 pub mod graph;
+pub mod inside;
 mod letters;
 mod lex;
 mod locale;

@@ -8,6 +8,7 @@ pub mod correct;
 pub mod cot;
 pub mod error;
 pub mod lens;
+mod logits;
 pub mod measure;
 pub mod neurons;
 pub mod null;
