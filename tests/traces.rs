@@ -1,4 +1,8 @@
 //! Chains of thought: the laboratory's solutions and their known faults, files of others, and the commands.
+//!
+//! This file belongs to the package `babelscope` (see experiments/Cargo.toml): only there does cargo build the binary first.
+
+#![expect(clippy::unwrap_used, reason = "a test may unwrap, in its helpers too")]
 
 use std::{collections::BTreeMap, fs};
 
@@ -12,7 +16,10 @@ use babelscope::{
     traces::derivation,
 };
 use babelscope_probes::cot::{Diagnosis, Graph, Reference, Role, Trace, Value, diagnose, report::Traced};
-use babelscope_tests::cli::{Desk, snapshot};
+#[path = "support/desk.rs"]
+mod desk;
+
+use desk::{Desk, snapshot};
 
 fn spoken() -> Vec<Language> {
     let problem = &problems::held_out(0, 2, 1)[0];
@@ -105,7 +112,7 @@ fn files_are_compared_without_a_model() {
     assert_eq!(numbers("arb_Arab"), numbers("eng_Latn"));
     assert_eq!(numbers("eng_Latn")[..6], ["1", "1.000", "1.000", "1.000", "1.000", "0.000"]);
     assert_eq!(numbers("tha_Thai")[1..3], ["0.000", "0.000"]);
-    assert!(desk.run(&["cot", "compare", "traces.jsonl", "--json", "all.json"]).code != 0, "a file was replaced");
+    assert!(desk.run(&["cot", "compare", "traces.jsonl", "--json", "all.json"]).code != Some(0), "a file was replaced");
     let graph = desk.run(&["cot", "graph", "traces.jsonl", "--of", "arb_Arab"]).fine();
     assert!(graph.out.contains("3 + 4 = 7") || graph.out.contains("٣ + ٤ = ٧"), "{}", graph.out);
     for shape in ["attribution", "graphml"] {
@@ -126,7 +133,7 @@ fn bad_files_are_a_sentence_each() {
     fs::write(desk.path("bytes.jsonl"), [0xFF, 0xFE, b'\n']).unwrap();
     for (file, part) in [("empty.jsonl", "expected"), ("bytes.jsonl", "expected"), ("none.jsonl", "none.jsonl")] {
         let said = desk.run(&["cot", "compare", file]);
-        assert!(said.code != 0 && said.err.contains(part), "{file}: {}", said.err);
+        assert!(said.code != Some(0) && said.err.contains(part), "{file}: {}", said.err);
     }
     desk.write("traces.jsonl", lines());
     fs::create_dir(desk.path("references")).unwrap();
@@ -134,7 +141,7 @@ fn bad_files_are_a_sentence_each() {
         {"step_id": 2, "edge": "", "direct_dependent_steps": [1], "node": "2"}]"#;
     desk.write("references/cups.json", cyclic);
     let said = desk.run(&["cot", "compare", "traces.jsonl", "--references", "references"]);
-    assert!(said.code != 0 && said.err.contains("cups.json"), "{}", said.err);
+    assert!(said.code != Some(0) && said.err.contains("cups.json"), "{}", said.err);
 }
 
 #[test]
