@@ -19,8 +19,10 @@ pub mod read;
 mod refer;
 mod regions;
 pub mod segment;
+mod settle;
 mod spelled;
 pub mod trace;
+mod unit;
 pub mod value;
 mod words;
 
