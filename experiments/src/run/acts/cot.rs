@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use babelscope_core::{
     chat::{ChatOptions, Message},
     corpus::Corpus,
@@ -189,7 +189,7 @@ fn solve(params: &CotSpec, engine: &Engine, posed: &[Posed], seed: u64, monitor:
                 // With a prefix the tokens are no longer those of the whole text.
                 let tokens = tokens.filter(|_| prefix.is_empty());
                 let (text, tokens) = until_answer(text, tokens, &posed.trace.language);
-                let model = Some(engine.info().model.clone());
+                let model = Some(engine.info().reference.clone());
                 traces.push(Trace { text, tokens, sample, seed: Some(seed), model, ..posed.trace.clone() });
             }
         }
@@ -255,7 +255,7 @@ fn again(
             Retry::Loop => {
                 let round = loops::text_loop(&loops::words(&traced.trace.text), &rule).is_some();
                 let round = round || loops::anchor_loop(&traced.trajectory, &rule).is_some();
-                round.then(|| traced.last_right())
+                round.then(|| traced.last_right().to_owned())
             }
             Retry::Formula => {
                 let graph = first.problems.iter().find(|posed| posed.problem == traced.trace.problem);
