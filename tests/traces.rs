@@ -108,7 +108,8 @@ fn files_are_compared_without_a_model() {
     desk.write("traces.jsonl", lines());
     let said = desk.run(&["cot", "compare", "traces.jsonl", "--json", "all.json"]).fine();
     let row = |language: &str| said.out.lines().find(|line| line.starts_with(language)).unwrap().to_owned();
-    let numbers = |language: &str| -> Vec<String> { row(language).split_whitespace().skip(1).map(str::to_owned).collect() };
+    let numbers =
+        |language: &str| -> Vec<String> { row(language).split_whitespace().skip(1).map(str::to_owned).collect() };
     assert_eq!(numbers("arb_Arab"), numbers("eng_Latn"));
     assert_eq!(numbers("eng_Latn")[..6], ["1", "1.000", "1.000", "1.000", "1.000", "0.000"]);
     assert_eq!(numbers("tha_Thai")[1..3], ["0.000", "0.000"]);
@@ -149,7 +150,8 @@ fn the_laboratory_is_solved_compared_and_watched_in_one_run() {
     let desk = Desk::new();
     let languages = "eng_Latn,spa_Latn,arb_Arab,zho_Hans";
     let ask = ["cot", "solve", "--model", "lab", "--corpus", "lab", "--languages", languages, "--set", "limit=6"];
-    let more = ["--set", "graph.bootstrap=0", "--set", "watch.traces=3", "--set", "watch.suppress=true", "--out", "run"];
+    let more =
+        ["--set", "graph.bootstrap=0", "--set", "watch.traces=3", "--set", "watch.suppress=true", "--out", "run"];
     let said = desk.run(&[&ask[..], &more[..]].concat()).fine();
     assert!(said.out.contains("problems with the right answer"), "{}", said.out);
     let run = Run::open(&desk.path("run")).unwrap();

@@ -26,7 +26,8 @@ fn main() -> Result<()> {
     let file = tempfile::Builder::new().suffix(".jsonl").tempfile()?;
     let mut out = std::io::BufWriter::new(file.reopen()?);
     let rng = &mut ChaCha8Rng::seed_from_u64(0);
-    let spoken: Vec<_> = languages::ALL.into_iter().filter(|language| language.code != languages::ISLAND.code).collect();
+    let spoken: Vec<_> =
+        languages::ALL.into_iter().filter(|language| language.code != languages::ISLAND.code).collect();
     for at in 0..count {
         let language = spoken[at % spoken.len()];
         let (mut statement, mut text, mut steps) = (String::new(), String::new(), 0);

@@ -78,8 +78,13 @@ pub fn write(run: &Run, folder: &Path) -> Result<()> {
     let cot = run.details.iter();
     let cot = cot.flat_map(|details| traces::traces(&details.problems, &details.traces, &details.watched, &source));
     let grids = run.details.iter().flat_map(|details| patched::patched(&details.patched, params, &source));
-    for (file, svg) in
-        all(run.align.as_ref(), &run.lens, &source).into_iter().chain(measured).chain(map).chain(steered).chain(grids).chain(cot)
+    for (file, svg) in all(run.align.as_ref(), &run.lens, &source)
+        .into_iter()
+        .chain(measured)
+        .chain(map)
+        .chain(steered)
+        .chain(grids)
+        .chain(cot)
     {
         let path = folder.join(format!("{file}.svg"));
         std::fs::write(&path, &svg).with_context(|| format!("cannot write a figure\n{}", path.display()))?;

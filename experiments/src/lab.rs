@@ -4,6 +4,7 @@
 //! is English with its token ids moved, and that nothing ever tied the island to anything.
 
 pub mod check;
+pub mod corrupt;
 pub mod documents;
 pub mod facts;
 pub mod kernels;
@@ -12,6 +13,7 @@ pub mod make;
 pub mod model;
 pub mod optimizer;
 pub mod planted;
+pub mod problems;
 pub mod recipe;
 pub mod tokenizer;
 pub mod train;

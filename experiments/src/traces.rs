@@ -76,7 +76,9 @@ pub fn derivation(problem: &problems::Problem) -> Graph {
     let mut graph = Graph { nodes: derivation.nodes.iter().map(node).collect(), edges: derivation.edges };
     // A trace that states what it has derived gives its answer by that node, which is then one node and not two.
     let last = graph.nodes.len() - 1;
-    if let Some(from) = (0..last).rev().find(|at| graph.nodes[*at].value == graph.nodes[last].value && graph.edges.contains(&(*at, last)))
+    if let Some(from) = (0..last)
+        .rev()
+        .find(|at| graph.nodes[*at].value == graph.nodes[last].value && graph.edges.contains(&(*at, last)))
     {
         graph.nodes[from].role = Role::Answer;
         graph.nodes.pop();
@@ -98,6 +100,7 @@ fn parsed(text: &str, language: &str) -> Parsed {
 /// # Errors
 /// The file is there, or cannot be written.
 pub fn save(path: &Path, text: &str) -> Result<()> {
-    let put = |file: &mut fs::File| Ok(file.write_all(text.as_bytes()).map_err(|e| Fault::write("the file", path, &e))?);
+    let put =
+        |file: &mut fs::File| Ok(file.write_all(text.as_bytes()).map_err(|e| Fault::write("the file", path, &e))?);
     atomic::write(path, "the file", |_| false, put)
 }

@@ -153,7 +153,8 @@ impl Files {
 
 fn compare(files: &Files) -> Result<()> {
     let found = files.report()?;
-    let metrics = ["solved", "coverage", "edge_fidelity", "edge_fidelity_all", "harmful_rate", "closeness", "loop_score"];
+    let metrics =
+        ["solved", "coverage", "edge_fidelity", "edge_fidelity_all", "harmful_rate", "closeness", "loop_score"];
     let mut means: BTreeMap<&str, Vec<Option<f64>>> = BTreeMap::new();
     for (column, metric) in metrics.iter().enumerate() {
         for row in found.measured.metric(metric).filter(|row| row.variant == "mean") {

@@ -31,7 +31,8 @@ pub(super) fn section(run: &Run, figures: &Figures<'_>, id: &str) -> Html {
 
 fn table(all: &[Traced]) -> Html {
     let caption = format!("The traces ({} in all; every one is in tables/cot.json)", all.len());
-    let head = ["problem", "language", "#try", "answer", "right", "#coverage", "#edges kept", "#harmful", "first wrong step"];
+    let head =
+        ["problem", "language", "#try", "answer", "right", "#coverage", "#edges kept", "#harmful", "first wrong step"];
     let mut table = Table::new(caption, head);
     let shown = |value: Option<f64>, decimals| number(value.unwrap_or(f64::NAN), decimals);
     for traced in all.iter().take(MOST) {
@@ -75,9 +76,16 @@ fn steps(traced: &Traced, watched: Option<&Watched>) -> Html {
             };
             format!("{mark} {}", traced.trajectory.graph.nodes[node].normal)
         };
-        let asserts: Vec<String> =
-            traced.trajectory.actions.iter().filter(|action| action.step == Some(at)).map(|action| said(action.node)).collect();
-        let of = |curve: Option<&Vec<f64>>| number(curve.and_then(|curve| curve.get(at + 1)).copied().unwrap_or(f64::NAN), 2);
+        let asserts: Vec<String> = traced
+            .trajectory
+            .actions
+            .iter()
+            .filter(|action| action.step == Some(at))
+            .map(|action| said(action.node))
+            .collect();
+        let of = |curve: Option<&Vec<f64>>| {
+            number(curve.and_then(|curve| curve.get(at + 1)).copied().unwrap_or(f64::NAN), 2)
+        };
         table.row([
             number((at + 1) as f64, 0),
             foreign(&trace.language, trace.text.get(step.span.clone()).unwrap_or_default().trim()).into(),

@@ -86,7 +86,7 @@ impl Default for CotSpec {
 }
 
 /// The formats by the names that a spec has for them.
-pub const FORMATS: [(&str, Format); 6] = [
+const FORMATS: [(&str, Format); 6] = [
     ("jsonl", Format::Jsonl),
     ("polymath", Format::PolyMath),
     ("mgsm", Format::Mgsm),
@@ -139,7 +139,9 @@ impl CotSpec {
             return Some("`max_new_tokens` is 0; a trace has at least one token".to_owned());
         }
         if self.retry != Retry::None && !self.traces.is_empty() {
-            return Some("`retry` writes traces again, and these are read from files; leave out `traces` or `retry`".to_owned());
+            return Some(
+                "`retry` writes traces again, and these are read from files; leave out `traces` or `retry`".to_owned(),
+            );
         }
         self.graph.problem().or_else(|| self.watch.problem())
     }

@@ -22,7 +22,9 @@ pub(crate) fn run(run: &Run) {
         details.compared.iter().take(MOST).for_each(answers);
         details.patched.iter().take(MOST).for_each(runs);
         details.traces.iter().take(MOST).for_each(trace);
-        for (count, what) in [(details.compared.len(), "prompts"), (details.patched.len(), "pairs"), (details.traces.len(), "traces")] {
+        for (count, what) in
+            [(details.compared.len(), "prompts"), (details.patched.len(), "pairs"), (details.traces.len(), "traces")]
+        {
             if count > MOST {
                 print(&format!("{} more {what} are in the run folder.\n", count - MOST));
             }

@@ -11,10 +11,10 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Anchor, Comparison, Diagnosis, Graph, Ignored, Kind, Reference, Statistics, Step, Trace, Trajectory, Value, anchors,
+    Anchor, Comparison, Diagnosis, Graph, Ignored, Kind, Reference, Statistics, Step, Trace, Trajectory, Value,
+    anchors,
     compare::compare,
-    diagnose,
-    givens,
+    diagnose, givens,
     loops::{loop_score, words},
     statistics, steps,
     table::{AnchorTable, Compared, GraphParams, measured},
@@ -122,7 +122,8 @@ impl Traced {
         let posed_in = trace.statement_language.as_deref().unwrap_or(&trace.language);
         let (given, _) = givens(&trace.statement, posed_in);
         let trajectory = Trajectory::of(&given, &said).with_text(&trace.statement, &trace.text);
-        let stated = said.iter().rev().find(|anchor| anchor.kind == Kind::Answer).and_then(|anchor| anchor.value.clone());
+        let stated =
+            said.iter().rev().find(|anchor| anchor.kind == Kind::Answer).and_then(|anchor| anchor.value.clone());
         let in_graph = || trajectory.graph.answer().and_then(|node| trajectory.graph.nodes[node].value.clone());
         let answer = stated.or_else(in_graph);
         let gold = trace.answer.as_deref().and_then(|text| answer_value(text, posed_in));
@@ -257,7 +258,9 @@ pub fn report(
     measured_.rows.extend(solved(&read, params, seed)?);
     let ignored: usize = read.iter().map(|traced| traced.ignored.len()).sum();
     if ignored > 0 {
-        measured_.notes.push(format!("{ignored} numbers of the traces are no anchors; each trace lists its own with reasons"));
+        measured_
+            .notes
+            .push(format!("{ignored} numbers of the traces are no anchors; each trace lists its own with reasons"));
     }
     Ok(TraceReport { measured: measured_, problems, traces: read })
 }
@@ -322,7 +325,12 @@ mod tests {
         ]);
         for traced in &found.traces {
             let comparison = traced.comparison.as_ref().unwrap();
-            assert_eq!((comparison.coverage, comparison.edge_fidelity_all()), (1.0, Some(1.0)), "{}", traced.trace.language);
+            assert_eq!(
+                (comparison.coverage, comparison.edge_fidelity_all()),
+                (1.0, Some(1.0)),
+                "{}",
+                traced.trace.language
+            );
             assert_eq!((comparison.harms.len(), traced.right), (0, Some(true)));
         }
         assert_eq!(found.problems[0].table.as_ref().unwrap().languages, ["arb_Arab", "eng_Latn"]);
@@ -330,7 +338,8 @@ mod tests {
 
     #[test]
     fn a_problem_without_a_correct_pivot_trace_has_no_reference_and_a_note() {
-        let found = of(vec![trace("p", "eng_Latn", "3 + 4 = 8. The answer is 8."), trace("p", "tha_Thai", "3 + 4 = 7")]);
+        let found =
+            of(vec![trace("p", "eng_Latn", "3 + 4 = 8. The answer is 8."), trace("p", "tha_Thai", "3 + 4 = 7")]);
         assert!(found.traces.iter().all(|traced| traced.comparison.is_none()));
         assert!(found.measured.notes[0].contains("1 of 1 problems have no reference"), "{:?}", found.measured.notes);
         let solved: Vec<Option<f64>> = found.measured.metric("solved").map(|row| row.value).collect();

@@ -19,7 +19,10 @@ use serde::{Deserialize, Serialize};
 use super::{
     Value,
     commitment::{Changes, Commitment, changes, early_answering},
-    inside::{Candidate, Cost, Curves, Influence, Latent, Told, decodable, forced, latent, stub, suppressed, InfluenceParams, Projection, RAW_STUB, project},
+    inside::{
+        Candidate, Cost, Curves, Influence, InfluenceParams, Latent, Projection, RAW_STUB, Told, decodable, forced,
+        latent, project, stub, suppressed,
+    },
     report::Traced,
     spelling::spelled,
 };

@@ -1,11 +1,6 @@
 //! Executes `cot`: reads traces or has the model write them, compares their graphs, and watches the model along them.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    ops::ControlFlow,
-    path::Path,
-};
+use std::{collections::BTreeMap, fs, ops::ControlFlow, path::Path};
 
 use anyhow::Result;
 use babelscope_core::{
@@ -19,18 +14,20 @@ use babelscope_core::{
 };
 use babelscope_probes::{
     cot::{
-        Graph, Kind, Node, Role, Tokens, Trace, anchors,
-        loops,
+        Graph, Kind, Node, Role, Tokens, Trace, anchors, loops,
         report::{TraceReport, report},
         steps,
         watched::{Aids, watched},
     },
     lens::TokenSets,
     measure::{Measured, Row},
-    steer::{IdentifyParams, Identifier},
+    steer::{Identifier, IdentifyParams},
 };
 
-use super::{super::{probes::Said, workbench::token_sets}, detailed};
+use super::{
+    super::{probes::Said, workbench::token_sets},
+    detailed,
+};
 use crate::{
     details::Details,
     fault::{Fault, Kind as FaultKind},
@@ -73,7 +70,8 @@ pub(in crate::run) fn traced(
         notes.extend(broken);
         traces
     };
-    let TraceReport { mut measured, problems, traces } = report(traces, &known, &params.pivot, &params.graph, seed, monitor)?;
+    let TraceReport { mut measured, problems, traces } =
+        report(traces, &known, &params.pivot, &params.graph, seed, monitor)?;
     measured.notes.splice(0..0, notes);
     if let Some(first) = before {
         measured.rows.extend(first.rows);
@@ -82,11 +80,8 @@ pub(in crate::run) fn traced(
     let mut seen = Vec::new();
     if params.watch.traces > 0 {
         let sets: Option<TokenSets> = if params.watch.latent { Some(token_sets(engine, corpus)?) } else { None };
-        let identifier = if corpus.languages.len() > 1 {
-            Identifier::train(corpus, &IdentifyParams::default()).ok()
-        } else {
-            None
-        };
+        let identifier =
+            if corpus.languages.len() > 1 { Identifier::train(corpus, &IdentifyParams::default()).ok() } else { None };
         let vectors = params.vectors.iter().map(|path| vectors::read(Path::new(path))).collect::<Result<Vec<_>>>()?;
         let aids = Aids { sets: sets.as_ref(), identifier: identifier.as_ref(), vectors: &vectors, elsewhere: false };
         let mut watch = params.watch.clone();
@@ -107,11 +102,7 @@ pub(in crate::run) fn traced(
 }
 
 /// The problems that are to be solved, and the graphs of those whose derivation is known.
-fn problems_of(
-    params: &CotSpec,
-    engine: &Engine,
-    corpus: &Corpus,
-) -> Result<(Vec<Posed>, BTreeMap<String, Graph>)> {
+fn problems_of(params: &CotSpec, engine: &Engine, corpus: &Corpus) -> Result<(Vec<Posed>, BTreeMap<String, Graph>)> {
     let mut graphs = BTreeMap::new();
     let mut traces = Vec::new();
     if params.problems == LAB_PROBLEMS {
@@ -119,7 +110,9 @@ fn problems_of(
         for (number, problem) in problems::held_out(0, 2, count).iter().enumerate() {
             let name = format!("lab-{:03}", number + 1);
             graphs.insert(name.clone(), traces::derivation(problem));
-            for language in languages::ALL.into_iter().filter(|language| corpus.languages.iter().any(|l| l == language.code)) {
+            for language in
+                languages::ALL.into_iter().filter(|language| corpus.languages.iter().any(|l| l == language.code))
+            {
                 let Some(statement) = problems::text(language, &problem.statement()) else { continue };
                 traces.push(Trace {
                     problem: name.clone(),
@@ -141,7 +134,11 @@ fn problems_of(
             };
             let mut trace: Trace = serde_json::from_str(line).map_err(why)?;
             if trace.statement.trim().is_empty() {
-                let why = format!("line {}: `statement` is empty; expected the problem to be solved\n{}", at + 1, path.display());
+                let why = format!(
+                    "line {}: `statement` is empty; expected the problem to be solved\n{}",
+                    at + 1,
+                    path.display()
+                );
                 return Err(Fault::data(why).into());
             }
             if trace.language.is_empty() {
@@ -158,7 +155,8 @@ fn problems_of(
         }
     }
     if traces.is_empty() {
-        let why = "there is no problem to solve; the corpus has none of the laboratory's languages, or the file is empty";
+        let why =
+            "there is no problem to solve; the corpus has none of the laboratory's languages, or the file is empty";
         return Err(Fault::data(why.to_owned()).into());
     }
     let mut posed = Vec::new();
@@ -205,8 +203,12 @@ fn write(
     seed: u64,
     monitor: &Monitor,
 ) -> Result<Vec<(String, Option<Tokens>)>> {
-    let generate =
-        Generate { max_new_tokens: params.max_new_tokens, temperature: params.temperature, seed, ..Generate::default() };
+    let generate = Generate {
+        max_new_tokens: params.max_new_tokens,
+        temperature: params.temperature,
+        seed,
+        ..Generate::default()
+    };
     let go = &mut |_: babelscope_core::generate::Step<'_>| ControlFlow::Continue(());
     let written = engine.generate(prompts, &generate, &Plan::default(), go, &monitor.quiet())?;
     let with_tokens = |one: babelscope_core::generate::Generated| {
@@ -226,7 +228,11 @@ fn write(
 fn until_answer(text: String, tokens: Option<Tokens>, language: &str) -> (String, Option<Tokens>) {
     let cut = steps(&text);
     let (found, _) = anchors(&text, &cut, language);
-    let end = found.iter().find(|anchor| anchor.kind == Kind::Answer).and_then(|anchor| cut.get(anchor.step?)).map(|step| step.span.end);
+    let end = found
+        .iter()
+        .find(|anchor| anchor.kind == Kind::Answer)
+        .and_then(|anchor| cut.get(anchor.step?))
+        .map(|step| step.span.end);
     let Some(end) = end.filter(|end| *end < text.len()) else { return (text, tokens) };
     let tokens = tokens.map(|Tokens { ids, spans }| {
         let keep = spans.iter().take_while(|span| span.end <= end).count();
@@ -292,10 +298,16 @@ fn scaffold(reference: &Graph) -> String {
     let letter = |at: usize| char::from(b'a' + (at % 26) as u8);
     let formula = |(at, node): (usize, &Node)| {
         let left = node.normal.split(" = ").next().unwrap_or_default();
-        let named: String = left.split(' ').map(|part| {
-            let of = reference.nodes[..at].iter().rposition(|earlier| earlier.value.as_ref().is_some_and(|v| v.to_string() == part));
-            of.map_or_else(|| part.to_owned(), |of| letter(of).to_string())
-        }).collect::<Vec<_>>().join(" ");
+        let named: String = left
+            .split(' ')
+            .map(|part| {
+                let of = reference.nodes[..at]
+                    .iter()
+                    .rposition(|earlier| earlier.value.as_ref().is_some_and(|v| v.to_string() == part));
+                of.map_or_else(|| part.to_owned(), |of| letter(of).to_string())
+            })
+            .collect::<Vec<_>>()
+            .join(" ");
         format!(" {} = {named}.", letter(at))
     };
     let derived = reference.nodes.iter().enumerate().filter(|(_, node)| node.role != Role::Given);

@@ -69,17 +69,16 @@ type Shape = (Kind, String, Option<Value>, Option<String>, Vec<Use>, Option<bool
 
 #[test]
 fn translating_prose_or_digits_changes_nothing() {
-    let shape =
-        |language: &str, text: &str| -> Vec<Shape> {
-            let (found, ignored) = read(text, language);
-            assert!(
-                ignored.iter().all(|ignored| ignored.why.contains("step") || ignored.why.contains("one")),
-                "{language}: {ignored:?}"
-            );
-            // "Twice" is a number word in some of them.
-            let found = found.into_iter().filter(|anchor| anchor.normal != "2");
-            found.map(|a| (a.kind, a.normal, a.value, a.name, a.uses, a.holds)).collect()
-        };
+    let shape = |language: &str, text: &str| -> Vec<Shape> {
+        let (found, ignored) = read(text, language);
+        assert!(
+            ignored.iter().all(|ignored| ignored.why.contains("step") || ignored.why.contains("one")),
+            "{language}: {ignored:?}"
+        );
+        // "Twice" is a number word in some of them.
+        let found = found.into_iter().filter(|anchor| anchor.normal != "2");
+        found.map(|a| (a.kind, a.normal, a.value, a.name, a.uses, a.holds)).collect()
+    };
     let english = shape(TOLD[0].0, TOLD[0].1);
     let forms: Vec<&str> = english.iter().map(|anchor| anchor.1.as_str()).collect();
     assert_eq!(forms, ["P = 12", "Q = 5", "A = P + Q = 17", "B = 2 * A = 34", "5", "C = B - Q = 29", "29"]);
