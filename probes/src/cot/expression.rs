@@ -77,7 +77,8 @@ impl Expression {
 
     /// The sum of operands; sums among them that are added are taken apart.
     pub(super) fn sum(operands: Vec<(bool, Self)>) -> Self {
-        match flat(operands, |operand| if let Self::Sum(inner) = operand { Some(std::mem::take(inner)) } else { None }) {
+        match flat(operands, |operand| if let Self::Sum(inner) = operand { Some(std::mem::take(inner)) } else { None })
+        {
             Ok(alone) => alone,
             Err(operands) => Self::Sum(operands),
         }
@@ -85,7 +86,10 @@ impl Expression {
 
     /// The product of operands; products among them that multiply are taken apart.
     pub(super) fn product(operands: Vec<(bool, Self)>) -> Self {
-        match flat(operands, |operand| if let Self::Product(inner) = operand { Some(std::mem::take(inner)) } else { None }) {
+        match flat(
+            operands,
+            |operand| if let Self::Product(inner) = operand { Some(std::mem::take(inner)) } else { None },
+        ) {
             Ok(alone) => alone,
             Err(operands) => Self::Product(operands),
         }

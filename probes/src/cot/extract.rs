@@ -197,7 +197,9 @@ impl<'a> Scan<'a> {
         });
         let one = self.tokens[at..end].iter().filter(|token| token.is_number()).count() == 1;
         // 3:1 is a ratio.
-        let ratio = |token: &Token<'_>| token.kind == lex::Kind::Divide && self.text[token.span.clone()].starts_with([':', '：', '∶']);
+        let ratio = |token: &Token<'_>| {
+            token.kind == lex::Kind::Divide && self.text[token.span.clone()].starts_with([':', '：', '∶'])
+        };
         if self.tokens[at..end].iter().any(ratio) {
             return self.each(at, end);
         }

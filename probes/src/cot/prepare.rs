@@ -110,7 +110,8 @@ fn signs(tokens: &mut [Token<'_>], locale: Locale, spoken: Spoken) {
 fn squares(tokens: &mut [Token<'_>]) {
     for i in 2..tokens.len() {
         let [.., number, unit, power] = &tokens[..i] else { continue };
-        let exponent = power.kind == Kind::Power && power.gap == Gap::None && tokens[i].is_number() && tokens[i].gap == Gap::None;
+        let exponent =
+            power.kind == Kind::Power && power.gap == Gap::None && tokens[i].is_number() && tokens[i].gap == Gap::None;
         let named = match &unit.kind {
             Kind::Name(name) => !unit.symbol() || (letter_unit(name) && !unit.maths),
             _ => false,
@@ -170,7 +171,8 @@ fn application(tokens: &[Token<'_>]) -> Option<usize> {
         return None;
     }
     let close = tokens.iter().take(9).position(|token| token.kind == Kind::Close('('))?;
-    let argument = |token: &Token<'_>| matches!(token.kind, Kind::Number(_) | Kind::Name(_) | Kind::Minus | Kind::Break(','));
+    let argument =
+        |token: &Token<'_>| matches!(token.kind, Kind::Number(_) | Kind::Name(_) | Kind::Minus | Kind::Break(','));
     (close > 2 && tokens[2..close].iter().all(argument) && equals(tokens.get(close + 1))).then_some(close + 1)
 }
 

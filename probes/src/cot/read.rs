@@ -128,7 +128,10 @@ impl Format {
             }
             "json" | "jsonl" => {}
             _ => {
-                return refuse(path, format!("expected a .jsonl, .json or .tsv file or a folder, got \".{extension}\""));
+                return refuse(
+                    path,
+                    format!("expected a .jsonl, .json or .tsv file or a folder, got \".{extension}\""),
+                );
             }
         }
         let mut file = match File::open(path) {

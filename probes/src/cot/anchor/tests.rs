@@ -69,17 +69,16 @@ type Shape = (Kind, String, Option<Value>, Option<String>, Vec<Use>, Option<bool
 
 #[test]
 fn translating_prose_or_digits_changes_nothing() {
-    let shape =
-        |language: &str, text: &str| -> Vec<Shape> {
-            let (found, ignored) = read(text, language);
-            assert!(
-                ignored.iter().all(|ignored| ignored.why.contains("step") || ignored.why.contains("one")),
-                "{language}: {ignored:?}"
-            );
-            // "Twice" is a number word in some of them.
-            let found = found.into_iter().filter(|anchor| anchor.normal != "2");
-            found.map(|a| (a.kind, a.normal, a.value, a.name, a.uses, a.holds)).collect()
-        };
+    let shape = |language: &str, text: &str| -> Vec<Shape> {
+        let (found, ignored) = read(text, language);
+        assert!(
+            ignored.iter().all(|ignored| ignored.why.contains("step") || ignored.why.contains("one")),
+            "{language}: {ignored:?}"
+        );
+        // "Twice" is a number word in some of them.
+        let found = found.into_iter().filter(|anchor| anchor.normal != "2");
+        found.map(|a| (a.kind, a.normal, a.value, a.name, a.uses, a.holds)).collect()
+    };
     let english = shape(TOLD[0].0, TOLD[0].1);
     let forms: Vec<&str> = english.iter().map(|anchor| anchor.1.as_str()).collect();
     assert_eq!(forms, ["P = 12", "Q = 5", "A = P + Q = 17", "B = 2 * A = 34", "5", "C = B - Q = 29", "29"]);
@@ -418,7 +417,8 @@ fn a_megabyte_in_one_line_takes_linear_time() {
         read(&line, language);
         read(&line, "eng_Latn");
         let taken = started.elapsed().as_secs_f64();
-        assert!(taken < 8.0, "{:?}: {taken} s", line.chars().take(12).collect::<String>());
+        // A busy machine takes a few seconds; what is quadratic takes minutes.
+        assert!(taken < 30.0, "{:?}: {taken} s", line.chars().take(12).collect::<String>());
     }
 }
 
@@ -427,7 +427,10 @@ proptest! {
     #[test]
     fn every_number_is_an_anchor_or_has_a_reason(
         parts in prop::collection::vec(
-            "[0-9]{1,4}|[٠-٩]{1,3}|[०-९]{1,3}|[๐-๙]{1,2}|[ .,:;=+*/^()%$_{}#!?\n-]|apples?|total|x|A|de|step |第|步|三十|两个|สามลูก|five|\\\\frac\\{|\\\\boxed\\{|\\\\text\\{|\\\\\\(|\\$\\$|```| the answer is |。|।|٫|½|×|−|\u{202e}|1\\. ",
+            concat!(
+                "[0-9]{1,4}|[٠-٩]{1,3}|[०-९]{1,3}|[๐-๙]{1,2}|[ .,:;=+*/^()%$_{}#!?\n-]|apples?|total|x|A|de|step |第|步|三十|两个|",
+                "สามลูก|five|\\\\frac\\{|\\\\boxed\\{|\\\\text\\{|\\\\\\(|\\$\\$|```| the answer is |。|।|٫|½|×|−|\u{202e}|1\\. ",
+            ),
             0..40,
         ),
         language in prop::sample::select(vec!["eng_Latn", "spa_Latn", "rus_Cyrl", "arb_Arab", "zho_Hans", "tha_Thai", "swh_Latn", "kor_Hang"]),

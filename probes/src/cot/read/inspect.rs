@@ -56,8 +56,7 @@ fn trace(context: &Context, sample: &Json, index: usize, model: Option<String>) 
         statement: written(input).or_else(|| last(input, "user")).unwrap_or_default(),
         text,
         answer: answer.filter(|answer| !answer.is_empty()),
-        sample: u32::try_from(epoch)
-            .map_err(|why| format!("expected an epoch below 2^32, got {epoch}: {why}"))?,
+        sample: u32::try_from(epoch).map_err(|why| format!("expected an epoch below 2^32, got {epoch}: {why}"))?,
         model,
         ..Trace::default()
     })
