@@ -149,9 +149,9 @@ fn commitment(traces: &[Traced], watched: &[Watched], source: &Source) -> Option
     let counted = watched.iter().filter(|one| one.curves.is_some()).count();
     let layer = watched.iter().find_map(|one| one.curves.as_ref()).map(|curves| curves.layer)?;
     let share = |flags: &[bool]| flags.iter().map(|yes| f64::from(u8::from(*yes))).collect::<Vec<f64>>();
-    let committed = arms(traces, watched, |one| Some(one.curves.as_ref()?.committed.clone()));
-    let decodable = arms(traces, watched, |one| Some(one.curves.as_ref()?.decodable.clone()));
-    let seen = arms(traces, watched, |one| Some(share(&one.curves.as_ref()?.seen)));
+    let committed = arms(traces, watched, |one| Some(one.curves.as_ref()?.committed[..one.working()].to_vec()));
+    let decodable = arms(traces, watched, |one| Some(one.curves.as_ref()?.decodable[..one.working()].to_vec()));
+    let seen = arms(traces, watched, |one| Some(share(&one.curves.as_ref()?.seen[..one.working()])));
     let side = |title: String, arms: Vec<Arm>| Side { title, range: (0.0, 1.0), arms };
     let sides = [
         side("Committed: share of the answer when it is forced".to_owned(), committed),
@@ -159,7 +159,7 @@ fn commitment(traces: &[Traced], watched: &[Watched], source: &Source) -> Option
         side("Seen: the value stands in the trace".to_owned(), seen),
     ];
     let caption = format!(
-        "Means over traces, {counted} in all; 0 is the problem alone, 1 the whole trace. Forced: probability among the candidates behind an \
+        "Means over traces, {counted} in all; 0 is the problem alone, 1 the last step before the answer is stated. Forced: probability among the candidates behind an \
          answer stub. Lens: without a stub. Model {}. Layer 0 = embeddings, layer l = after block l.",
         source.model
     );

@@ -12,7 +12,8 @@
 //!
 //! A step that is too short is merged with the next, the last one with the one before. Too short is below 10 characters (graphemes, without
 //! the spaces around it), where a character of Han, Kana, Hangul, Thai, Lao, Khmer or Burmese counts for two and a half (below 4 of these),
-//! and a syllable of an Indic script or of Ethiopic for one and a half.
+//! and a syllable of an Indic script or of Ethiopic for one and a half. An equation is never too short: `3 + 4 = 7` on a line of its own is a
+//! step, as it is with a full stop.
 //! The spans tile the text: a step takes the white space behind it, the first one what stands before it (methods.md 7.1).
 
 use unicode_segmentation::UnicodeSegmentation as _;
@@ -101,6 +102,10 @@ fn merge(text: &str, cuts: Vec<usize>) -> Vec<Step> {
 }
 
 fn short(said: &str) -> bool {
+    let equation = said.split_once(['=', '＝']).is_some_and(|(left, right)| !left.trim().is_empty() && !right.trim().is_empty());
+    if equation {
+        return false;
+    }
     let mut weight = 0;
     for grapheme in said.graphemes(true) {
         weight += grapheme.chars().next().map_or(0, density);

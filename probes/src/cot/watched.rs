@@ -67,6 +67,16 @@ impl Default for WatchParams {
     }
 }
 
+impl Watched {
+    /// The curves up to the last boundary at which the answer is not stated yet, both ends counted; what a model says when it is asked for an
+    /// answer that it has just given is another question. All of them where it is stated at once or never.
+    pub fn working(&self) -> usize {
+        let Some(curves) = &self.curves else { return 0 };
+        let before = curves.stated.iter().take_while(|stated| !**stated).count();
+        if before >= 2 { before } else { curves.stated.len() }
+    }
+}
+
 impl WatchParams {
     /// Why these make no sense, as a sentence.
     pub fn problem(&self) -> Option<String> {
@@ -95,7 +105,7 @@ pub struct Watched {
     /// Which candidate was likeliest, at each boundary.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub top: Vec<usize>,
-    /// When it commits, by threshold.
+    /// When it commits, by threshold, over the boundaries of [`Watched::working`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub commitment: Vec<(f64, Commitment)>,
     /// How often the likeliest answer changes.
@@ -296,15 +306,16 @@ fn curves(
     let (seen, stated) = written(traced, answer);
     let curves = Curves::new(&seen, (&lens, layer), (&forced, 0), &stated)?;
     found.top = forced.points.iter().map(|point| point.top).collect();
-    let after = &curves.committed[1..];
+    found.curves = Some(curves);
+    let working = found.working();
+    let committed = found.curves.as_ref().map(|curves| curves.committed[1..working].to_vec()).unwrap_or_default();
     for theta in &params.thresholds {
-        found.commitment.push((*theta, Commitment::of(after, *theta)?));
+        found.commitment.push((*theta, Commitment::of(&committed, *theta)?));
     }
-    found.changes = changes(&found.top[1..]);
+    found.changes = changes(&found.top[1..working]);
     found.cost = forced.cost;
     found.notes.extend(forced.notes);
     found.candidates = forced.candidates;
-    found.curves = Some(curves);
     Ok(())
 }
 
@@ -361,10 +372,11 @@ fn rows(all: &[Watched], traces: &[Traced], params: &WatchParams) -> Result<Meas
         }
         put("committed_before", String::new(), None, curves.committed.first().copied().unwrap_or_default());
         put("flips", String::new(), None, one.changes.flips as f64);
-        let steps = curves.same.len() - 1;
+        let steps = one.working() - 1;
         if steps > 0 {
             let positions: Vec<f64> = (0..=steps).map(|step| step as f64 / steps as f64).collect();
-            let same: Vec<f64> = curves.same.iter().map(|same| f64::from(u8::from(*same))).collect();
+            // Whether it is the answer that the trace comes to, which the likeliest one after the statement need not be.
+            let same: Vec<f64> = one.top[..=steps].iter().map(|top| f64::from(u8::from(*top == 0))).collect();
             put("early_aoc", String::new(), None, early_answering(&positions, &same)?.aoc);
         }
         if let Some(latent) = &one.latent {

@@ -417,7 +417,8 @@ fn a_megabyte_in_one_line_takes_linear_time() {
         read(&line, language);
         read(&line, "eng_Latn");
         let taken = started.elapsed().as_secs_f64();
-        assert!(taken < 8.0, "{:?}: {taken} s", line.chars().take(12).collect::<String>());
+        // A busy machine takes a few seconds; what is quadratic takes minutes.
+        assert!(taken < 30.0, "{:?}: {taken} s", line.chars().take(12).collect::<String>());
     }
 }
 
@@ -426,7 +427,10 @@ proptest! {
     #[test]
     fn every_number_is_an_anchor_or_has_a_reason(
         parts in prop::collection::vec(
-            "[0-9]{1,4}|[٠-٩]{1,3}|[०-९]{1,3}|[๐-๙]{1,2}|[ .,:;=+*/^()%$_{}#!?\n-]|apples?|total|x|A|de|step |第|步|三十|两个|สามลูก|five|\\\\frac\\{|\\\\boxed\\{|\\\\text\\{|\\\\\\(|\\$\\$|```| the answer is |。|।|٫|½|×|−|\u{202e}|1\\. ",
+            concat!(
+                "[0-9]{1,4}|[٠-٩]{1,3}|[०-९]{1,3}|[๐-๙]{1,2}|[ .,:;=+*/^()%$_{}#!?\n-]|apples?|total|x|A|de|step |第|步|三十|两个|",
+                "สามลูก|five|\\\\frac\\{|\\\\boxed\\{|\\\\text\\{|\\\\\\(|\\$\\$|```| the answer is |。|।|٫|½|×|−|\u{202e}|1\\. ",
+            ),
             0..40,
         ),
         language in prop::sample::select(vec!["eng_Latn", "spa_Latn", "rus_Cyrl", "arb_Arab", "zho_Hans", "tha_Thai", "swh_Latn", "kor_Hang"]),

@@ -138,7 +138,8 @@ fn a_giant_line_takes_linear_time() {
     for line in lines {
         let started = std::time::Instant::now();
         let cut = steps(&line);
-        assert!(started.elapsed().as_secs_f64() < 2.0, "{:?}: {:?}", &line[..12], started.elapsed());
+        // A busy machine takes a second; what is quadratic takes minutes.
+        assert!(started.elapsed().as_secs_f64() < 30.0, "{:?}: {:?}", &line[..12], started.elapsed());
         assert!(cut.is_empty() || cut.last().unwrap().span.end == line.len());
     }
 }
