@@ -190,8 +190,7 @@ pub(crate) fn align(reference: &Graph, target: &Graph) -> Alignment {
                 let stood = name.and_then(|name| named.get(name)).filter(|past| !found.parents[at].contains(past));
                 let stood = stood.and_then(|past| alignment.stands[*past]).map(|stand| stand.anchor);
                 let called = name.and_then(|name| by_name.get(name)).copied();
-                let called =
-                    called.filter(|anchor| says.operands.is_empty() || wants[*anchor].shared(&says) > 0);
+                let called = called.filter(|anchor| says.operands.is_empty() || wants[*anchor].shared(&says) > 0);
                 let answer = reference.answer().filter(|_| node.role == Role::Answer);
                 (shaped.map(|anchor| (*anchor, By::Shape)))
                     .or(stood.or(called).map(|anchor| (anchor, By::Name)))

@@ -259,7 +259,9 @@ mod tests {
         assert!(Commitment::of(&[0.5], 1.5).is_err());
         assert!(Commitment::of(&[0.5], 0.5).unwrap().share_of(&[0.5, 1.0]).is_err());
         assert!(mean_over(&[0.0], &[1.0]).is_err() && mean_over(&[0.0, 0.0], &[1.0, 1.0]).is_err());
-        assert!(early_answering(&[0.0, 0.9], &[0.0, 1.0]).is_err() && early_answering(&[0.0, 1.0], &[0.0, 2.0]).is_err());
+        assert!(
+            early_answering(&[0.0, 0.9], &[0.0, 1.0]).is_err() && early_answering(&[0.0, 1.0], &[0.0, 2.0]).is_err()
+        );
         assert!(early_by_length(&[]).is_err() && early_by_length(&[vec![true]]).is_err());
         assert!(margins(&[vec![1.0]], 0).is_err() && margins(&[vec![0.5, 0.5], vec![1.0]], 0).is_err());
     }
@@ -275,7 +277,10 @@ mod tests {
     fn lengths_weigh_as_often_as_they_occur() {
         // One step: AOC .5 (answer only at the end). Two steps, twice: 0 0 1 -> .75, 1 1 1 -> 0; mean curve .5 .5 1 -> .375.
         let found = early_by_length(&[vec![false, true], vec![false, false, true], vec![true; 3]]).unwrap();
-        assert_eq!(found.lengths.iter().map(|l| (l.steps, l.traces, l.aoc)).collect::<Vec<_>>(), [(1, 1, 0.5), (2, 2, 0.375)]);
+        assert_eq!(
+            found.lengths.iter().map(|l| (l.steps, l.traces, l.aoc)).collect::<Vec<_>>(),
+            [(1, 1, 0.5), (2, 2, 0.375)]
+        );
         assert!((found.aoc - (0.5 + 2.0 * 0.375) / 3.0).abs() < 1e-12);
     }
 

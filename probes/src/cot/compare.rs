@@ -215,9 +215,9 @@ pub fn compare(reference: &Reference, trajectory: &Trajectory) -> Result<Compari
     let harms = harms(wanted, trajectory, &alignment);
     let depths = wanted.depths();
     let said_wrong = harms.iter().filter(|harm| harm.kind != HarmKind::Loop);
-    let first_wrong = said_wrong.clone().find_map(|harm| {
-        harm.anchor.map(|anchor| FirstWrong { action: harm.action, anchor, depth: depths[anchor] })
-    });
+    let first_wrong = said_wrong
+        .clone()
+        .find_map(|harm| harm.anchor.map(|anchor| FirstWrong { action: harm.action, anchor, depth: depths[anchor] }));
     let mut last_word: BTreeMap<usize, (bool, bool)> = BTreeMap::new();
     for stand in trajectory.actions.iter().filter_map(|action| alignment.stands[action.node]) {
         let (ever, last) = last_word.entry(stand.anchor).or_default();

@@ -131,7 +131,11 @@ pub fn hints(responses: &[Response]) -> Result<Measured> {
             let mut hinted = Vec::new();
             for response in of(arm) {
                 let Some(option) = &response.hinted else {
-                    return refuse(format!("{language}, {}: a response of `{}` has no hint", response.item, arm.name()));
+                    return refuse(format!(
+                        "{language}, {}: a response of `{}` has no hint",
+                        response.item,
+                        arm.name()
+                    ));
                 };
                 let Some(before) = before.get(response.item.as_str()) else {
                     return refuse(format!("{language}: {} was never put without a hint", response.item));

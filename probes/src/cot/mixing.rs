@@ -94,9 +94,8 @@ pub fn mixing(steps: &[StepPosterior], languages: usize, min_letters: usize) -> 
         let all = counts.iter().sum::<usize>().max(1) as f64;
         counts.iter().map(|count| *count as f64 / all).collect()
     };
-    let switches: Vec<usize> = (1..known.len())
-        .filter(|at| known[*at - 1].is_some() && known[*at - 1] != known[*at])
-        .collect();
+    let switches: Vec<usize> =
+        (1..known.len()).filter(|at| known[*at - 1].is_some() && known[*at - 1] != known[*at]).collect();
     let shares = shares_of(&counts);
     let most = counts.iter().copied().max().unwrap_or_default();
     Ok(Some(Mixing {
@@ -142,7 +141,8 @@ mod tests {
     #[test]
     fn too_few_letters_or_a_tie_inherit_and_mathematics_has_no_language() {
         let step = |letters, posterior: [f64; 2]| StepPosterior { letters, posterior: posterior.to_vec() };
-        let found = mixing(&[step(25, [0.1, 0.9]), step(19, [0.9, 0.1]), step(90, [0.5, 0.5])], 2, 20).unwrap().unwrap();
+        let found =
+            mixing(&[step(25, [0.1, 0.9]), step(19, [0.9, 0.1]), step(90, [0.5, 0.5])], 2, 20).unwrap().unwrap();
         assert_eq!(found.languages, [Some(1); 3]);
         assert_eq!(mixing(&[step(0, [0.9, 0.1])], 2, 20).unwrap(), None);
         assert_eq!(mixing(&[], 2, 20).unwrap(), None);

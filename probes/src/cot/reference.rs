@@ -175,7 +175,8 @@ impl<'a> Agreement<'a> {
         let mut graph = Graph::default();
         for at in &order.0 {
             let group = &self.groups[*at];
-            let Some((trace, node)) = group.members.iter().find(|(trace, node)| key(&self.graphs[**trace], **node) == group.key)
+            let Some((trace, node)) =
+                group.members.iter().find(|(trace, node)| key(&self.graphs[**trace], **node) == group.key)
             else {
                 continue;
             };

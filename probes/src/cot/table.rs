@@ -121,7 +121,12 @@ impl Compared {
         let depth = found.first_wrong.map(|first| first.depth as f64);
         let closeness = graph.closeness.unwrap_or(1.0);
         cells.extend([
-            cell("order_violations", of(found.order_violations.len(), found.edges_all), found.edges_all, "the reference has no edge"),
+            cell(
+                "order_violations",
+                of(found.order_violations.len(), found.edges_all),
+                found.edges_all,
+                "the reference has no edge",
+            ),
             cell("redundant", of(found.redundant.len(), derived), derived, "nothing is derived"),
             cell("dead_ends", of(found.dead_ends.len(), derived), derived, "nothing is derived"),
             cell("first_wrong_depth", depth, found.went_wrong, "nothing went wrong"),
@@ -332,7 +337,10 @@ mod tests {
         let mean = |metric, language| found.value(metric, language, "eng_Latn", None, "mean");
         // p: (1/3 + 1) / 2 = 2/3; q: 2/3.
         assert!((mean("coverage", "tha_Thai").unwrap() - 2.0 / 3.0).abs() < 1e-12);
-        assert_eq!((mean("coverage", "eng_Latn"), mean("harmful_rate", "tha_Thai")), (Some(1.0), Some((1.0 / 3.0) / 2.0)));
+        assert_eq!(
+            (mean("coverage", "eng_Latn"), mean("harmful_rate", "tha_Thai")),
+            (Some(1.0), Some((1.0 / 3.0) / 2.0))
+        );
         assert_eq!((mean("answer", "tha_Thai"), mean("prr", "tha_Thai")), (Some(0.75), Some(0.75)));
         let row = found.metric("coverage").find(|r| r.variant == "mean" && r.language == "tha_Thai").unwrap();
         assert_eq!((row.n, row.low.is_some()), (2, true));
@@ -367,7 +375,8 @@ mod tests {
 
     #[test]
     fn refusals() {
-        let of = |compared: &[Compared], params: &GraphParams| measured(compared, "", params, 0).unwrap_err().to_string();
+        let of =
+            |compared: &[Compared], params: &GraphParams| measured(compared, "", params, 0).unwrap_err().to_string();
         assert!(of(&[], &GraphParams::default()).contains("no trace"));
         let twice = [three(), three()].concat();
         assert!(of(&twice, &GraphParams::default()).contains("problem p, eng_Latn, sample 0 comes twice"));

@@ -63,7 +63,8 @@ pub(crate) fn random_graph(seed: u64, n: usize) -> Graph {
             parents.sort_unstable();
             parents.dedup();
         }
-        let operands: Vec<String> = parents.iter().map(|p| graph.nodes[*p].value.clone().unwrap().to_string()).collect();
+        let operands: Vec<String> =
+            parents.iter().map(|p| graph.nodes[*p].value.clone().unwrap().to_string()).collect();
         let normal = if at < givens { value.to_string() } else { format!("{} + {at} = {value}", operands.join(" + ")) };
         graph.edges.extend(parents.iter().map(|parent| (*parent, at)));
         graph.nodes.push(Node {

@@ -79,8 +79,10 @@ fn another_way_to_a_value_stands_for_it_and_names_do_not_matter() {
     // 17 again by another way; B is built from that one. Assignments in place of equations.
     let again = anchor("equation", Some(1), "5 + 12 + 0 = 17", 17, &[5, 12, 0]);
     let b = anchor("assignment", Some(2), "b = 2 * 17 = 34", 34, &[2, 17]);
-    let found =
-        Trajectory::of(&givens(), &[assertion(0, "A"), again, b, assertion(3, "C"), anchor("answer", None, "29", 29, &[])]);
+    let found = Trajectory::of(
+        &givens(),
+        &[assertion(0, "A"), again, b, assertion(3, "C"), anchor("answer", None, "29", 29, &[])],
+    );
     assert_eq!(row(&compare(&reference(), &found).unwrap()), (3, [5, 5, 5], vec![], 4));
 }
 

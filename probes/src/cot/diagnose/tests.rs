@@ -51,8 +51,11 @@ impl Problem {
                     _ => rng.random_range(0..there),
                 };
                 let first = Operand::Earlier(pick(rng));
-                let second =
-                    if rng.random_bool(0.25) { Operand::Constant(rng.random_range(2..9)) } else { Operand::Earlier(pick(rng)) };
+                let second = if rng.random_bool(0.25) {
+                    Operand::Constant(rng.random_range(2..9))
+                } else {
+                    Operand::Earlier(pick(rng))
+                };
                 lines.push(Line { operator: *['+', '-', '*'].choose(rng).unwrap(), operands: [first, second] });
                 unused.push(there);
             }
@@ -71,13 +74,13 @@ impl Problem {
                 Operand::Earlier(place) => values[place],
                 Operand::Constant(value) => value,
             });
-            let right = match line.operator {
-                '+' => a + b,
-                '-' => a - b,
-                _ => a * b,
-            };
+            let right: i64 = match line.operator {
+                '+' => a.checked_add(b),
+                '-' => a.checked_sub(b),
+                _ => a.checked_mul(b),
+            }?;
             let change: i64 = changes.iter().filter(|(line, _)| *line == at).map(|(_, by)| by).sum();
-            values.push(right + change);
+            values.push(right.checked_add(change)?);
         }
         // All different, and none of them a constant.
         let different = values.iter().collect::<BTreeSet<_>>().len() == values.len();
@@ -105,7 +108,8 @@ impl Problem {
     }
 
     fn trace(&self, order: &[usize], values: &[i64]) -> Trajectory {
-        let mut anchors: Vec<Anchor> = order.iter().enumerate().map(|(step, line)| self.say(step, *line, values)).collect();
+        let mut anchors: Vec<Anchor> =
+            order.iter().enumerate().map(|(step, line)| self.say(step, *line, values)).collect();
         let last = values[values.len() - 1];
         anchors.push(anchor("answer", Some(order.len()), &last.to_string(), last, &[]));
         Trajectory::of(&self.givens(), &anchors)
@@ -187,7 +191,8 @@ fn two_hundred_corruptions_of_each_kind_are_told_apart() {
         }
     }
     for (kind, [hits, alarms, misses]) in kinds.into_iter().zip(counts) {
-        let (precision, recall) = (f64::from(hits) / f64::from(hits + alarms), f64::from(hits) / f64::from(hits + misses));
+        let (precision, recall) =
+            (f64::from(hits) / f64::from(hits + alarms), f64::from(hits) / f64::from(hits + misses));
         assert!(precision >= 0.95 && recall >= 0.95, "{kind:?}: precision {precision}, recall {recall}");
     }
 }

@@ -57,8 +57,10 @@ pub fn export(graph: &Graph, slug: &str, prompt: &str, model: &str) -> Result<St
     // Columns: the statement, then each step that says something; none of them twice.
     let mut columns: BTreeMap<Option<usize>, usize> = graph.nodes.iter().map(|node| (node.step, 0)).collect();
     columns.values_mut().enumerate().for_each(|(at, column)| *column = at);
-    let labels: Vec<String> =
-        columns.keys().map(|step| step.map_or_else(|| "problem".to_owned(), |step| format!("step {}", step + 1))).collect();
+    let labels: Vec<String> = columns
+        .keys()
+        .map(|step| step.map_or_else(|| "problem".to_owned(), |step| format!("step {}", step + 1)))
+        .collect();
     let column = |node: &Node| columns.get(&node.step).copied().unwrap_or_default();
     let id = |at: usize| {
         let node = &graph.nodes[at];
@@ -124,7 +126,10 @@ pub fn import(json: &[u8], parse: &dyn Fn(&str) -> Parsed) -> Result<Graph> {
         .collect();
     // What is left belongs to no node: a target that is not there, or one whose node came before.
     if let Some(id) = parents.keys().find(|id| !records.iter().any(|record| record.id == named(id))) {
-        return Err(Error::Input { measure: FORMAT, why: format!("a link leads to {}, which is not there", named(id)) });
+        return Err(Error::Input {
+            measure: FORMAT,
+            why: format!("a link leads to {}, which is not there", named(id)),
+        });
     }
     ordered(FORMAT, records)
 }

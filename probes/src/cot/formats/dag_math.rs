@@ -46,8 +46,7 @@ pub fn export(graph: &Graph) -> Result<String> {
                     _ if cited.is_empty() => "From no earlier step.".to_owned(),
                     _ => format!("From {}.", cited.join(", ")),
                 },
-                direct_dependent_steps: (node.role != Role::Given)
-                    .then(|| steps.into_iter().map(Json::from).collect()),
+                direct_dependent_steps: (node.role != Role::Given).then(|| steps.into_iter().map(Json::from).collect()),
                 node: node.text.clone(),
                 anchor: Some(node.clone()),
             }
@@ -74,9 +73,8 @@ pub fn export(graph: &Graph) -> Result<String> {
 /// ```
 pub fn import(json: &[u8], parse: &dyn Fn(&str) -> Parsed) -> Result<Graph> {
     let refuse = |why| Error::Input { measure: FORMAT, why };
-    let lines: Vec<Line> = serde_json::from_slice(json).map_err(|e| {
-        refuse(format!("expected a list of {{step_id, edge, direct_dependent_steps, node}}: {e}"))
-    })?;
+    let lines: Vec<Line> = serde_json::from_slice(json)
+        .map_err(|e| refuse(format!("expected a list of {{step_id, edge, direct_dependent_steps, node}}: {e}")))?;
     let step = |id: &Json| match id {
         Json::Number(n) => Ok(format!("step {n}")),
         Json::String(s) => Ok(format!("step {s}")),

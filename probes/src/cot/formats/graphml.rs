@@ -172,9 +172,8 @@ impl File {
             let key = String::from_utf8_lossy(attribute.key.as_ref()).into_owned();
             attributes.insert(key, value.into_owned());
         }
-        let mut need = |key: &str| {
-            attributes.remove(key).ok_or_else(|| refuse(format!("<{name}> has no attribute `{key}`")))
-        };
+        let mut need =
+            |key: &str| attributes.remove(key).ok_or_else(|| refuse(format!("<{name}> has no attribute `{key}`")));
         match name.as_str() {
             "graph" => {
                 self.graphs += 1;
@@ -246,14 +245,18 @@ impl Point {
     fn field(&self, field: &str) -> Result<Option<String>> {
         if let Some(quoted) = self.data.get(&format!("{field}_json")) {
             let text = serde_json::from_str(quoted);
-            return text.map(Some).map_err(|e| refuse(format!("node {:?}: `{field}_json` is no JSON string: {e}", self.id)));
+            return text
+                .map(Some)
+                .map_err(|e| refuse(format!("node {:?}: `{field}_json` is no JSON string: {e}", self.id)));
         }
         Ok(self.data.get(field).cloned())
     }
 
     fn number(&self, field: &str) -> Result<Option<usize>> {
         let number = |text: String| {
-            let wrong = |e: std::num::ParseIntError| refuse(format!("node {:?}: `{field}` must be a whole number, got {text:?}: {e}", self.id));
+            let wrong = |e: std::num::ParseIntError| {
+                refuse(format!("node {:?}: `{field}` must be a whole number, got {text:?}: {e}", self.id))
+            };
             text.parse().map_err(wrong)
         };
         self.field(field)?.map(number).transpose()

@@ -50,15 +50,16 @@ fn dag_math_of_others_is_read_in_any_order_with_facts_first() {
 #[test]
 fn refusals_name_the_step() {
     let why = |text: &str| dag_math::import(text.as_bytes(), &unparsed).unwrap_err().to_string();
-    let line = |id: u32, on: &str| format!(r#"{{"step_id": {id}, "edge": "", "direct_dependent_steps": {on}, "node": "x"}}"#);
+    let line =
+        |id: u32, on: &str| format!(r#"{{"step_id": {id}, "edge": "", "direct_dependent_steps": {on}, "node": "x"}}"#);
     let list = |lines: &[String]| format!("[{}]", lines.join(","));
-    assert_eq!(why(&list(&[line(1, "null"), line(1, "[]")])), "DAG-MATH: step 1 comes twice; every id must be there once");
+    assert_eq!(
+        why(&list(&[line(1, "null"), line(1, "[]")])),
+        "DAG-MATH: step 1 comes twice; every id must be there once"
+    );
     assert_eq!(why(&list(&[line(1, "[8]")])), "DAG-MATH: step 1 depends on step 8, which is not there");
     let round = [line(1, "null"), line(2, "[4]"), line(3, "[2]"), line(4, "[1, 3]"), line(5, "[2]")];
-    assert_eq!(
-        why(&list(&round)),
-        "DAG-MATH: the dependencies go round: step 2 waits for a step that waits for it"
-    );
+    assert_eq!(why(&list(&round)), "DAG-MATH: the dependencies go round: step 2 waits for a step that waits for it");
     // The one that is named lies on the circle, not behind it.
     let behind = [line(1, "[2]"), line(2, "[3]"), line(3, "[2]")];
     assert!(why(&list(&behind)).contains("step 2 waits"), "{}", why(&list(&behind)));
@@ -66,8 +67,12 @@ fn refusals_name_the_step() {
     assert!(why(r#"[{"step_id": [], "node": ""}]"#).contains("expected a number"));
     let why = |text: &str| graphml::import(text.as_bytes(), &unparsed).unwrap_err().to_string();
     assert!(why("<graphml><graph edgedefault='undirected'/></graphml>").contains("undirected"));
-    assert!(why("<graphml><graph><node id='a'/><edge source='a' target='b'/></graph></graphml>").contains("node \"b\""));
-    assert!(why("<graphml><graph><node id='a'/><edge source='b' target='a'/></graph></graphml>").contains("node \"b\""));
+    assert!(
+        why("<graphml><graph><node id='a'/><edge source='a' target='b'/></graph></graphml>").contains("node \"b\"")
+    );
+    assert!(
+        why("<graphml><graph><node id='a'/><edge source='b' target='a'/></graph></graphml>").contains("node \"b\"")
+    );
     assert!(why("<graphml><graph><node/></graph></graphml>").contains("`id`"));
     assert!(why("<graphml><graph>").contains("ends inside <graph>") && why("").contains("expected one <graph>, got 0"));
     let why = |text: &str| attribution::import(text.as_bytes(), &unparsed).unwrap_err().to_string();
@@ -97,17 +102,59 @@ fn a_graph_that_is_none_is_not_written() {
 
 /// Text with everything that JSON and XML treat in their own way.
 fn text() -> impl Strategy<Value = String> {
-    let special = prop::sample::select(vec!['<', '&', '"', '\'', ']', '>', '\r', '\n', '\t', '\0', '\u{1}', '\u{fffe}', '\u{ffff}', '\u{85}', ' ', '\\']);
+    let special = prop::sample::select(vec![
+        '<', '&', '"', '\'', ']', '>', '\r', '\n', '\t', '\0', '\u{1}', '\u{fffe}', '\u{ffff}', '\u{85}', ' ', '\\',
+    ]);
     prop::collection::vec(prop_oneof![special, any::<char>()], 0..12).prop_map(String::from_iter)
 }
 
 /// Bytes near to what the importers read: pieces of the formats in any order.
 fn near() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop::sample::select(vec![
-        "[", "]", "{", "}", ",", ":", "\"step_id\"", "\"node\"", "\"direct_dependent_steps\"", "\"nodes\"", "\"links\"", "\"node_id\"",
-        "\"source\"", "\"target\"", "\"anchor\"", "null", "1", "-1", "1e999", "\"a\"", "<graphml>", "<graph>", "</graph>", "</graphml>", "<node id='a'>",
-        "</node>", "<data key='text'>", "</data>", "<edge source='a' target='a'/>", "&lt;", "&#0;", "&#x110000;", "&x;", "<![CDATA[", "]]>", "<!--", "\u{915}", "<?xml version='1.1'?>",
-        "<node id='&#0;'/>", "<!DOCTYPE a [<!ENTITY b 'c'>]>", "'", "\"", "<", ">",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        ":",
+        "\"step_id\"",
+        "\"node\"",
+        "\"direct_dependent_steps\"",
+        "\"nodes\"",
+        "\"links\"",
+        "\"node_id\"",
+        "\"source\"",
+        "\"target\"",
+        "\"anchor\"",
+        "null",
+        "1",
+        "-1",
+        "1e999",
+        "\"a\"",
+        "<graphml>",
+        "<graph>",
+        "</graph>",
+        "</graphml>",
+        "<node id='a'>",
+        "</node>",
+        "<data key='text'>",
+        "</data>",
+        "<edge source='a' target='a'/>",
+        "&lt;",
+        "&#0;",
+        "&#x110000;",
+        "&x;",
+        "<![CDATA[",
+        "]]>",
+        "<!--",
+        "\u{915}",
+        "<?xml version='1.1'?>",
+        "<node id='&#0;'/>",
+        "<!DOCTYPE a [<!ENTITY b 'c'>]>",
+        "'",
+        "\"",
+        "<",
+        ">",
     ]);
     prop::collection::vec(piece, 0..30).prop_map(|pieces| pieces.concat().into_bytes())
 }

@@ -30,8 +30,9 @@ fn a_constant_that_is_said_is_not_critical() {
 
 #[test]
 fn what_half_of_the_traces_say_is_kept() {
-    let graphs: Vec<Graph> =
-        [&["A", "B", "C"][..], &["A", "D", "B", "C"], &["C from A, Q"], &["A", "B", "C"]].map(|c| chain(c).graph).into();
+    let graphs: Vec<Graph> = [&["A", "B", "C"][..], &["A", "D", "B", "C"], &["C from A, Q"], &["A", "B", "C"]]
+        .map(|c| chain(c).graph)
+        .into();
     let reference = Reference::agreed(&graphs, 0.5).unwrap();
     assert_eq!(normals(&reference), ["12", "5", "12 + 5 = 17", "2 * 17 = 34", "34 - 5 = 29"]);
     // C is in all: its other derivation has the same value.
