@@ -74,13 +74,13 @@ impl Problem {
                 Operand::Earlier(place) => values[place],
                 Operand::Constant(value) => value,
             });
-            let right = match line.operator {
-                '+' => a + b,
-                '-' => a - b,
-                _ => a * b,
-            };
+            let right: i64 = match line.operator {
+                '+' => a.checked_add(b),
+                '-' => a.checked_sub(b),
+                _ => a.checked_mul(b),
+            }?;
             let change: i64 = changes.iter().filter(|(line, _)| *line == at).map(|(_, by)| by).sum();
-            values.push(right + change);
+            values.push(right.checked_add(change)?);
         }
         // All different, and none of them a constant.
         let different = values.iter().collect::<BTreeSet<_>>().len() == values.len();
