@@ -102,7 +102,8 @@ fn merge(text: &str, cuts: Vec<usize>) -> Vec<Step> {
 }
 
 fn short(said: &str) -> bool {
-    let equation = said.split_once(['=', '＝']).is_some_and(|(left, right)| !left.trim().is_empty() && !right.trim().is_empty());
+    let equation =
+        said.split_once(['=', '＝']).is_some_and(|(left, right)| !left.trim().is_empty() && !right.trim().is_empty());
     if equation {
         return false;
     }
