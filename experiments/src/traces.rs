@@ -1,17 +1,17 @@
-//! Files of traces and of reference graphs.
+//! Files of traces and of reference graphs, and the graphs that the laboratory knows by construction.
 
 use std::{collections::BTreeMap, fs, io::Write as _, path::Path};
 
 use anyhow::{Context as _, Result};
 use babelscope_probes::cot::{
-    Graph, Trace, anchors,
+    Graph, Node, Role, Trace, Value, anchors,
     formats::{Parsed, dag_math, unparsed},
     givens,
     read::{Format, Traces},
     steps,
 };
 
-use crate::{atomic, fault::Fault, spec::CotSpec};
+use crate::{atomic, fault::Fault, lab::problems, spec::CotSpec};
 
 /// The traces of all files, and what of them cannot be read.
 ///
@@ -55,6 +55,34 @@ pub fn references(params: &CotSpec) -> Result<BTreeMap<String, Graph>> {
         known.insert(name, graph);
     }
     Ok(known)
+}
+
+/// What the generator built a problem from, as a graph.
+pub fn derivation(problem: &problems::Problem) -> Graph {
+    let derivation = problem.derivation();
+    let node = |assertion: &problems::Assertion| Node {
+        role: match assertion.part {
+            problems::Part::Given => Role::Given,
+            problems::Part::Derived => Role::Derived,
+            problems::Part::Answer => Role::Answer,
+        },
+        normal: assertion.normal.clone(),
+        value: Some(Value::from(i64::from(assertion.value))),
+        name: None,
+        text: assertion.normal.clone(),
+        step: (assertion.part != problems::Part::Given).then_some(assertion.line),
+        span: 0..0,
+    };
+    let mut graph = Graph { nodes: derivation.nodes.iter().map(node).collect(), edges: derivation.edges };
+    // A trace that states what it has derived gives its answer by that node, which is then one node and not two.
+    let last = graph.nodes.len() - 1;
+    if let Some(from) = (0..last).rev().find(|at| graph.nodes[*at].value == graph.nodes[last].value && graph.edges.contains(&(*at, last)))
+    {
+        graph.nodes[from].role = Role::Answer;
+        graph.nodes.pop();
+        graph.edges.retain(|(_, to)| *to != last);
+    }
+    graph
 }
 
 /// What the text of a node asserts: its first equation or assignment, else its first number.

@@ -77,38 +77,18 @@ impl Expression {
 
     /// The sum of operands; sums among them that are added are taken apart.
     pub(super) fn sum(operands: Vec<(bool, Self)>) -> Self {
-        Self::flat(operands, Self::Sum, |operand| match operand {
-            Self::Sum(inner) => Ok(inner),
-            other => Err(other),
-        })
+        match flat(operands, |operand| if let Self::Sum(inner) = operand { Some(std::mem::take(inner)) } else { None }) {
+            Ok(alone) => alone,
+            Err(operands) => Self::Sum(operands),
+        }
     }
 
     /// The product of operands; products among them that multiply are taken apart.
     pub(super) fn product(operands: Vec<(bool, Self)>) -> Self {
-        Self::flat(operands, Self::Product, |operand| match operand {
-            Self::Product(inner) => Ok(inner),
-            other => Err(other),
-        })
-    }
-
-    fn flat(
-        mut operands: Vec<(bool, Self)>,
-        whole: fn(Vec<(bool, Self)>) -> Self,
-        open: fn(Self) -> Result<Vec<(bool, Self)>, Self>,
-    ) -> Self {
-        if let [(false, _)] = operands.as_slice()
-            && let Some((_, alone)) = operands.pop()
-        {
-            return alone;
+        match flat(operands, |operand| if let Self::Product(inner) = operand { Some(std::mem::take(inner)) } else { None }) {
+            Ok(alone) => alone,
+            Err(operands) => Self::Product(operands),
         }
-        let mut flat = Vec::with_capacity(operands.len());
-        for (inverse, operand) in operands {
-            match if inverse { Err(operand) } else { open(operand) } {
-                Ok(inner) => flat.extend(inner),
-                Err(operand) => flat.push((inverse, operand)),
-            }
-        }
-        whole(flat)
     }
 
     /// Its exact value; `None` with a name in it, a division by zero, an irrational root, or a value of over 8192 bits.
@@ -130,7 +110,8 @@ impl Expression {
             Self::Name(_) => return None,
             Self::Sum(operands) => {
                 // 50 + 20 % may mean 50.2 or 60.
-                let percent = |(_, operand): &(bool, Self)| matches!(operand, Self::Number(Literal { percent: true, .. }));
+                let percent =
+                    |(_, operand): &(bool, Self)| matches!(operand, Self::Number(Literal { percent: true, .. }));
                 let percents = operands.iter().filter(|operand| percent(operand)).count();
                 if percents > 0 && percents < operands.len() {
                     return None;
@@ -140,14 +121,16 @@ impl Expression {
                     bounded(if *minus { sum - operand } else { sum + operand })
                 })?
             }
-            Self::Product(operands) => operands.iter().try_fold(BigRational::one(), |product, (divides, operand)| {
-                let operand = operand.evaluate()?;
-                match *divides {
-                    true if operand.is_zero() => None,
-                    true => bounded(product / operand),
-                    false => bounded(product * operand),
-                }
-            })?,
+            Self::Product(operands) => {
+                operands.iter().try_fold(BigRational::one(), |product, (divides, operand)| {
+                    let operand = operand.evaluate()?;
+                    match *divides {
+                        true if operand.is_zero() => None,
+                        true => bounded(product / operand),
+                        false => bounded(product * operand),
+                    }
+                })?
+            }
             Self::Power(power) => {
                 let (base, exponent) = (power.0.evaluate()?, power.1.evaluate()?);
                 let exponent = exponent.is_integer().then(|| exponent.to_integer().to_i32()).flatten()?;
@@ -171,7 +154,9 @@ impl Expression {
         match self {
             Self::Number(literal) => into.push(Use::Value(literal.value.clone())),
             Self::Name(name) => into.push(Use::Name(name.clone())),
-            Self::Sum(operands) | Self::Product(operands) => operands.iter().for_each(|(_, operand)| operand.uses(into)),
+            Self::Sum(operands) | Self::Product(operands) => {
+                operands.iter().for_each(|(_, operand)| operand.uses(into))
+            }
             Self::Power(power) => {
                 power.0.uses(into);
                 power.1.uses(into);
@@ -237,17 +222,31 @@ impl Expression {
     }
 }
 
+type Operands = Vec<(bool, Expression)>;
+
+/// A single operand, or all of them with those that `open` takes apart.
+fn flat(mut operands: Operands, open: fn(&mut Expression) -> Option<Operands>) -> Result<Expression, Operands> {
+    if operands.len() == 1 && !operands[0].0 {
+        return operands.pop().map(|(_, alone)| alone).ok_or(operands);
+    }
+    let mut flat = Vec::with_capacity(operands.len());
+    for (inverse, mut operand) in operands {
+        match if inverse { None } else { open(&mut operand) } {
+            Some(inner) => flat.extend(inner),
+            None => flat.push((inverse, operand)),
+        }
+    }
+    Err(flat)
+}
+
 fn bounded(value: BigRational) -> Option<BigRational> {
     (value.numer().bits().max(value.denom().bits()) <= MOST_BITS).then_some(value)
 }
 
 fn print_number(literal: &Literal) -> (String, Bond) {
     let Value(value) = &literal.value;
-    let text = if literal.percent {
-        format!("{}%", value * BigRational::from_integer(100.into()))
-    } else {
-        value.to_string()
-    };
+    let text =
+        if literal.percent { format!("{}%", value * BigRational::from_integer(100.into())) } else { value.to_string() };
     let bond = match value {
         _ if value.is_negative() => Bond::Sum,
         _ if text.contains('/') => Bond::Product,

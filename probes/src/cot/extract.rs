@@ -1,6 +1,6 @@
 //! The anchors of a text: one pass over its tokens.
 
-use std::{collections::HashMap, ops::Range};
+use std::collections::HashMap;
 
 use super::{
     anchor::{Anchor, Ignored, Kind, Use},
@@ -8,19 +8,18 @@ use super::{
     expression::Expression,
     grammar::expression,
     lex::{self, Gap, Token, Written, lex, lower},
-    letters::{Class, class},
     locale::Locale,
-    numerals::digit,
     phrases::Spoken,
-    prepare::{equals, letter_unit, operator, prepare},
+    prepare::{equals, operator, plain, prepare},
     refer::{answer, reference},
-    regions::Region,
+    settle::{Mention, attach, sweep},
     trace::Step,
+    unit::unit,
     value::Value,
 };
 
 /// Names of words are short; a longer run of a script without spaces is a clause.
-const NAME_BYTES: usize = 36;
+pub(super) const NAME_BYTES: usize = 36;
 
 /// Anchors of a trace, or of a statement (no steps).
 pub(super) fn extract(text: &str, steps: Option<&[Step]>, language: &str) -> (Vec<Anchor>, Vec<Ignored>) {
@@ -57,13 +56,6 @@ pub(super) fn extract(text: &str, steps: Option<&[Step]>, language: &str) -> (Ve
     }
     sweep(text, &anchors, &mut ignored, &lexed.regions);
     (anchors, ignored)
-}
-
-/// A reference to a step: where it stands, which step, whether it belongs to what stands before it.
-struct Mention {
-    at: usize,
-    step: usize,
-    behind: bool,
 }
 
 struct Scan<'a> {
@@ -125,8 +117,10 @@ impl<'a> Scan<'a> {
         }
         let signed = matches!(token.kind, lex::Kind::Minus | lex::Kind::Plus | lex::Kind::Currency);
         if signed {
-            let next = self.tokens.get(at + 1).filter(|next| next.gap == Gap::None || token.kind == lex::Kind::Currency);
-            let operand = at.checked_sub(1).is_some_and(|before| self.tokens[before].ends()) && !negative(self.tokens, at);
+            let next =
+                self.tokens.get(at + 1).filter(|next| next.gap == Gap::None || token.kind == lex::Kind::Currency);
+            let operand =
+                at.checked_sub(1).is_some_and(|before| self.tokens[before].ends()) && !negative(self.tokens, at);
             let begins = next.is_some_and(|next| next.begins() || next.kind == lex::Kind::Currency);
             if !begins || (operand && token.kind != lex::Kind::Currency) {
                 return at + 1;
@@ -136,7 +130,8 @@ impl<'a> Scan<'a> {
         }
         // A word of prose leads nowhere.
         let next = self.tokens.get(at + 1);
-        let led = (operator(next) && !negative(self.tokens, at + 1)) || equals(next) || next.is_some_and(|next| next.joined);
+        let led =
+            (operator(next) && !negative(self.tokens, at + 1)) || equals(next) || next.is_some_and(|next| next.joined);
         if matches!(token.kind, lex::Kind::Name(_)) && !led {
             return at + 1;
         }
@@ -152,10 +147,15 @@ impl<'a> Scan<'a> {
             return Some(end);
         }
         let before = at.checked_sub(1).map(|before| &self.tokens[before]);
-        let prose = before.is_some_and(|before| before.gap < Gap::Border && before.ends() && !matches!(before.kind, lex::Kind::Close(_)));
-        let bares = chain.members.iter().all(bare) && chain.members.windows(2).any(|pair| pair[0].value() != pair[1].value());
+        let prose = before.is_some_and(|before| {
+            before.gap < Gap::Border && before.ends() && !matches!(before.kind, lex::Kind::Close(_))
+        });
+        let bares =
+            chain.members.iter().all(bare) && chain.members.windows(2).any(|pair| pair[0].value() != pair[1].value());
         // "1 hour = 60 minutes", "20 percent of 50 = 10": the left side belongs to more than is read here.
-        let unit = matches!(chain.members[0], Expression::Name(_)) && before.is_some_and(Token::is_number) && !self.tokens[at].symbol();
+        let unit = matches!(chain.members[0], Expression::Name(_))
+            && before.is_some_and(Token::is_number)
+            && !self.tokens[at].symbol();
         if (bares && prose) || unit {
             self.each(at, end);
             return Some(end);
@@ -166,7 +166,10 @@ impl<'a> Scan<'a> {
         let spoken = self.spoken;
         let named = |name: &str| {
             let word = lower(name);
-            name.len() <= NAME_BYTES && !spoken.small(&word) && !spoken.answer(&word) && name.chars().any(char::is_alphabetic)
+            name.len() <= NAME_BYTES
+                && !spoken.small(&word)
+                && !spoken.answer(&word)
+                && name.chars().any(char::is_alphabetic)
         };
         let claim = Claim::of(chain, &self.values, &named).or_else(|| literal.as_ref().map(Claim::quantity));
         let Some(claim) = claim else {
@@ -193,6 +196,11 @@ impl<'a> Scan<'a> {
             _ => None,
         });
         let one = self.tokens[at..end].iter().filter(|token| token.is_number()).count() == 1;
+        // 3:1 is a ratio.
+        let ratio = |token: &Token<'_>| token.kind == lex::Kind::Divide && self.text[token.span.clone()].starts_with([':', '：', '∶']);
+        if self.tokens[at..end].iter().any(ratio) {
+            return self.each(at, end);
+        }
         match (read.literal(), written) {
             (Some(_), Some(Written::Digits | Written::Words)) => drop(self.push(Claim::quantity(read), at, end)),
             (Some(_), Some(Written::One)) if one && self.given => drop(self.push(Claim::quantity(read), at, end)),
@@ -242,8 +250,12 @@ impl<'a> Scan<'a> {
         let opens = matches!(self.tokens.get(at + 1).map(|token| &token.kind), Some(lex::Kind::Open('{')));
         let Some(close) = close.filter(|_| opens).map(|close| at + 1 + close) else { return at + 1 };
         let inner = at + 2..close;
-        let units = |end: usize| (end..close).all(|i| matches!(self.tokens[i].kind, lex::Kind::Name(_) | lex::Kind::Unit | lex::Kind::Currency));
-        let claim = chain(&self.tokens[..close], inner.start).filter(|(_, ends)| ends.last().is_some_and(|end| units(*end)));
+        let units = |end: usize| {
+            (end..close)
+                .all(|i| matches!(self.tokens[i].kind, lex::Kind::Name(_) | lex::Kind::Unit | lex::Kind::Currency))
+        };
+        let claim =
+            chain(&self.tokens[..close], inner.start).filter(|(_, ends)| ends.last().is_some_and(|end| units(*end)));
         let claim = claim.and_then(|(chain, _)| match chain.members.as_slice() {
             [only] => {
                 let mut uses = Vec::new();
@@ -259,14 +271,24 @@ impl<'a> Scan<'a> {
             let from = self.tokens[at + 1].span.end;
             let text = self.text[from..self.tokens[close].span.start.max(from)].trim();
             // One number among words, as in (B) 12, is what it says.
-            let worded = |token: &Token<'_>| matches!(token.kind, lex::Kind::Name(_) | lex::Kind::Open(_) | lex::Kind::Close(_));
+            let worded =
+                |token: &Token<'_>| matches!(token.kind, lex::Kind::Name(_) | lex::Kind::Open(_) | lex::Kind::Close(_));
             let mut others = self.tokens[inner.clone()].iter().enumerate().filter(|(_, token)| !worded(token));
             match (others.next(), others.next()) {
-                (Some((i, token)), None) if token.is_number() => expression(&self.tokens[inner.start + i..=inner.start + i]),
+                (Some((i, token)), None) if token.is_number() => {
+                    expression(&self.tokens[inner.start + i..=inner.start + i])
+                }
                 _ => None,
             }
             .map_or_else(
-                || Claim { kind: Kind::Quantity, normal: plain(text), value: None, name: None, uses: Vec::new(), holds: None },
+                || Claim {
+                    kind: Kind::Quantity,
+                    normal: plain(text),
+                    value: None,
+                    name: None,
+                    uses: Vec::new(),
+                    holds: None,
+                },
                 |(number, _)| Claim::quantity(&number),
             )
         });
@@ -277,9 +299,10 @@ impl<'a> Scan<'a> {
 
     /// Adds an anchor for some tokens, with the unit that follows; its index.
     fn push(&mut self, claim: Claim, at: usize, end: usize) -> usize {
-        let unit = unit(self.text, self.tokens, at, end, self.spoken);
+        let unit = unit(self.tokens, at, end, self.spoken);
         let until = unit.as_ref().map_or(0, |unit| unit.end).max(self.tokens[end - 1].span.end);
-        let unit = unit.map(|unit| self.text[unit].trim_start_matches("\\text{").trim_end_matches('}').trim().to_owned());
+        let unit =
+            unit.map(|unit| self.text[unit].trim_start_matches("\\text{").trim_end_matches('}').trim().to_owned());
         let Claim { kind, normal, value, name, uses, holds } = claim;
         let span = self.tokens[at].span.start..until;
         self.anchors.push(Anchor { step: None, span, kind, normal, value, name, unit, uses, holds });
@@ -291,7 +314,8 @@ impl<'a> Scan<'a> {
 fn negative(tokens: &[Token<'_>], at: usize) -> bool {
     let word = at.checked_sub(1).and_then(|before| tokens.get(before));
     let word = word.is_some_and(|word| matches!(word.kind, lex::Kind::Name(_)) && !word.symbol());
-    word && tokens[at].gap == Gap::Space && tokens.get(at + 1).is_some_and(|next| next.gap == Gap::None && next.is_number())
+    word && tokens[at].gap == Gap::Space
+        && tokens.get(at + 1).is_some_and(|next| next.gap == Gap::None && next.is_number())
 }
 
 /// The chain that begins at a token, and where each of its members ends.
@@ -307,102 +331,4 @@ fn chain(tokens: &[Token<'_>], at: usize) -> Option<(Chain, Vec<usize>)> {
         ends.push(end);
     }
     Some((Chain { members, about }, ends))
-}
-
-/// The bytes of the unit of the last number of some tokens.
-fn unit(text: &str, tokens: &[Token<'_>], at: usize, end: usize, spoken: Spoken) -> Option<Range<usize>> {
-    let last = (at..end).rev().find(|i| tokens[*i].is_number())?;
-    let marked = (last + 1..end).find(|i| tokens[*i].kind == lex::Kind::Unit);
-    let currency = last.checked_sub(1).filter(|before| tokens[*before].kind == lex::Kind::Currency);
-    let token = &tokens[marked.or(currency.filter(|before| *before >= at)).unwrap_or(end.min(tokens.len() - 1))];
-    match &token.kind {
-        _ if marked.is_some() => Some(token.span.clone()),
-        lex::Kind::Currency | lex::Kind::Unit if end <= tokens.len() => Some(token.span.clone()),
-        lex::Kind::Name(name) if end < tokens.len() && !token.joined && (token.gap <= Gap::Space || token.maths) => {
-            let span = token.span.clone();
-            let first = name.chars().next()?;
-            match class(first) {
-                Class::Han => Some(span.start..span.start + first.len_utf8()),
-                of if of.unspaced() && span.len() > NAME_BYTES => None,
-                _ if token.symbol() && !letter_unit(name) && class(first) == Class::Joined => None,
-                _ => (!spoken.small(&lower(name)) && text.is_char_boundary(span.end)).then_some(span),
-            }
-        }
-        _ => None,
-    }
-}
-
-/// Digits in ASCII, no spaces.
-fn plain(text: &str) -> String {
-    text.chars().filter(|c| !c.is_whitespace()).map(|c| digit(c).and_then(|value| char::from_digit(value, 10)).unwrap_or(c)).collect()
-}
-
-/// Gives each reference to the anchor that it speaks of, in its own step: the next equation, else the one before.
-fn attach(references: &[Mention], anchors: &mut [Anchor], steps: &[Step]) {
-    let none = anchors.len();
-    let derives = |at: &usize| anchors[*at].kind != Kind::Quantity;
-    // The last equation before each place, and the next one from there on.
-    let (mut last, mut next) = (vec![none; none + 1], vec![none; none + 1]);
-    for at in 0..none {
-        last[at + 1] = if derives(&at) { at } else { last[at] };
-    }
-    for at in (0..none).rev() {
-        next[at] = if derives(&at) { at } else { next[at + 1] };
-    }
-    for found in references {
-        let step = steps.partition_point(|step| step.span.end <= found.at);
-        let own = |at: &usize| anchors.get(*at).is_some_and(|anchor| anchor.step == Some(step));
-        let split = anchors.partition_point(|anchor| anchor.span.start < found.at);
-        let (after, before) = (Some(next[split]).filter(own), Some(last[split]).filter(own));
-        let best = if found.behind { before.or(after) } else { after.or(before) };
-        let any = best.or_else(|| Some(split).filter(own)).or_else(|| split.checked_sub(1).filter(own));
-        if let Some(at) = any {
-            anchors[at].uses.push(Use::Step(found.step));
-        }
-    }
-}
-
-/// Lists every number in digits that no anchor holds and no reason names yet; drops reasons within anchors.
-fn sweep(text: &str, anchors: &[Anchor], ignored: &mut Vec<Ignored>, regions: &[Region]) {
-    ignored.sort_by_key(|ignored| (ignored.span.start, ignored.span.end));
-    let mut covered: Vec<Range<usize>> = anchors.iter().map(|anchor| anchor.span.clone()).collect();
-    let within = |spans: &[Range<usize>], span: &Range<usize>| {
-        let at = spans.partition_point(|other| other.start <= span.start);
-        at.checked_sub(1).is_some_and(|at| spans[at].end >= span.end)
-    };
-    ignored.retain(|ignored| !within(&covered, &ignored.span));
-    ignored.dedup();
-    covered.extend(ignored.iter().map(|ignored| ignored.span.clone()));
-    covered.sort_by_key(|span| (span.start, span.end));
-    // Spans may lie within one another: what counts is how far any of them reaches.
-    let mut reach = 0;
-    let mut left = Vec::new();
-    let mut spans = covered.into_iter().peekable();
-    let mut chars = text.char_indices().peekable();
-    while let Some((start, c)) = chars.next() {
-        if digit(c).is_none() {
-            continue;
-        }
-        let mut end = start + c.len_utf8();
-        while let Some((at, c)) = chars.next_if(|(_, c)| digit(*c).is_some()) {
-            end = at + c.len_utf8();
-        }
-        while let Some(span) = spans.next_if(|span| span.start <= start) {
-            reach = reach.max(span.end);
-        }
-        if reach < end {
-            let joined = |c: Option<char>| c.is_some_and(|c| class(c) == Class::Joined || c == '_');
-            let word = joined(text[..start].chars().next_back()) || joined(text[end..].chars().next());
-            let region = regions.partition_point(|region| region.span.end <= start);
-            let maths = regions.get(region).is_some_and(|region| region.span.start <= start);
-            let why = match (word, maths) {
-                (true, _) => "is part of a word",
-                (_, true) => "stands in mathematics that is not read",
-                _ => "belongs to no number that can be read",
-            };
-            left.push(Ignored { span: start.max(reach)..end, why: why.into() });
-        }
-    }
-    ignored.extend(left);
-    ignored.sort_by_key(|ignored| (ignored.span.start, ignored.span.end));
 }

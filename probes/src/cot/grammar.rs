@@ -68,7 +68,9 @@ fn factor(input: &mut Input<'_>) -> ModalResult<(bool, Expression)> {
                 (token.kind == Kind::Divide, operand)
             })
             .parse_next(input),
-        None if input.first().is_some_and(|token| token.joined) => power.map(|operand| (false, operand)).parse_next(input),
+        None if input.first().is_some_and(|token| token.joined) => {
+            power.map(|operand| (false, operand)).parse_next(input)
+        }
         None => Err(ErrMode::Backtrack(ContextError::new())),
     }
 }
@@ -137,8 +139,12 @@ pub(super) fn whole(text: &str, language: &str) -> Option<Expression> {
     // What is counted may follow, and a full stop.
     let last = text.trim_end().len();
     let ends = |token: &Token<'_>| match &token.kind {
-        Kind::Name(name) => (!token.symbol() || letter_unit(name)) && rest.len() <= 4 && lexed.tokens[..used].iter().any(Token::is_number),
-        Kind::Break(_) => token.span.end >= last,
+        Kind::Name(name) => {
+            (!token.symbol() || letter_unit(name))
+                && rest.len() <= 4
+                && lexed.tokens[..used].iter().any(Token::is_number)
+        }
+        Kind::Break('.' | '。' | '।' | '።' | '۔') => token.span.end >= last,
         _ => false,
     };
     rest.iter().all(ends).then_some(read)

@@ -18,6 +18,7 @@ mod receiver;
 mod resample;
 mod rollouts;
 mod rows;
+mod stub;
 mod suppress;
 #[cfg(test)]
 mod tests;
@@ -44,6 +45,7 @@ pub use projection::{Projection, project};
 pub use receiver::{HeadScore, ReceiverParams, Receivers, receivers, top_heads};
 pub use resample::{Importance, Shift, importance, newcombe, wilson};
 pub use rollouts::{Judges, ResampleParams, Resampled, Rollout, resample};
+pub use stub::{RAW_STUB, stub};
 pub use suppress::{InfluenceParams, left_out, suppressed};
 
 use crate::{Error, Result};
@@ -69,7 +71,7 @@ pub struct Told<'a> {
 /// Tokens that went through the model, or would have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cost {
-    /// With beginnings that are shared.
+    /// As they were run: with beginnings that are shared, where the engine shares them.
     pub shared: usize,
     /// With each beginning run again.
     pub naive: usize,
@@ -79,6 +81,11 @@ impl Cost {
     /// How many times fewer tokens are run.
     pub fn ratio(&self) -> f64 {
         self.naive as f64 / self.shared.max(1) as f64
+    }
+
+    /// What was run behind `known`, which may share nothing.
+    fn behind(self, known: &Known) -> Self {
+        if known.shares() { self } else { Self { shared: self.naive, ..self } }
     }
 }
 

@@ -33,9 +33,12 @@ pub(super) fn class(c: char) -> Class {
         {
             Class::Joined
         }
-        '\u{2e80}'..='\u{2fff}' | '々' | '〇' | '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}' => {
-            Class::Han
-        }
+        '\u{2e80}'..='\u{2fff}'
+        | '々'
+        | '〇'
+        | '\u{3400}'..='\u{9fff}'
+        | '\u{f900}'..='\u{faff}'
+        | '\u{20000}'..='\u{3ffff}' => Class::Han,
         '\u{3041}'..='\u{30fa}' | 'ー' | '\u{31f0}'..='\u{31ff}' | '\u{ff66}'..='\u{ff9d}' => Class::Kana,
         '\u{0e01}'..='\u{0e3a}' | '\u{0e40}'..='\u{0e4e}' | '\u{0e80}'..='\u{0ecf}' => Class::Thai,
         '\u{1000}'..='\u{103f}' | '\u{1050}'..='\u{108f}' | '\u{1780}'..='\u{17d3}' | '\u{17d7}' => Class::Thai,
@@ -47,7 +50,9 @@ pub(super) fn class(c: char) -> Class {
 /// Whether a character goes on a word that has begun: letters, and marks that combine with them.
 pub(super) fn in_word(c: char) -> bool {
     match c {
-        '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{591}'..='\u{5bd}' | '\u{5bf}' | '\u{5c1}'..='\u{5c7}' => true,
+        '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{591}'..='\u{5bd}' | '\u{5bf}' | '\u{5c1}'..='\u{5c7}' => {
+            true
+        }
         '\u{610}'..='\u{61a}' | '\u{640}' | '\u{64b}'..='\u{65f}' | '\u{670}' | '\u{6d6}'..='\u{6ed}' => true,
         '\u{964}' | '\u{965}' | '\u{9f2}' | '\u{9f3}' | '\u{9fb}' | '\u{af1}' | '\u{bf9}' => false,
         '\u{900}'..='\u{dff}' => !c.is_numeric(),

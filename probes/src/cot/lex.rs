@@ -114,13 +114,14 @@ impl Token<'_> {
     }
 }
 
-/// One letter (with what combines with it), then digits, an index or primes.
+/// One letter (with what combines with it), then digits, an index, primes or arguments.
 pub(super) fn is_symbol(name: &str) -> bool {
     let mut chars = name.chars();
     let first = chars.next();
-    let rest = chars.as_str().trim_start_matches(|c: char| !c.is_alphabetic() && in_word(c)).trim_end_matches(['\'', '′']);
+    let rest =
+        chars.as_str().trim_start_matches(|c: char| !c.is_alphabetic() && in_word(c)).trim_end_matches(['\'', '′']);
     first.is_some_and(|c| c.is_alphabetic() && class(c) != Class::Han)
-        && (rest.is_empty() || rest.starts_with('_') || rest.chars().all(|c| digit(c).is_some()))
+        && (rest.is_empty() || rest.starts_with(['_', '(']) || rest.chars().all(|c| digit(c).is_some()))
 }
 
 pub(super) struct Lexed<'a> {
@@ -226,7 +227,12 @@ impl<'a> Lexer<'a> {
                 _ if vulgar(c).is_some() => {
                     let (above, below) = vulgar(c).unwrap_or((0, 1));
                     self.at += length;
-                    self.emit_number(BigRational::new(above.into(), below.into()), 0, Written::Digits, self.at - length);
+                    self.emit_number(
+                        BigRational::new(above.into(), below.into()),
+                        0,
+                        Written::Digits,
+                        self.at - length,
+                    );
                 }
                 _ if superscript(c).is_some() => self.exponent(),
                 _ => self.other(c),
@@ -308,7 +314,9 @@ pub(super) fn lower(word: &str) -> Cow<'_, str> {
 fn letters(rest: &str, of: Class) -> usize {
     let mut end = 0;
     for (at, c) in rest.char_indices() {
-        let apostrophe = at == end && matches!(c, '\'' | '’') && of == Class::Joined
+        let apostrophe = at == end
+            && matches!(c, '\'' | '’')
+            && of == Class::Joined
             && rest[at + c.len_utf8()..].starts_with(|next| class(next) == of);
         if class(c) == of || (at > 0 && in_word(c) && class(c) == Class::None) || (at > 0 && apostrophe) {
             end = at + c.len_utf8();

@@ -108,8 +108,18 @@ const LANGUAGES: &[Entry] = &[
 
 /// Other codes of languages above.
 const ALSO: &[(&str, &str)] = &[
-    ("ara", "arb"), ("cmn", "zho"), ("fas", "pes"), ("iw", "heb"), ("msa", "zsm"), ("nep", "npi"), ("nor", "nob"),
-    ("swa", "swh"), ("lav", "lvs"), ("uzb", "uzn"), ("jp", "jpn"), ("nb", "nob"),
+    ("ara", "arb"),
+    ("cmn", "zho"),
+    ("fas", "pes"),
+    ("iw", "heb"),
+    ("msa", "zsm"),
+    ("nep", "npi"),
+    ("nor", "nob"),
+    ("swa", "swh"),
+    ("lav", "lvs"),
+    ("uzb", "uzn"),
+    ("jp", "jpn"),
+    ("nb", "nob"),
 ];
 
 type Entry = (&'static str, &'static str, Decimal, bool, bool);
@@ -150,7 +160,10 @@ mod tests {
         for code in ["deu_Latn", "deu", "de", "de-AT"] {
             assert_eq!(Locale::of(code).code, "deu", "{code}");
         }
-        assert_eq!((Locale::of("ar").code, Locale::of("zh-cn").code, Locale::of("cmn_Hant").code), ("arb", "zho", "zho"));
+        assert_eq!(
+            (Locale::of("ar").code, Locale::of("zh-cn").code, Locale::of("cmn_Hant").code),
+            ("arb", "zho", "zho")
+        );
         assert_eq!(Locale::of("xxx_Latn").decimal, Decimal::Unknown);
         assert_eq!((full("zh-cn").as_deref(), full("qec_Latn").as_deref()), (Some("zho_Hans"), Some("qec_Latn")));
         assert_eq!((full("low"), full("de_AT").as_deref()), (None, Some("deu_Latn")));

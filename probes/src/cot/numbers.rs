@@ -251,9 +251,13 @@ mod tests {
 
     #[test]
     fn two_readings_are_refused_with_the_reason() {
-        for (text, language) in
-            [("1,234", "spa_Latn"), ("1.234", "xxx_Latn"), ("1,5", "eng_Latn"), ("1.2.3", "eng_Latn"), ("1,23.4,5", "deu_Latn")]
-        {
+        for (text, language) in [
+            ("1,234", "spa_Latn"),
+            ("1.234", "xxx_Latn"),
+            ("1,5", "eng_Latn"),
+            ("1.2.3", "eng_Latn"),
+            ("1,23.4,5", "deu_Latn"),
+        ] {
             let why = value(text, language).unwrap_err();
             assert!(why.starts_with(&format!("{text}|")), "{why}");
         }

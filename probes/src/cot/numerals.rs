@@ -106,7 +106,9 @@ pub(super) fn han(text: &str) -> Option<u64> {
     if !text.contains(|c| han_scale(c).is_some()) {
         // Position by position; nineteen digits are more than anyone writes.
         let digits = text.chars().count();
-        return (1..19).contains(&digits).then_some(())
+        return (1..19)
+            .contains(&digits)
+            .then_some(())
             .and_then(|()| text.chars().try_fold(0u64, |sum, c| Some(sum * 10 + han_digit(c)?)));
     }
     // `total` holds what 亿 and 万 closed, `section` what stands below them, `last` the digit that waits for its power.

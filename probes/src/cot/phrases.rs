@@ -124,12 +124,7 @@ const PHRASES: &[Phrases] = &[
         of: "এর",
     },
     Phrases {
-        code: "tel",
-        steps: "దశ అడుగు దశలో",
-        answers: "సమాధానం జవాబు",
-        links: "ఇది అంటే తుది",
-        ands: "మరియు",
-        of: "లో",
+        code: "tel", steps: "దశ అడుగు దశలో", answers: "సమాధానం జవాబు", links: "ఇది అంటే తుది", ands: "మరియు", of: "లో"
     },
     Phrases {
         code: "ind",
@@ -156,12 +151,7 @@ const PHRASES: &[Phrases] = &[
         of: "",
     },
     Phrases {
-        code: "amh",
-        steps: "ደረጃ",
-        answers: "መልስ መልሱ መልሱም",
-        links: "ነው",
-        ands: "እና",
-        of: "",
+        code: "amh", steps: "ደረጃ", answers: "መልስ መልሱ መልሱም", links: "ነው", ands: "እና", of: ""
     },
     Phrases {
         code: "heb",

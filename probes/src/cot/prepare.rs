@@ -10,9 +10,10 @@ use num_rational::BigRational;
 use num_traits::Signed as _;
 
 use super::{
-    lex::{Gap, Kind, Lexed, Number, Token, Written, lower},
     letters::{Class, class},
+    lex::{Gap, Kind, Lexed, Number, Token, Written, lower},
     locale::Locale,
+    numerals::digit,
     phrases::Spoken,
     spelled::spelled,
 };
@@ -25,6 +26,7 @@ const UNIT_WORDS: usize = 3;
 pub(super) fn prepare(lexed: &mut Lexed<'_>, text: &str, locale: Locale, spoken: Spoken) {
     spelled(lexed, text, locale, spoken);
     signs(&mut lexed.tokens, locale, spoken);
+    squares(&mut lexed.tokens);
     fuse(&mut lexed.tokens, text);
     brackets(&mut lexed.tokens);
     let names = names(&lexed.tokens);
@@ -62,8 +64,7 @@ fn signs(tokens: &mut [Token<'_>], locale: Locale, spoken: Spoken) {
             }
             Kind::Colon => {
                 let tight = token.gap == Gap::None && next_gap == Gap::None;
-                let word = before.len() > 1 && matches!(before[before.len() - 2].kind, Kind::Name(_));
-                let spaced = locale.colon && token.gap != Gap::None && next_gap != Gap::None && !word;
+                let spaced = locale.colon && token.gap != Gap::None && next_gap != Gap::None;
                 let divides = behind_value && (number_follows || open_follows) && (tight || spaced);
                 token.kind = if divides { Kind::Divide } else { Kind::Break(':') };
             }
@@ -79,10 +80,23 @@ fn signs(tokens: &mut [Token<'_>], locale: Locale, spoken: Spoken) {
                 }
             }
             // A spaced dash behind a word is punctuation: "Ответ – 11".
-            Kind::Minus if token.gap != Gap::None && next_gap != Gap::None && !token.maths => {
-                if previous.is_some_and(|p| matches!(p.kind, Kind::Name(_)) && !p.symbol()) && token.span.len() > 1 {
-                    token.kind = Kind::Break('—');
-                }
+            Kind::Minus
+                if token.gap != Gap::None
+                    && next_gap != Gap::None
+                    && !token.maths
+                    && token.span.len() > 1
+                    && previous.is_some_and(|p| matches!(p.kind, Kind::Name(_)) && !p.symbol()) =>
+            {
+                token.kind = Kind::Break('—');
+            }
+            // Bantu languages name the unit first: = dola 15.
+            Kind::Name(_)
+                if matches!(locale.code, "swh" | "zul")
+                    && number_follows
+                    && !token.symbol()
+                    && previous.is_some_and(|p| p.kind == Kind::Equals) =>
+            {
+                token.kind = Kind::Currency;
             }
             Kind::Row => {
                 token.kind = if equals(next) { Kind::Unit } else { Kind::Break('\n') };
@@ -92,11 +106,29 @@ fn signs(tokens: &mut [Token<'_>], locale: Locale, spoken: Spoken) {
     }
 }
 
+/// Marks the exponents of units: 6 cm², 6 m^2.
+fn squares(tokens: &mut [Token<'_>]) {
+    for i in 2..tokens.len() {
+        let [.., number, unit, power] = &tokens[..i] else { continue };
+        let exponent = power.kind == Kind::Power && power.gap == Gap::None && tokens[i].is_number() && tokens[i].gap == Gap::None;
+        let named = match &unit.kind {
+            Kind::Name(name) => !unit.symbol() || (letter_unit(name) && !unit.maths),
+            _ => false,
+        };
+        if exponent && named && number.is_number() {
+            tokens[i - 1].kind = Kind::Unit;
+            tokens[i].kind = Kind::Unit;
+        }
+    }
+}
+
 /// Whether the tokens end in a percentage or in a fraction such as 1/2.
 fn share(before: &[Token<'_>]) -> bool {
     match before {
         [.., Token { kind: Kind::Number(number), .. }] if number.percent => true,
-        [.., Token { kind: Kind::Divide, gap: Gap::None, .. }, Token { kind: Kind::Number(_), gap: Gap::None, .. }] => true,
+        [.., Token { kind: Kind::Divide, gap: Gap::None, .. }, Token { kind: Kind::Number(_), gap: Gap::None, .. }] => {
+            true
+        }
         _ => false,
     }
 }
@@ -104,7 +136,9 @@ fn share(before: &[Token<'_>]) -> bool {
 /// A whole number that is not negative.
 fn whole<'t>(token: Option<&'t Token<'_>>) -> Option<&'t BigRational> {
     match &token?.kind {
-        Kind::Number(number) if !number.percent && number.value.is_integer() && !number.value.is_negative() => Some(&number.value),
+        Kind::Number(number) if !number.percent && number.value.is_integer() && !number.value.is_negative() => {
+            Some(&number.value)
+        }
         _ => None,
     }
 }
@@ -112,8 +146,10 @@ fn whole<'t>(token: Option<&'t Token<'_>>) -> Option<&'t BigRational> {
 /// A proper fraction in lowest terms at the beginning of the tokens, `1/2` or `\frac{1}{2}`, and its length.
 pub(super) fn fraction(tokens: &[Token<'_>], text: &str) -> Option<(BigRational, usize)> {
     let (above, below, length) = if matches!(tokens.first()?.kind, Kind::Frac) {
-        let closed = |at: usize| matches!(tokens.get(at).map(|t| &t.kind), Some(Kind::Open('{')))
-            && matches!(tokens.get(at + 2).map(|t| &t.kind), Some(Kind::Close('{')));
+        let closed = |at: usize| {
+            matches!(tokens.get(at).map(|t| &t.kind), Some(Kind::Open('{')))
+                && matches!(tokens.get(at + 2).map(|t| &t.kind), Some(Kind::Close('{')))
+        };
         let fits = closed(1) && closed(4);
         fits.then(|| Some((whole(tokens.get(2))?, whole(tokens.get(5))?, 7))).flatten()?
     } else {
@@ -127,12 +163,37 @@ pub(super) fn fraction(tokens: &[Token<'_>], text: &str) -> Option<(BigRational,
     (value.denom() == below).then_some((value, length))
 }
 
+/// A letter applied to numbers or names, f(3) or P(A, B): how many tokens it takes.
+fn application(tokens: &[Token<'_>]) -> Option<usize> {
+    let [name, open, ..] = tokens else { return None };
+    if !name.symbol() || open.kind != Kind::Open('(') || open.gap != Gap::None {
+        return None;
+    }
+    let close = tokens.iter().take(9).position(|token| token.kind == Kind::Close('('))?;
+    let argument = |token: &Token<'_>| matches!(token.kind, Kind::Number(_) | Kind::Name(_) | Kind::Minus | Kind::Break(','));
+    (close > 2 && tokens[2..close].iter().all(argument) && equals(tokens.get(close + 1))).then_some(close + 1)
+}
+
+/// Digits in ASCII, no spaces.
+pub(super) fn plain(text: &str) -> String {
+    let ascii = |c| digit(c).and_then(|value| char::from_digit(value, 10)).unwrap_or(c);
+    text.chars().filter(|c| !c.is_whitespace()).map(ascii).collect()
+}
+
 /// Takes mixed numbers, and fractions that are operands of something else, as one number. Rows before a sign of equality go.
 fn fuse(tokens: &mut Vec<Token<'_>>, text: &str) {
     // Tokens up to `kept` are done; `at` is the next one to read.
     let (mut kept, mut at) = (0, 0);
     while at < tokens.len() {
         let row = tokens[at].kind == Kind::Unit && text[tokens[at].span.clone()] == *"\\\\";
+        if let Some(length) = application(&tokens[at..]) {
+            let span = tokens[at].span.start..tokens[at + length - 1].span.end;
+            tokens[at].kind = Kind::Name(Cow::Owned(plain(&text[span.clone()])));
+            tokens[at].span = span;
+            tokens.swap(kept, at);
+            (kept, at) = (kept + 1, at + length);
+            continue;
+        }
         let Some((value, length)) = fraction(&tokens[at..], text) else {
             if !row {
                 tokens.swap(kept, at);
@@ -225,12 +286,15 @@ fn units(tokens: &mut [Token<'_>], names: &HashSet<Cow<'_, str>>) {
             let word = match &tokens[end].kind {
                 Kind::Currency => !tokens.get(end + 1).is_some_and(|next| next.is_number() && next.gap == Gap::None),
                 Kind::Name(name) => {
-                    !tokens[end].symbol() || (letter_unit(name) && !names.contains(name)) || class(name.chars().next().unwrap_or(' ')) == Class::Kana
+                    !tokens[end].symbol()
+                        || (letter_unit(name) && !names.contains(name))
+                        || class(name.chars().next().unwrap_or(' ')) == Class::Kana
                 }
                 Kind::Unit => true,
                 Kind::Divide => {
-                    let tight = |at: usize| tokens.get(at).is_some_and(|t| t.gap == Gap::None && matches!(t.kind, Kind::Name(_)));
-                    end > i + 1 && tokens[end].gap == Gap::None && tight(end + 1) && tokens[end - 1].kind != Kind::Divide
+                    let per = tokens.get(end + 1).filter(|next| tokens[end].gap == Gap::None && next.gap == Gap::None);
+                    let name = |next: &Token<'_>| matches!(next.kind, Kind::Name(_)) && (end > i + 1 || !next.symbol());
+                    per.is_some_and(name) && tokens[end - 1].kind != Kind::Divide
                 }
                 _ => false,
             };
@@ -243,7 +307,8 @@ fn units(tokens: &mut [Token<'_>], names: &HashSet<Cow<'_, str>>) {
             end -= 1;
         }
         let first = i.checked_sub(1).filter(|at| tokens[*at].kind == Kind::Currency).unwrap_or(i);
-        let computed = operator(first.checked_sub(1).and_then(|at| tokens.get(at))) || matches!(tokens[i].kind, Kind::Close(_));
+        let computed =
+            operator(first.checked_sub(1).and_then(|at| tokens.get(at))) || matches!(tokens[i].kind, Kind::Close(_));
         let next = tokens.get(end);
         let closes = next.is_some_and(|next| matches!(next.kind, Kind::Close(_)));
         if end > i + 1 && (operator(next) || closes || (equals(next) && computed)) {

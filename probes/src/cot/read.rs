@@ -111,17 +111,25 @@ impl Format {
         if path.is_dir() {
             return match folders::problems(path)?.is_empty() {
                 false => Ok(Self::ThoughtAnchors),
-                true => refuse(path, "expected folders problem_N with base_solution.json or chunks_labeled.json, found none"),
+                true => refuse(
+                    path,
+                    "expected folders problem_N with base_solution.json or chunks_labeled.json, found none",
+                ),
             };
         }
         let extension = path.extension().map(|end| end.to_string_lossy().to_lowercase()).unwrap_or_default();
         match extension.as_str() {
             "tsv" => return Ok(Self::Mgsm),
             "eval" => {
-                return refuse(path, "an .eval log is an archive; write it as JSON first: inspect log convert --to json");
+                return refuse(
+                    path,
+                    "an .eval log is an archive; write it as JSON first: inspect log convert --to json",
+                );
             }
             "json" | "jsonl" => {}
-            _ => return refuse(path, format!("expected a .jsonl, .json or .tsv file or a folder, got \".{extension}\"")),
+            _ => {
+                return refuse(path, format!("expected a .jsonl, .json or .tsv file or a folder, got \".{extension}\""));
+            }
         }
         let mut file = match File::open(path) {
             Ok(file) => BufReader::new(file),
@@ -143,7 +151,10 @@ impl Format {
         } else if has(&["question"]) {
             Ok(Self::PolyMath)
         } else {
-            refuse(path, "expected keys such as problem and text, question and answer, resps, or eval and samples; found none of them")
+            refuse(
+                path,
+                "expected keys such as problem and text, question and answer, resps, or eval and samples; found none of them",
+            )
         }
     }
 }
@@ -214,7 +225,9 @@ impl Context {
         if let Some(own) = own.filter(|own| !own.is_empty()) {
             return Ok(full(own).unwrap_or_else(|| own.to_owned()));
         }
-        self.language.clone().ok_or_else(|| "expected a language under \"language\" or in the file's name; give it yourself".into())
+        self.language
+            .clone()
+            .ok_or_else(|| "expected a language under \"language\" or in the file's name; give it yourself".into())
     }
 }
 
@@ -222,8 +235,12 @@ impl Context {
 fn full_name(stem: &str) -> Option<String> {
     let (code, script) = stem.split_once('_')?;
     let letters = |text: &str| text.chars().all(|c| c.is_ascii_alphabetic());
-    (code.len() == 3 && script.len() == 4 && letters(code) && letters(script) && script.starts_with(|c: char| c.is_ascii_uppercase()))
-        .then(|| stem.to_owned())
+    (code.len() == 3
+        && script.len() == 4
+        && letters(code)
+        && letters(script)
+        && script.starts_with(|c: char| c.is_ascii_uppercase()))
+    .then(|| stem.to_owned())
 }
 
 /// A part of a name that is a language's code.

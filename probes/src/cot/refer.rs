@@ -57,7 +57,11 @@ pub(super) fn reference(tokens: &[Token<'_>], at: usize, text: &str, spoken: Spo
         while let Some(token) = tokens.get(next) {
             let comma = matches!(token.kind, Kind::Break(',' | '、' | '，' | '،'));
             let and = word(next).is_some_and(|word| spoken.and(&word));
-            let Some(step) = step_number(tokens.get(next + 1)).filter(|_| (comma || and) && !computes(tokens, next + 1)) else { break };
+            let Some(step) =
+                step_number(tokens.get(next + 1)).filter(|_| (comma || and) && !computes(tokens, next + 1))
+            else {
+                break;
+            };
             more.push((step, next + 1));
             next += 2;
             if and {
@@ -76,7 +80,8 @@ pub(super) fn reference(tokens: &[Token<'_>], at: usize, text: &str, spoken: Spo
     let at = if at > 0 && matches!(&tokens[at - 1].kind, Kind::Name(name) if name == "第") { at - 1 } else { at };
     let first = &tokens[at];
     let opens = |c: &char| matches!(c, '.' | '!' | '?' | '。' | '।' | '\n' | '！' | '？' | '؟' | '።');
-    let begins = first.line || matches!(at.checked_sub(1).map(|before| &tokens[before].kind), Some(Kind::Break(c)) if opens(c));
+    let begins =
+        first.line || matches!(at.checked_sub(1).map(|before| &tokens[before].kind), Some(Kind::Break(c)) if opens(c));
     let closes = match tokens.get(end).map(|token| &token.kind) {
         None => true,
         Some(Kind::Break(c)) => matches!(c, ':' | '.' | '\n' | '—' | '-' | '。' | '，' | '।' | ')'),
@@ -85,7 +90,10 @@ pub(super) fn reference(tokens: &[Token<'_>], at: usize, text: &str, spoken: Spo
     };
     let titled = first.line && text[..first.span.start].trim_end_matches([' ', '*']).ends_with('#');
     let from = at.saturating_sub(3);
-    let behind = tokens[from..at].iter().rev().take_while(|token| !matches!(token.kind, Kind::Close(_) | Kind::Break(_)))
+    let behind = tokens[from..at]
+        .iter()
+        .rev()
+        .take_while(|token| !matches!(token.kind, Kind::Close(_) | Kind::Break(_)))
         .any(|token| token.kind == Kind::Open('('));
     let heading = (begins && closes) || titled;
     Some(Reference { end, steps, heading: heading && !behind, behind })

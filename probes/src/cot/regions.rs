@@ -189,7 +189,10 @@ mod tests {
     fn mathematics_and_code_are_found_with_their_delimiters() {
         assert_eq!(found(r"a $x. Y$ b \(1. 2\) c \[z\] d $$q$$"), ["$x. Y$", r"\(1. 2\)", r"\[z\]", "$$q$$"]);
         assert_eq!(found("a `f. G` b\n```\nx\n\ny\n``` c"), ["`f. G`", "```\nx\n\ny\n```"]);
-        assert_eq!(found(r"\begin{align} a &= 1 \\ b &= 2 \end{align} z"), [r"\begin{align} a &= 1 \\ b &= 2 \end{align}"]);
+        assert_eq!(
+            found(r"\begin{align} a &= 1 \\ b &= 2 \end{align} z"),
+            [r"\begin{align} a &= 1 \\ b &= 2 \end{align}"]
+        );
     }
 
     #[test]

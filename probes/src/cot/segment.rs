@@ -31,9 +31,28 @@ const ABBREVIATIONS: &str = " approx e.g i.e cf vs mr mrs ms dr prof st fig eq r
 const BEFORE_NUMBERS: &str = " no nos nr num núm nº art pag pág p pp vol ch sec ex стр рис гл п № ";
 /// Words with which a Thai clause opens.
 const THAI: [&str; 19] = [
-    "ดังนั้น", "เพราะฉะนั้น", "ฉะนั้น", "จากนั้น", "หลังจากนั้น", "ต่อมา", "ต่อไป", "ตอนนี้", "สุดท้าย", "คำตอบ", "เขา", "เธอ", "พวกเขา", "เรา",
-    "เนื่องจาก", "นั่นคือ", "ซึ่งหมายความว่า", "แสดงว่า", "ขั้นตอนที่",
+    "ดังนั้น",
+    "เพราะฉะนั้น",
+    "ฉะนั้น",
+    "จากนั้น",
+    "หลังจากนั้น",
+    "ต่อมา",
+    "ต่อไป",
+    "ตอนนี้",
+    "สุดท้าย",
+    "คำตอบ",
+    "เขา",
+    "เธอ",
+    "พวกเขา",
+    "เรา",
+    "เนื่องจาก",
+    "นั่นคือ",
+    "ซึ่งหมายความว่า",
+    "แสดงว่า",
+    "ขั้นตอนที่",
 ];
+/// Before these an exclamation mark is a factorial: n! = 120.
+const SIGNS: &str = "=+×÷*^<≤≥≈";
 /// What a step must weigh, in half characters of an alphabet.
 const ENOUGH: usize = 20;
 
@@ -94,7 +113,10 @@ fn short(said: &str) -> bool {
 
 /// Closing quotes, brackets, markdown and mathematics, which belong to the sentence before them.
 fn closes(c: char) -> bool {
-    matches!(c, '"' | '\'' | ')' | ']' | '}' | '*' | '_' | '`' | '$' | '”' | '’' | '»' | '」' | '』' | '）' | '】' | '›')
+    matches!(
+        c,
+        '"' | '\'' | ')' | ']' | '}' | '*' | '_' | '`' | '$' | '”' | '’' | '»' | '」' | '』' | '）' | '】' | '›'
+    )
 }
 
 /// UAX #29 counts opening brackets among those that close a sentence (。「 belongs apart), and does not know markdown's (`11.** So`).
@@ -102,7 +124,10 @@ fn moved(text: &str, cut: usize) -> usize {
     let rest = &text[cut..];
     let behind = rest.trim_start_matches(closes);
     let said = text[..cut].trim_end_matches(['「', '『', '（', '【', '《', '〈', '“', '‘', '(', '[', '¿', '¡']);
-    if behind.len() < rest.len() && behind.starts_with(char::is_whitespace) && !text[..cut].ends_with(char::is_whitespace) {
+    if behind.len() < rest.len()
+        && behind.starts_with(char::is_whitespace)
+        && !text[..cut].ends_with(char::is_whitespace)
+    {
         return text.len() - behind.trim_start_matches([' ', '\t']).len();
     }
     said.len()
@@ -113,6 +138,9 @@ fn keeps(text: &str, cut: usize) -> bool {
     let said = text[..cut].trim_end_matches([' ', '\t', '\u{a0}']);
     if said.ends_with('\n') {
         return true;
+    }
+    if text[cut..].starts_with(|c| SIGNS.contains(c)) && said.ends_with('!') {
+        return false;
     }
     let stop = said.trim_end_matches(closes);
     !stop.ends_with('.') || (stops(text, stop.len() - 1, cut) && !marker(head(text, cut)))
@@ -135,7 +163,8 @@ fn marker(line: &str) -> bool {
     let number = core.trim_end_matches(['.', ')', '、', '．']);
     let count = number.chars().count();
     number.len() < core.len()
-        && ((1..=3).contains(&count) && number.chars().all(|c| digit(c).is_some()) || count == 1 && number.starts_with(char::is_alphabetic)
+        && ((1..=3).contains(&count) && number.chars().all(|c| digit(c).is_some())
+            || count == 1 && number.starts_with(char::is_alphabetic)
             || (1..=4).contains(&count) && number.chars().all(|c| matches!(c, 'i' | 'v' | 'x' | 'I' | 'V' | 'X')))
 }
 
@@ -143,7 +172,8 @@ fn marker(line: &str) -> bool {
 fn stops(text: &str, stop: usize, next: usize) -> bool {
     let before = &text[..stop];
     // No abbreviation is longer.
-    let from = before.char_indices().rev().take(8).take_while(|(_, c)| c.is_alphabetic() || *c == '.' || *c == '-').last();
+    let from =
+        before.char_indices().rev().take(8).take_while(|(_, c)| c.is_alphabetic() || *c == '.' || *c == '-').last();
     let Some((from, _)) = from else { return true };
     let word = before[from..].trim_start_matches(['.', '-']);
     if word.is_empty() {
@@ -196,6 +226,9 @@ fn full_stop(text: &str, at: usize, stop: char, previous: char) -> Option<usize>
     let rest = closed.unwrap_or(rest);
     let cut = spaced(text, text.len() - rest.len())?;
     let next = text[cut..].chars().next()?;
+    if stop == '!' && SIGNS.contains(next) {
+        return None;
+    }
     if stop != '.' && stop != '…' {
         return Some(cut);
     }
@@ -205,7 +238,10 @@ fn full_stop(text: &str, at: usize, stop: char, previous: char) -> Option<usize>
         true => before.ends_with(['=', '+', '-', '−', '*', '×', '/', '÷', '≈', '＝']),
         false => matches!(previous, ')' | '}' | ']'),
     };
-    if (next.is_lowercase() && (!formula || maths)) || (stop == '…' && !next.is_uppercase()) || matches!(next, '.' | ',') {
+    if (next.is_lowercase() && (!formula || maths))
+        || (stop == '…' && !next.is_uppercase())
+        || matches!(next, '.' | ',')
+    {
         return None;
     }
     (stops(text, at, cut) && !marker(head(text, cut))).then_some(cut)

@@ -83,7 +83,9 @@ fn sum(run: &[Token<'_>], locale: Locale) -> Option<(i64, Written)> {
     match (counts.as_slice(), locale.code) {
         ([Count::Number(value)], _) => Some((*value, Written::Words)),
         ([Count::One], _) => Some((1, Written::One)),
-        ([Count::Part(unit) | Count::Number(unit @ 3..=9), Count::Number(10)], "arb") => Some((10 + unit, Written::Words)),
+        ([Count::Part(unit) | Count::Number(unit @ 3..=9), Count::Number(10)], "arb") => {
+            Some((10 + unit, Written::Words))
+        }
         ([Count::Number(10), Count::Number(unit @ 2..=9)], "swh") => Some((10 + unit, Written::Words)),
         ([Count::Number(10), Count::One], "swh") => Some((11, Written::Words)),
         _ => None,

@@ -44,7 +44,7 @@ impl FromStr for Value {
         if text.split('/').nth(1).is_some_and(|below| below.trim_start_matches(['-', '+']).chars().all(|c| c == '0')) {
             return Err(wrong());
         }
-        text.parse().map(Self).map_err(|_| wrong())
+        text.parse().ok().map(Self).ok_or_else(wrong)
     }
 }
 

@@ -375,7 +375,7 @@ fn rows(all: &[Watched], traces: &[Traced], params: &WatchParams) -> Result<Meas
     let mut measured = Measured::default();
     for ((metric, language, variant, layer), values) in cells {
         let mean = values.iter().sum::<f64>() / values.len() as f64;
-        let row = Row::new(metric, mean, values.len()).of(language).variant(variant);
+        let row = Row::new(metric, mean, values.len()).of(language).variant(&variant);
         measured.rows.push(Row { layer, ..row });
     }
     if without > 0 {

@@ -151,17 +151,70 @@ pub(super) fn leading_scale(rest: &str, language: &str) -> Option<(usize, i64)> 
 }
 
 const THAI: [(&str, u64); 12] = [
-    ("หนึ่ง", 1), ("เอ็ด", 1), ("สอง", 2), ("ยี่", 2), ("สาม", 3), ("สี่", 4), ("ห้า", 5), ("หก", 6), ("เจ็ด", 7), ("แปด", 8),
-    ("เก้า", 9), ("ศูนย์", 0),
+    ("หนึ่ง", 1),
+    ("เอ็ด", 1),
+    ("สอง", 2),
+    ("ยี่", 2),
+    ("สาม", 3),
+    ("สี่", 4),
+    ("ห้า", 5),
+    ("หก", 6),
+    ("เจ็ด", 7),
+    ("แปด", 8),
+    ("เก้า", 9),
+    ("ศูนย์", 0),
 ];
 const THAI_SCALES: [(&str, u64); 6] =
     [("สิบ", 10), ("ร้อย", 100), ("พัน", 1000), ("หมื่น", 10_000), ("แสน", 100_000), ("ล้าน", 1_000_000)];
 
 /// What may stand behind a Thai or a Han number: things are counted with these.
 const THAI_CLASSIFIERS: [&str; 46] = [
-    "ตัว", "เล่ม", "ลูก", "ใบ", "ดวง", "ดอก", "คน", "อัน", "ชิ้น", "บาท", "วัน", "ชั่วโมง", "นาที", "วินาที", "กล่อง", "ถุง", "ขวด", "จาน", "คัน",
-    "หลัง", "ต้น", "ผล", "ฟอง", "แผ่น", "ครั้ง", "ปี", "เดือน", "สัปดาห์", "เม็ด", "เส้น", "เครื่อง", "กิโลเมตร", "เมตร", "กิโลกรัม", "กรัม", "ลิตร",
-    "เท่า", "แท่ง", "คู่", "โหล", "ห้อง", "โต๊ะ", "กระป๋อง", "ถ้วย", "ตะกร้า", "หน้า",
+    "ตัว",
+    "เล่ม",
+    "ลูก",
+    "ใบ",
+    "ดวง",
+    "ดอก",
+    "คน",
+    "อัน",
+    "ชิ้น",
+    "บาท",
+    "วัน",
+    "ชั่วโมง",
+    "นาที",
+    "วินาที",
+    "กล่อง",
+    "ถุง",
+    "ขวด",
+    "จาน",
+    "คัน",
+    "หลัง",
+    "ต้น",
+    "ผล",
+    "ฟอง",
+    "แผ่น",
+    "ครั้ง",
+    "ปี",
+    "เดือน",
+    "สัปดาห์",
+    "เม็ด",
+    "เส้น",
+    "เครื่อง",
+    "กิโลเมตร",
+    "เมตร",
+    "กิโลกรัม",
+    "กรัม",
+    "ลิตร",
+    "เท่า",
+    "แท่ง",
+    "คู่",
+    "โหล",
+    "ห้อง",
+    "โต๊ะ",
+    "กระป๋อง",
+    "ถ้วย",
+    "ตะกร้า",
+    "หน้า",
 ];
 const HAN_CLASSIFIERS: &str = "个個只隻本条條头頭匹根顶頂把盏盞张張件块塊元天人年月名位辆輛台棵颗顆枝支朵双雙对對套包箱盒瓶杯碗袋\
                                米斤克升里吨岁歲倍层層页頁家间間座艘架门門口粒片份篇首小时時分钟鐘冊枚匹羽軒円つ";
@@ -188,8 +241,13 @@ pub(super) fn thai(rest: &str) -> Option<(usize, u64)> {
     (at > 0 && counts(&rest[at..], classified)).then_some((at, total + digit.unwrap_or(0)))
 }
 
+/// The Thai classifier with which a text begins.
+pub(super) fn classifier(rest: &str) -> Option<&'static str> {
+    THAI_CLASSIFIERS.into_iter().filter(|word| rest.starts_with(word)).max_by_key(|word| word.len())
+}
+
 fn classified(rest: &str) -> bool {
-    THAI_CLASSIFIERS.iter().any(|word| rest.starts_with(word))
+    classifier(rest).is_some()
 }
 
 /// The Han number at the beginning of a text: its length, its value, and whether it is the bare word for one.
@@ -204,7 +262,8 @@ pub(super) fn han(before: &str, rest: &str) -> Option<(usize, u64, bool)> {
     let single = text.chars().nth(1).is_none();
     let plain = !text.contains(|c| numerals::han_scale(c).is_some());
     let begins_whole = !text.starts_with(['百', '千', '万', '萬', '亿', '億']);
-    let proper = begins_whole && if plain { text.contains(['零', '〇']) || after.starts_with('年') } else { !single };
+    let proper =
+        begins_whole && if plain { text.contains(['零', '〇']) || after.starts_with('年') } else { !single };
     let word = (text == "十" && after.starts_with('分') && !after.starts_with("分钟")) || text == "万一";
     let reads = begins_whole && !word && if single { classified || beside } else { proper || beside };
     let value = numerals::han(text).filter(|_| reads)?;
@@ -261,7 +320,8 @@ mod tests {
         assert_eq!(han("有", "三个苹果").map(|n| n.1), Some(3));
         assert_eq!(han("+ ", "七。").map(|n| n.1), Some(7));
         assert_eq!(han("", "一个"), Some((3, 1, true)));
-        for (before, word) in [("", "三角形"), ("", "一起"), ("", "十分重要"), ("", "万一"), ("", "千万")] {
+        for (before, word) in [("", "三角形"), ("", "一起"), ("", "十分重要"), ("", "万一"), ("", "千万")]
+        {
             assert_eq!(han(before, word), None, "{word}");
         }
     }

@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use babelscope_core::{
     chat::{ChatOptions, Message},
     corpus::Corpus,
@@ -19,7 +19,7 @@ use babelscope_core::{
 };
 use babelscope_probes::{
     cot::{
-        Graph, Kind, Node, Role, Tokens, Trace, Value, anchors,
+        Graph, Kind, Node, Role, Tokens, Trace, anchors,
         loops,
         report::{TraceReport, report},
         steps,
@@ -118,7 +118,7 @@ fn problems_of(
         let count = if params.limit == 0 { 100 } else { params.limit };
         for (number, problem) in problems::held_out(0, 2, count).iter().enumerate() {
             let name = format!("lab-{:03}", number + 1);
-            graphs.insert(name.clone(), derivation(problem));
+            graphs.insert(name.clone(), traces::derivation(problem));
             for language in languages::ALL.into_iter().filter(|language| corpus.languages.iter().any(|l| l == language.code)) {
                 let Some(statement) = problems::text(language, &problem.statement()) else { continue };
                 traces.push(Trace {
@@ -174,34 +174,6 @@ fn problems_of(
     Ok((posed, graphs))
 }
 
-/// What the generator built a problem from, as a graph.
-pub(crate) fn derivation(problem: &problems::Problem) -> Graph {
-    let derivation = problem.derivation();
-    let node = |assertion: &problems::Assertion| Node {
-        role: match assertion.part {
-            problems::Part::Given => Role::Given,
-            problems::Part::Derived => Role::Derived,
-            problems::Part::Answer => Role::Answer,
-        },
-        normal: assertion.normal.clone(),
-        value: Some(Value::from(i64::from(assertion.value))),
-        name: None,
-        text: assertion.normal.clone(),
-        step: (assertion.part != problems::Part::Given).then_some(assertion.line),
-        span: 0..0,
-    };
-    let mut graph = Graph { nodes: derivation.nodes.iter().map(node).collect(), edges: derivation.edges };
-    // A trace that states what it has derived gives its answer by that node, which is then one node and not two.
-    let last = graph.nodes.len() - 1;
-    if let Some(from) = (0..last).rev().find(|at| graph.nodes[*at].value == graph.nodes[last].value && graph.edges.contains(&(*at, last)))
-    {
-        graph.nodes[from].role = Role::Answer;
-        graph.nodes.pop();
-        graph.edges.retain(|(_, to)| *to != last);
-    }
-    graph
-}
-
 /// Has the model write a trace for every problem and try.
 fn solve(params: &CotSpec, engine: &Engine, posed: &[Posed], seed: u64, monitor: &Monitor) -> Result<Vec<Trace>> {
     let mut traces = Vec::new();
@@ -217,7 +189,7 @@ fn solve(params: &CotSpec, engine: &Engine, posed: &[Posed], seed: u64, monitor:
                 // With a prefix the tokens are no longer those of the whole text.
                 let tokens = tokens.filter(|_| prefix.is_empty());
                 let (text, tokens) = until_answer(text, tokens, &posed.trace.language);
-                let model = Some(engine.info().model.clone());
+                let model = Some(engine.info().reference.clone());
                 traces.push(Trace { text, tokens, sample, seed: Some(seed), model, ..posed.trace.clone() });
             }
         }
@@ -283,7 +255,7 @@ fn again(
             Retry::Loop => {
                 let round = loops::text_loop(&loops::words(&traced.trace.text), &rule).is_some();
                 let round = round || loops::anchor_loop(&traced.trajectory, &rule).is_some();
-                round.then(|| traced.last_right())
+                round.then(|| traced.last_right().to_owned())
             }
             Retry::Formula => {
                 let graph = first.problems.iter().find(|posed| posed.problem == traced.trace.problem);

@@ -64,15 +64,22 @@ const TOLD: [(&str, &str); 8] = [
     ),
 ];
 
+/// Everything of an anchor but its place and its unit.
+type Shape = (Kind, String, Option<Value>, Option<String>, Vec<Use>, Option<bool>);
+
 #[test]
 fn translating_prose_or_digits_changes_nothing() {
-    let shape = |language: &str, text: &str| -> Vec<(Kind, String, Option<Value>, Option<String>, Vec<Use>, Option<bool>)> {
-        let (found, ignored) = read(text, language);
-        assert!(ignored.iter().all(|ignored| ignored.why.contains("step") || ignored.why.contains("one")), "{language}: {ignored:?}");
-        // "Twice" is a number word in some of them.
-        let found = found.into_iter().filter(|anchor| anchor.normal != "2");
-        found.map(|a| (a.kind, a.normal, a.value, a.name, a.uses, a.holds)).collect()
-    };
+    let shape =
+        |language: &str, text: &str| -> Vec<Shape> {
+            let (found, ignored) = read(text, language);
+            assert!(
+                ignored.iter().all(|ignored| ignored.why.contains("step") || ignored.why.contains("one")),
+                "{language}: {ignored:?}"
+            );
+            // "Twice" is a number word in some of them.
+            let found = found.into_iter().filter(|anchor| anchor.normal != "2");
+            found.map(|a| (a.kind, a.normal, a.value, a.name, a.uses, a.holds)).collect()
+        };
     let english = shape(TOLD[0].0, TOLD[0].1);
     let forms: Vec<&str> = english.iter().map(|anchor| anchor.1.as_str()).collect();
     assert_eq!(forms, ["P = 12", "Q = 5", "A = P + Q = 17", "B = 2 * A = 34", "5", "C = B - Q = 29", "29"]);
@@ -112,19 +119,30 @@ fn equations_keep_what_was_written() {
         ("20% of 50 = 10", vec![(Equation, "20% * 50 = 10", Some(true))]),
         ("5 bagels * $3 = $15", vec![(Equation, "3 * 5 = 15", Some(true))]),
         ("2 cans × 3 balls each = 6 balls", vec![(Equation, "2 * 3 = 6", Some(true))]),
-        ("total = 3 * 5 = 15. Then 2 * total = 30.", vec![
-            (Assignment, "3 * 5 = 15", Some(true)),
-            (Equation, "15 * 2 = 30", None),
-        ]),
+        (
+            "total = 3 * 5 = 15. Then 2 * total = 30.",
+            vec![(Assignment, "3 * 5 = 15", Some(true)), (Equation, "15 * 2 = 30", None)],
+        ),
         (r"$A = \frac{3 + 4}{2} = 3.5$", vec![(Assignment, "A = (3 + 4) / 2 = 7/2", Some(true))]),
-        (r"\begin{aligned} A &= 3 + 4 \\ &= 7 \\ B &= 2A = 14 \end{aligned}", vec![
-            (Assignment, "A = 3 + 4 = 7", Some(true)),
-            (Assignment, "B = 2 * A = 14", None),
-        ]),
+        (
+            r"\begin{aligned} A &= 3 + 4 \\ &= 7 \\ B &= 2A = 14 \end{aligned}",
+            vec![(Assignment, "A = 3 + 4 = 7", Some(true)), (Assignment, "B = 2 * A = 14", None)],
+        ),
         ("She has 1 hour = 60 minutes", vec![(Quantity, "1", None), (Quantity, "60", None)]),
-        ("He lost -5 points, 3/4 of 2 1/2.", vec![(Quantity, "-5", None), (Quantity, "3/4", None), (Quantity, "5/2", None)]),
-        (r"So \boxed{3}, no: $C = 4 = \boxed{\frac{8}{2}}$.", vec![(Quantity, "3", None), (Answer, "C = 4 = 4", Some(true))]),
+        (
+            "He lost -5 points, 3/4 of 2 1/2.",
+            vec![(Quantity, "-5", None), (Quantity, "3/4", None), (Quantity, "5/2", None)],
+        ),
+        (
+            r"So \boxed{3}, no: $C = 4 = \boxed{\frac{8}{2}}$.",
+            vec![(Quantity, "3", None), (Answer, "C = 4 = 4", Some(true))],
+        ),
         (r"The answer is 5. \boxed{x = \frac{1}{2}}", vec![(Quantity, "5", None), (Answer, "x = 1/2", None)]),
+        ("Area: 2 m * 3 m = 6 m². So 6 cm^2 remain", vec![(Equation, "2 * 3 = 6", Some(true)), (Quantity, "6", None)]),
+        ("f(3) = 3^2 - 1 = 8", vec![(Assignment, "f(3) = 3^2 - 1 = 8", Some(true))]),
+        ("48/2 = <<48/2=24>>24 clips", vec![(Equation, "48 / 2 = 24", Some(true))]),
+        ("5 apples × $2/apple = $10", vec![(Equation, "2 * 5 = 10", Some(true))]),
+        ("odds of 3:1", vec![(Quantity, "3", None), (Quantity, "1", None)]),
         (r"\boxed{\text{(B) 12}}", vec![(Answer, "12", None)]),
         ("#### 1,200", vec![(Answer, "1200", None)]),
         ("The answer is: **29** apples. Really, the answer is 30.", vec![(Quantity, "29", None), (Answer, "30", None)]),
@@ -141,6 +159,13 @@ fn units_and_uses_are_kept() {
     let units: Vec<Option<&str>> = found.iter().map(|anchor| anchor.unit.as_deref()).collect();
     assert_eq!(units, [Some("km"), Some("$"), Some("个"), Some("apples")]);
     assert_eq!(found[3].uses, [value(2), value(3)]);
+    let (found, _) = read("120 km / 2 h = 60 km/h and 15% from 7 m²", "eng_Latn");
+    let units: Vec<Option<&str>> = found.iter().map(|anchor| anchor.unit.as_deref()).collect();
+    assert_eq!(units, [Some("km/h"), None, Some("m²")]);
+    let (found, _) = read("Also 12 : 4 = 3.", "deu_Latn");
+    assert_eq!(found[0].normal, "12 / 4 = 3");
+    let (found, _) = read("5 * 3 = dola 15", "swh_Latn");
+    assert_eq!((found[0].normal.as_str(), found[0].unit.as_deref()), ("3 * 5 = 15", Some("dola")));
     let (found, _) = read("B = 34 (from steps 1, 2 and 4).", "eng_Latn");
     assert_eq!(found[0].uses, [value(34), Use::Step(1), Use::Step(2), Use::Step(4)]);
 }
@@ -171,7 +196,12 @@ fn answers_are_found_in_every_language() {
     ] {
         assert_eq!(said(text, language), [(Kind::Answer, "29".to_owned(), None)], "{language}");
     }
-    assert!(givens("The answer is 29.", "eng_Latn").0.iter().all(|given| given.kind == Kind::Quantity && given.step.is_none()));
+    assert!(
+        givens("The answer is 29.", "eng_Latn")
+            .0
+            .iter()
+            .all(|given| given.kind == Kind::Quantity && given.step.is_none())
+    );
 }
 
 #[test]
@@ -199,7 +229,8 @@ fn steps_are_referred_to_in_every_language() {
         ("משלב 2 נקבל 3 + 4 = 7.", "heb_Hebr"),
     ] {
         let (found, ignored) = read(text, language);
-        let equation = found.iter().find(|anchor| anchor.normal == "3 + 4 = 7").unwrap_or_else(|| panic!("{language}: {found:?}"));
+        let equation =
+            found.iter().find(|anchor| anchor.normal == "3 + 4 = 7").unwrap_or_else(|| panic!("{language}: {found:?}"));
         assert_eq!(equation.uses, [value(3), value(4), Use::Step(2)], "{language}");
         assert!(ignored.iter().any(|ignored| ignored.why == "names a step"), "{language}");
     }
@@ -272,7 +303,8 @@ fn nothing_is_lost(text: &str, language: &str) {
     for (start, end) in digit_runs(text) {
         let spans = found.iter().map(|anchor| &anchor.span).chain(ignored.iter().map(|ignored| &ignored.span));
         // A run may hold several numbers: every digit must lie in one of the spans.
-        let lost = text[start..end].char_indices().find(|(at, _)| !spans.clone().any(|span| span.contains(&(start + at))));
+        let lost =
+            text[start..end].char_indices().find(|(at, _)| !spans.clone().any(|span| span.contains(&(start + at))));
         assert!(lost.is_none(), "{:?} of {text:?} is lost: {found:?} {ignored:?}", &text[start..end]);
     }
     let mut last = 0;
@@ -282,6 +314,60 @@ fn nothing_is_lost(text: &str, language: &str) {
         last = anchor.span.start;
     }
     assert!(ignored.iter().all(|ignored| !ignored.why.is_empty() && text.get(ignored.span.clone()).is_some()));
+}
+
+/// The corpora and traces of `shared` beside the repository, where they are there.
+#[test]
+#[expect(clippy::print_stderr, reason = "a check that could not be made must be seen")]
+fn no_number_of_real_texts_is_lost() {
+    let shared = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
+    let Ok(folders) = std::fs::read_dir(shared.join("corpora")) else {
+        return eprintln!("skipped: no shared/corpora beside the repository");
+    };
+    let mut numbers = 0;
+    for folder in folders.filter_map(|folder| std::fs::read_dir(folder.ok()?.path()).ok()) {
+        for file in folder
+            .filter_map(|file| Some(file.ok()?.path()))
+            .filter(|file| file.extension().is_some_and(|end| end == "txt"))
+        {
+            let (language, text) =
+                (file.file_stem().unwrap().to_str().unwrap(), std::fs::read_to_string(&file).unwrap());
+            text.lines().for_each(|line| nothing_is_lost(line, language));
+            nothing_is_lost(&text, language);
+            numbers += digit_runs(&text).len();
+        }
+    }
+    assert!(numbers > 1000, "{numbers}");
+}
+
+/// Worked solutions of MGSM say the same equations and answers in its eleven languages, but for two that write other formulas.
+#[test]
+#[expect(clippy::print_stderr, reason = "a check that could not be made must be seen")]
+fn worked_solutions_of_mgsm_are_the_same_in_every_language() {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../shared/traces/mgsm_exemplars_ccby4/exemplars.json");
+    let Ok(text) = std::fs::read_to_string(&file) else {
+        return eprintln!("skipped: no shared/traces beside the repository");
+    };
+    let all: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let claims = |language: &str, problem: &str| {
+        let answer = all[language][problem]["a"].as_str().unwrap();
+        nothing_is_lost(answer, language);
+        let found = said(answer, language).into_iter().filter(|(kind, ..)| *kind != Kind::Quantity);
+        found.map(|(kind, normal, _)| (kind, normal)).collect::<Vec<_>>()
+    };
+    let mut differ = Vec::new();
+    for (language, problems) in all.as_object().unwrap() {
+        for problem in problems.as_object().unwrap().keys() {
+            let english = claims("en", problem);
+            assert!(english.iter().any(|(kind, _)| *kind == Kind::Answer));
+            if claims(language, problem) != english {
+                differ.push(format!("{language} {problem}"));
+            }
+        }
+    }
+    // ja 8 writes "3+2で5台", sw 3 has "+ 74" for "= 74": other formulas than in English.
+    assert_eq!(differ, ["ja 8", "sw 3"]);
 }
 
 #[test]

@@ -249,7 +249,8 @@ pub fn forced(
         add(engine, &states, &wanted, &points, &mut sums, &quiet)?;
     }
     tick(3)?;
-    Ok(finished(candidates, sums, inputs.cost(told, stub.len()), unshared(&known, engine)))
+    let cost = inputs.cost(told, stub.len()).behind(&known);
+    Ok(finished(candidates, sums, cost, unshared(&known, engine)))
 }
 
 /// The slow twin of [`forced`]: each boundary's prefix with stub and answers is run whole, one text at a time, on any engine.

@@ -116,7 +116,7 @@ fn influence(
         shared: told.tokens() + (0..steps - 1).map(behind).sum::<usize>(),
         naive: told.tokens() + (0..steps - 1).map(|step| cut(step) + behind(step)).sum::<usize>(),
     };
-    let notes = unshared(&known, engine);
+    let (cost, notes) = (cost.behind(&known), unshared(&known, engine));
     Ok(Influence { change: change.to_owned(), temperature: params.temperature, kl, log_kl, cost, notes })
 }
 

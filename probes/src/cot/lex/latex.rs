@@ -34,8 +34,8 @@ impl Lexer<'_> {
             "approx" | "simeq" | "sim" | "cong" => self.take(all, Kind::Approx),
             "circ" | "degree" => self.take(all, Kind::Unit),
             "pounds" | "euro" | "textdollar" | "texteuro" => self.take(all, Kind::Currency),
-            "text" | "textrm" | "textbf" | "textit" | "textnormal" | "mathrm" | "mathbf" | "mathit" | "mathsf" | "mbox"
-            | "operatorname" | "emph" | "mathbb" | "bm" => self.worded(all),
+            "text" | "textrm" | "textbf" | "textit" | "textnormal" | "mathrm" | "mathbf" | "mathit" | "mathsf"
+            | "mbox" | "operatorname" | "emph" | "mathbb" | "bm" => self.worded(all),
             "left" | "right" | "big" | "Big" | "bigg" | "Bigg" | "bigl" | "bigr" | "Bigl" | "Bigr" | "displaystyle"
             | "textstyle" | "limits" | "quad" | "qquad" | "hspace" | "phantom" => self.space(all),
             "begin" | "end" => {
@@ -76,10 +76,11 @@ impl Lexer<'_> {
     fn greek(&mut self, length: usize, letter: &'static str) {
         let start = self.at;
         self.at += length;
-        let index = self.rest().strip_prefix('_').map(|index| index.strip_prefix('{').unwrap_or(index)).and_then(|index| {
-            let end = index.find(|c: char| !c.is_alphanumeric()).unwrap_or(index.len());
-            (1..12).contains(&end).then_some(&index[..end])
-        });
+        let index =
+            self.rest().strip_prefix('_').map(|index| index.strip_prefix('{').unwrap_or(index)).and_then(|index| {
+                let end = index.find(|c: char| !c.is_alphanumeric()).unwrap_or(index.len());
+                (1..12).contains(&end).then_some(&index[..end])
+            });
         let Some(index) = index else { return self.emit(Kind::Name(Cow::Borrowed(letter)), start) };
         let braces = if self.rest()[1..].starts_with('{') { 2 } else { 0 };
         self.at = (self.at + 1 + index.len() + braces).min(self.text.len());
@@ -117,7 +118,10 @@ impl Lexer<'_> {
 
     /// An argument that says nothing: passed, its digits put aside.
     fn argument(&mut self, why: &str) {
-        let inner = self.rest().strip_prefix('{').and_then(|inner| inner.find(['}', '\n']).filter(|end| inner[*end..].starts_with('}')));
+        let inner = self
+            .rest()
+            .strip_prefix('{')
+            .and_then(|inner| inner.find(['}', '\n']).filter(|end| inner[*end..].starts_with('}')));
         if let Some(inner) = inner {
             let span = self.at..self.at + inner + 2;
             if self.text[span.clone()].contains(|c| digit(c).is_some()) {

@@ -72,7 +72,9 @@ impl Lexer<'_> {
         let code = self.locale.code;
         for _ in 0..3 {
             let rest = self.rest();
-            if let Some((length, factor)) = leading_scale(rest, code).or_else(|| leading_scale(rest.strip_prefix(' ')?, code)) {
+            if let Some((length, factor)) =
+                leading_scale(rest, code).or_else(|| leading_scale(rest.strip_prefix(' ')?, code))
+            {
                 self.at += length + (rest.len() - rest.strip_prefix(' ').unwrap_or(rest).len());
                 value *= BigRational::from_integer(factor.into());
                 let low = read(self.text, self.at, self.locale);
@@ -85,9 +87,14 @@ impl Lexer<'_> {
                 continue;
             }
             let word = rest.strip_prefix([' ', '\u{a0}']).unwrap_or(rest);
-            let length = word.find(|c| matches!(class(c), Class::None) && !crate::cot::letters::in_word(c)).unwrap_or(word.len());
+            let length = word
+                .find(|c| matches!(class(c), Class::None) && !crate::cot::letters::in_word(c))
+                .unwrap_or(word.len());
             // No word of scale is longer.
-            let Some(factor) = (1..=40).contains(&length).then(|| scale(&lower(&word[..length]), code)).flatten() else { break };
+            let Some(factor) = (1..=40).contains(&length).then(|| scale(&lower(&word[..length]), code)).flatten()
+            else {
+                break;
+            };
             value *= BigRational::from_integer(factor.into());
             self.at += rest.len() - word.len() + length;
         }
@@ -127,7 +134,8 @@ fn marks_list(rest: &str) -> bool {
     let mut chars = rest.chars();
     let mark = chars.next();
     let behind = chars.as_str();
-    let said = !behind.split('\n').next().unwrap_or_default().trim_matches(|c: char| c.is_whitespace() || c == '*').is_empty();
+    let said =
+        !behind.split('\n').next().unwrap_or_default().trim_matches(|c: char| c.is_whitespace() || c == '*').is_empty();
     let apart = behind.starts_with([' ', '\t', '*', '\u{a0}']);
     said && match mark {
         Some('.' | ')' | '）' | '．') => apart,
@@ -185,6 +193,7 @@ fn clock(text: &str, first: &Range<usize>) -> Option<(usize, &'static str)> {
     let hours = count(first) <= 2 && value(first)? <= 24;
     let minutes = part(first).filter(|_| hours)?;
     let end = part(&minutes).map_or(minutes.end, |seconds| seconds.end);
-    let computes = text[end..].trim_start().starts_with(['=', '≈']) || text[..first.start].trim_end().ends_with(['=', '+', '*']);
+    let computes =
+        text[end..].trim_start().starts_with(['=', '≈']) || text[..first.start].trim_end().ends_with(['=', '+', '*']);
     (!computes).then_some((end, "is a time of day or a ratio"))
 }

@@ -21,6 +21,7 @@ impl Lexer<'_> {
             }
             ':' if next == Some('=') => self.take(2, Kind::Equals),
             ':' => self.take(1, Kind::Colon),
+            '<' if self.note() => {}
             '<' | '>' | '!' if next == Some('=') => self.take(2, Kind::Break(c)),
             '^' => match ["^\\circ", "^{\\circ}"].into_iter().find(|degrees| rest.starts_with(*degrees)) {
                 Some(degrees) => self.take(degrees.len(), Kind::Unit),
@@ -45,14 +46,23 @@ impl Lexer<'_> {
         }
     }
 
+    /// `<<48/2=24>>`, which GSM8K writes for a calculator behind the sign of equality.
+    fn note(&mut self) -> bool {
+        let rest = self.rest();
+        let inner = rest.strip_prefix("<<").and_then(|inner| inner.split('\n').next()?.find(">>"));
+        let Some(length) = inner.filter(|length| *length < 200).map(|length| length + 4) else { return false };
+        self.ignore(self.at..self.at + length, "repeats an equation for a calculator");
+        self.space(length);
+        true
+    }
+
     /// `(1) ` at the beginning of a line.
     fn item(&mut self) -> bool {
         let start = self.at;
         let Some(digits) = super::number::digits_at(self.text, start + 1) else { return false };
         let behind = self.text[digits.end..].strip_prefix(')');
-        let marks = behind.is_some_and(|behind| {
-            behind.starts_with(' ') && behind.trim_start().starts_with(char::is_alphanumeric)
-        });
+        let marks = behind
+            .is_some_and(|behind| behind.starts_with(' ') && behind.trim_start().starts_with(char::is_alphanumeric));
         if marks {
             self.at = digits.end + 1;
             self.ignore(digits, "marks an item of a list");
@@ -87,9 +97,11 @@ impl Lexer<'_> {
         let last = self.out.last();
         let ends = last.is_some_and(Token::ends) && !self.begins_line();
         let starts = |c: char| c.is_alphanumeric() || matches!(c, '(' | '\\' | '$' | '{');
-        if rest.starts_with("**") {
-            let power = ends && tight && rest[2..].starts_with(starts) && last.is_some_and(|last| last.symbol() || last.is_number());
-            return if power && !rest[2..].contains("**") { self.take(2, Kind::Power) } else { self.markdown(2) };
+        if let Some(behind) = rest.strip_prefix("**") {
+            // 2**3, where no second pair makes it bold.
+            let operand = last.is_some_and(|last| last.symbol() || last.is_number());
+            let power = ends && tight && operand && behind.starts_with(starts) && !behind.contains("**");
+            return if power { self.take(2, Kind::Power) } else { self.markdown(2) };
         }
         let spaced = rest[1..].starts_with(char::is_whitespace);
         let times = ends
@@ -97,7 +109,8 @@ impl Lexer<'_> {
                 (false, true) => true,
                 (true, false) => rest[1..].starts_with(starts),
                 (false, false) => {
-                    last.is_some_and(|last| !matches!(last.kind, Kind::Name(_))) && rest[1..].starts_with(|c| digit(c).is_some())
+                    last.is_some_and(|last| !matches!(last.kind, Kind::Name(_)))
+                        && rest[1..].starts_with(|c| digit(c).is_some())
                 }
                 (true, true) => false,
             };
@@ -128,12 +141,12 @@ impl Lexer<'_> {
             '［' => Kind::Open('['),
             '）' => Kind::Close('('),
             '］' => Kind::Close('['),
-            '€' | '£' | '¥' | '￥' | '₹' | '₽' | '₩' | '฿' | '₫' | '₺' | '₪' | '৳' | '₦' | '₵' | '₱' | '₴' | '₸' | '﷼' => {
-                Kind::Currency
-            }
+            '€' | '£' | '¥' | '￥' | '₹' | '₽' | '₩' | '฿' | '₫' | '₺' | '₪' | '৳' | '₦' | '₵' | '₱' | '₴' | '₸'
+            | '﷼' => Kind::Currency,
             '°' | '℃' | '℉' => Kind::Unit,
             '√' => return self.root(length),
-            '“' | '”' | '„' | '‘' | '’' | '«' | '»' | '「' | '」' | '『' | '』' | '《' | '》' | '‹' | '›' => {
+            '“' | '”' | '„' | '‘' | '’' | '«' | '»' | '「' | '」' | '『' | '』' | '《' | '》' | '‹' | '›' =>
+            {
                 return self.space(length);
             }
             _ if invisible(c) || in_word(c) => {

@@ -32,7 +32,9 @@ impl Lexer<'_> {
                     let value = self.scaled(value);
                     let value = if percent { value / BigRational::from_integer(100.into()) } else { value };
                     self.emit_number(value, 0, written, start);
-                    if let (true, Some(Kind::Number(number))) = (percent, self.out.last_mut().map(|token| &mut token.kind)) {
+                    if let (true, Some(Kind::Number(number))) =
+                        (percent, self.out.last_mut().map(|token| &mut token.kind))
+                    {
                         number.percent = true;
                     }
                     word = self.at;
@@ -68,7 +70,8 @@ impl Lexer<'_> {
             return Some(Found { written: Written::Ordinal, ..Found::of(length, value) });
         }
         let (length, value, one) = words::han(before, rest)?;
-        let part = rest[length..].strip_prefix("分之").and_then(|part| Some((part, numerals::han(&part[..run(part)])?)));
+        let part =
+            rest[length..].strip_prefix("分之").and_then(|part| Some((part, numerals::han(&part[..run(part)])?)));
         if let Some((part, above)) = part.filter(|_| value > 0) {
             let value = BigRational::new(above.into(), value.into());
             return Some(Found { value, ..Found::of(rest.len() - part.len() + run(part), 0) });

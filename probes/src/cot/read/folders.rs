@@ -1,6 +1,9 @@
 //! Folders of Thought Anchors: `problem_N/base_solution.json`, `chunks_labeled.json`, `problem.json`.
 
-use std::{fs, path::{Path, PathBuf}};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde_json::Value as Json;
 
@@ -13,9 +16,8 @@ const CHUNKS: &str = "chunks_labeled.json";
 /// The folders of problems in a folder, by number; the folder itself where it is one.
 pub(super) fn problems(path: &Path) -> Result<Vec<(String, PathBuf)>> {
     let holds = |folder: &Path| folder.join(SOLUTION).exists() || folder.join(CHUNKS).exists();
-    let number = |folder: &Path| {
-        folder.file_name().and_then(|name| name.to_str()?.strip_prefix("problem_").map(str::to_owned))
-    };
+    let number =
+        |folder: &Path| folder.file_name().and_then(|name| name.to_str()?.strip_prefix("problem_").map(str::to_owned));
     if holds(path) {
         return Ok(vec![(number(path).unwrap_or_else(|| "0".into()), path.to_owned())]);
     }

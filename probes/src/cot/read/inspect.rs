@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::Value as Json;
 
-use super::{Broken, Context, refuse, shortened, under, written};
+use super::{Broken, Context, refuse, under, written};
 use crate::{Result, cot::trace::Trace};
 
 /// Opens a log; it is one object, so it is read as a whole. Epochs are samples.
@@ -18,14 +18,18 @@ pub(super) fn open(context: &Context) -> Result<Box<dyn Iterator<Item = std::res
         Err(why) => return refuse(&context.path, format!("expected a log in JSON: {why}")),
     };
     let Some(samples) = log.get("samples").and_then(Json::as_array) else {
-        return refuse(&context.path, "expected a list under \"samples\", got none; was the log written without samples?");
+        return refuse(
+            &context.path,
+            "expected a list under \"samples\", got none; was the log written without samples?",
+        );
     };
     let model = log.get("eval").and_then(|eval| under(eval, &["model"]));
     let read: Vec<_> = samples
         .iter()
         .enumerate()
         .map(|(i, sample)| {
-            trace(context, sample, i, model.clone()).map_err(|why| context.broken(None, format!("sample {}: {why}", i + 1)))
+            trace(context, sample, i, model.clone())
+                .map_err(|why| context.broken(None, format!("sample {}: {why}", i + 1)))
         })
         .collect();
     Ok(Box::new(read.into_iter()))
@@ -33,7 +37,8 @@ pub(super) fn open(context: &Context) -> Result<Box<dyn Iterator<Item = std::res
 
 fn trace(context: &Context, sample: &Json, index: usize, model: Option<String>) -> std::result::Result<Trace, String> {
     let about = sample.get("metadata").unwrap_or(&Json::Null);
-    let language = context.language(if about.get("language").or_else(|| about.get("lang")).is_some() { about } else { sample })?;
+    let language =
+        context.language(if about.get("language").or_else(|| about.get("lang")).is_some() { about } else { sample })?;
     let output = sample.get("output").unwrap_or(&Json::Null);
     let reply = output.get("choices").and_then(|choices| choices.get(0)?.get("message"));
     let text = reply.and_then(said).or_else(|| under(output, &["completion"]).filter(|text| !text.is_empty()));
@@ -51,7 +56,8 @@ fn trace(context: &Context, sample: &Json, index: usize, model: Option<String>) 
         statement: written(input).or_else(|| last(input, "user")).unwrap_or_default(),
         text,
         answer: answer.filter(|answer| !answer.is_empty()),
-        sample: u32::try_from(epoch).map_err(|_| format!("expected an epoch below 2^32, got {}", shortened(&epoch.into())))?,
+        sample: u32::try_from(epoch)
+            .map_err(|why| format!("expected an epoch below 2^32, got {epoch}: {why}"))?,
         model,
         ..Trace::default()
     })
@@ -59,7 +65,12 @@ fn trace(context: &Context, sample: &Json, index: usize, model: Option<String>) 
 
 /// What the last message of a role says.
 fn last(messages: &Json, role: &str) -> Option<String> {
-    messages.as_array()?.iter().rev().filter(|message| message.get("role").and_then(Json::as_str) == Some(role)).find_map(said)
+    messages
+        .as_array()?
+        .iter()
+        .rev()
+        .filter(|message| message.get("role").and_then(Json::as_str) == Some(role))
+        .find_map(said)
 }
 
 /// A message's text: a string, or parts of which reasoning and texts are kept.

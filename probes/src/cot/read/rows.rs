@@ -32,10 +32,12 @@ pub(super) fn open(context: Context, row: Row) -> Result<Box<dyn Iterator<Item =
         return refuse(&context.path, why);
     }
     match serde_json::from_slice::<Vec<Json>>(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes)) {
-        Ok(rows) => Ok(Box::new(rows.into_iter().enumerate().flat_map(move |(i, value)| match row(&context, &value, i) {
-            Ok(traces) => traces.into_iter().map(Ok).collect::<Vec<_>>(),
-            Err(why) => vec![Err(context.broken(None, format!("element {}: {why}", i + 1)))],
-        }))),
+        Ok(rows) => {
+            Ok(Box::new(rows.into_iter().enumerate().flat_map(move |(i, value)| match row(&context, &value, i) {
+                Ok(traces) => traces.into_iter().map(Ok).collect::<Vec<_>>(),
+                Err(why) => vec![Err(context.broken(None, format!("element {}: {why}", i + 1)))],
+            })))
+        }
         Err(why) => refuse(&context.path, format!("expected a JSON array of rows: {why}")),
     }
 }
@@ -101,13 +103,16 @@ pub(super) fn own(context: &Context, row: &Json, _: usize) -> std::result::Resul
     let (problem, text) = (needed(row, &["problem"])?, needed(row, &["text"])?);
     let whole = |key: &str| match row.get(key) {
         None | Some(Json::Null) => Ok(None),
-        Some(value) => {
-            value.as_u64().map(Some).ok_or_else(|| format!("expected a whole number under \"{key}\", got {}", shortened(value)))
-        }
+        Some(value) => value
+            .as_u64()
+            .map(Some)
+            .ok_or_else(|| format!("expected a whole number under \"{key}\", got {}", shortened(value))),
     };
     let sample = whole("sample")?.unwrap_or_default();
     let tokens = row.get("tokens").filter(|tokens| !tokens.is_null());
-    let tokens = tokens.map(|tokens| serde_json::from_value(tokens.clone()).map_err(|why| format!("tokens: {why}"))).transpose()?;
+    let tokens = tokens
+        .map(|tokens| serde_json::from_value(tokens.clone()).map_err(|why| format!("tokens: {why}")))
+        .transpose()?;
     let stated = under(row, &["statement_language"]);
     Ok(vec![Trace {
         problem,
@@ -116,7 +121,7 @@ pub(super) fn own(context: &Context, row: &Json, _: usize) -> std::result::Resul
         statement_language: stated.map(|stated| full(&stated).unwrap_or(stated)),
         text,
         answer: under(row, &["answer"]),
-        sample: u32::try_from(sample).map_err(|_| format!("expected a sample below 2^32, got {sample}"))?,
+        sample: u32::try_from(sample).map_err(|why| format!("expected a sample below 2^32, got {sample}: {why}"))?,
         seed: whole("seed")?,
         model: under(row, &["model"]),
         tokens,
@@ -129,7 +134,8 @@ pub(super) fn polymath(context: &Context, row: &Json, index: usize) -> std::resu
     let id = under(row, &["id", "idx", "question_id"]).unwrap_or_else(|| index.to_string());
     let parts: Vec<&str> = id.split(['-', '_']).collect();
     let named = (parts.len() > 1).then(|| parts.iter().find_map(|part| language_part(part))).flatten();
-    let rest: Vec<&str> = parts.iter().filter(|part| named.is_none() || language_part(part).is_none()).copied().collect();
+    let rest: Vec<&str> =
+        parts.iter().filter(|part| named.is_none() || language_part(part).is_none()).copied().collect();
     let level = context.path.parent().and_then(|folder| folder.file_name()?.to_str()).filter(|_| named.is_none());
     let level = level.filter(|level| matches!(*level, "low" | "medium" | "middle" | "high" | "top"));
     let problem = level.into_iter().chain(rest).collect::<Vec<_>>().join("-");
@@ -163,14 +169,20 @@ pub(super) fn polymath(context: &Context, row: &Json, index: usize) -> std::resu
 pub(super) fn lm_eval(context: &Context, row: &Json, index: usize) -> std::result::Result<Vec<Trace>, String> {
     let doc = row.get("doc").unwrap_or(&Json::Null);
     let statement = under(doc, &["question", "problem", "query", "input", "prompt"]);
-    let language = context.language(if doc.get("language").or_else(|| doc.get("lang")).is_some() { doc } else { row })?;
+    let language =
+        context.language(if doc.get("language").or_else(|| doc.get("lang")).is_some() { doc } else { row })?;
     let problem = under(row, &["doc_id"]).unwrap_or_else(|| index.to_string());
-    let answer = under(row, &["target"]).filter(|target| !target.is_empty()).or_else(|| under(doc, &["answer_number", "answer"]));
+    let answer = under(row, &["target"])
+        .filter(|target| !target.is_empty())
+        .or_else(|| under(doc, &["answer_number", "answer"]));
     let resps = row.get("resps").ok_or("expected the model's replies under \"resps\", got nothing")?;
     let mut replies = Vec::new();
     gather(resps, &mut replies);
     if replies.is_empty() {
-        return Err(format!("expected texts under \"resps\", got {}; a task of multiple choice has no trace", shortened(resps)));
+        return Err(format!(
+            "expected texts under \"resps\", got {}; a task of multiple choice has no trace",
+            shortened(resps)
+        ));
     }
     Ok((0..)
         .zip(replies)

@@ -90,7 +90,8 @@ fn mgsm_tables_have_one_sample_an_output() {
     let table: &[u8] = b"Frage 1\t5\t2 + 3 = 5\t\"5, als\noder\"\nFrage 2\t6\nnur\n\xff\t1\t2\nFrage 5\t7\tsieben\n";
     let (format, traces, broken) = read("mgsm_de.tsv", table, None);
     assert_eq!(format, Format::Mgsm);
-    let said: Vec<_> = traces.iter().map(|t| (t.problem.as_str(), t.sample, t.text.as_str(), t.answer.as_deref().unwrap())).collect();
+    let said: Vec<_> =
+        traces.iter().map(|t| (t.problem.as_str(), t.sample, t.text.as_str(), t.answer.as_deref().unwrap())).collect();
     assert_eq!(said, [("1", 0, "2 + 3 = 5", "5"), ("1", 1, "5, als\noder", "5"), ("5", 0, "sieben", "7")]);
     assert!(traces.iter().all(|trace| trace.language == "deu_Latn" && trace.statement.starts_with("Frage")));
     assert!(broken[0].starts_with("line 3: expected an output"), "{broken:?}");
@@ -130,8 +131,14 @@ fn logs_of_inspect_give_their_replies() {
         {"id": 3, "lang": "en", "messages": []}]}"#;
     let (format, traces, broken) = read("log.json", log, None);
     assert_eq!(format, Format::Inspect);
-    assert_eq!((traces[0].text.as_str(), traces[0].sample, traces[0].language.as_str()), ("2 + 3\n\n= 5", 1, "swh_Latn"));
-    assert_eq!((traces[1].text.as_str(), traces[1].statement.as_str(), traces[1].answer.as_deref()), ("6", "u", Some("6")));
+    assert_eq!(
+        (traces[0].text.as_str(), traces[0].sample, traces[0].language.as_str()),
+        ("2 + 3\n\n= 5", 1, "swh_Latn")
+    );
+    assert_eq!(
+        (traces[1].text.as_str(), traces[1].statement.as_str(), traces[1].answer.as_deref()),
+        ("6", "u", Some("6"))
+    );
     assert_eq!(traces[1].model.as_deref(), Some("m/x"));
     assert!(broken[0].starts_with("sample 3: expected a reply"), "{broken:?}");
 }
@@ -141,7 +148,8 @@ fn samples_of_lm_eval_are_one_trace_a_reply() {
     let lines = "{\"doc_id\": 3, \"doc\": {\"question\": \"q\"}, \"target\": \"5\", \"resps\": [[\"5\", \"6\"]]}\n{\"doc_id\": 4, \"resps\": [[[-1.5, true]]]}";
     let (format, traces, broken) = read("samples_mgsm_native_cot_bn_2025.jsonl", lines, None);
     assert_eq!(format, Format::LmEval);
-    let said: Vec<_> = traces.iter().map(|t| (t.problem.as_str(), t.sample, t.text.as_str(), t.language.as_str())).collect();
+    let said: Vec<_> =
+        traces.iter().map(|t| (t.problem.as_str(), t.sample, t.text.as_str(), t.language.as_str())).collect();
     assert_eq!(said, [("3", 0, "5", "ben_Beng"), ("3", 1, "6", "ben_Beng")]);
     assert!(broken[0].contains("multiple choice"), "{broken:?}");
 }
@@ -149,7 +157,11 @@ fn samples_of_lm_eval_are_one_trace_a_reply() {
 #[test]
 fn what_is_no_format_is_refused_with_what_was_expected() {
     let root = folder("refused");
-    let cases = [("a.txt", "x", "expected a .jsonl"), ("a.eval", "x", "inspect log convert"), ("a.jsonl", "{\"a\": 1}", "expected keys")];
+    let cases = [
+        ("a.txt", "x", "expected a .jsonl"),
+        ("a.eval", "x", "inspect log convert"),
+        ("a.jsonl", "{\"a\": 1}", "expected keys"),
+    ];
     for (name, content, wanted) in cases {
         fs::write(root.join(name), content).unwrap();
         let why = Format::guess(&root.join(name)).unwrap_err().to_string();

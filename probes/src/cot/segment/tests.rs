@@ -12,19 +12,29 @@ fn golden(marked: &str) {
 
 #[test]
 fn english() {
-    golden("Tom has 3.5 kg of rice. |He buys 2 bags of 1,200 g each. |5 + 6 = 11. |So he now has approx. 11 bags. |The answer is 11.");
-    golden("Is $x = 3. 5$ right? |Yes! It is, i.e. it works, see No. 5 of the list. |(As Mr. Hill said.) |Then we add 7.");
-    golden("1. First add the two numbers. |2. Then take half of the sum.\n|**3.** Write down what is left.\n\n|Done with it: 12.");
+    golden(
+        "Tom has 3.5 kg of rice. |He buys 2 bags of 1,200 g each. |5 + 6 = 11. |So he now has approx. 11 bags. |The answer is 11.",
+    );
+    golden(
+        "Is $x = 3. 5$ right? |Yes! It is, i.e. it works, see No. 5 of the list. |(As Mr. Hill said.) |Then we add 7.",
+    );
+    golden(
+        "1. First add the two numbers. |2. Then take half of the sum.\n|**3.** Write down what is left.\n\n|Done with it: 12.",
+    );
 }
 
 #[test]
 fn spanish() {
-    golden("Ana tenía 12 libros. |¿Cuántos libros tiene ahora? |¡Compró 5 más! |Entonces 12 + 5 = 17. |La Sra. Ruiz compró 1.234,5 kg.");
+    golden(
+        "Ana tenía 12 libros. |¿Cuántos libros tiene ahora? |¡Compró 5 más! |Entonces 12 + 5 = 17. |La Sra. Ruiz compró 1.234,5 kg.",
+    );
 }
 
 #[test]
 fn russian() {
-    golden("У Анны было 12 книг. |Она купила ещё 5, т. е. стало больше. |Значит, 12 + 5 = 17. |Сколько это стоит? |Ответ: 17 книг.");
+    golden(
+        "У Анны было 12 книг. |Она купила ещё 5, т. е. стало больше. |Значит, 12 + 5 = 17. |Сколько это стоит? |Ответ: 17 книг.",
+    );
 }
 
 #[test]
@@ -97,6 +107,7 @@ fn mathematics_and_code_are_never_cut() {
     golden("Now run this:\n|```\nx = 1.\nY = 2.\n\nprint(x)\n```\n|It prints `a. B` at the end.");
     golden("Hence \\(5 + 6 = 11.\\) |So the total is $11.$ |Therefore **it is 11.** |We are done.");
     golden("Unbalanced $x = 1. Y = 2\nand more. Still here.\n\n|The next paragraph. |It is cut again.");
+    golden("We know that n! = 120 holds. |So n is 5 then.");
     golden("She has $23. |She spends $5. |He has $7 left over.");
 }
 
