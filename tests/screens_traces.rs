@@ -119,12 +119,19 @@ fn strips_follow_the_step_and_the_layer() {
     click(&mut window, "arb step 2");
     let share = traces::committed(2, 3);
     assert_eq!(value(&window, strips), format!("committed (forced answer), step 2: {share:.3}"));
-    // Ten strips would not do: four curves, the likeliest answer, two languages, a vector, influence.
+    // Four curves, the likeliest answer, two languages, a vector, influence.
+    let rows = 9;
     see(&mut window, strips);
-    click_cell(&mut window, strips, (6, 9), (1, 4));
-    assert_eq!(value(&window, strips), format!("committed (forced answer), step 1: {:.3}", traces::committed(1, 3)));
-    let rows = |window: &Window<'_>| shows(window, &format!("latent language, layer {}", LAYERS / 2));
-    assert!(!rows(&window), "names of rows are painted");
+    for (row, says) in [
+        (3, "stated (given as answer), step 1: no".to_owned()),
+        (5, "language as written, step 1: Modern Standard Arabic (arb_Arab)".to_owned()),
+        (6, format!("latent language, layer {}, step 1: English (eng_Latn)", LAYERS / 2)),
+        (7, "along made up, layer 2, step 1: -1.000".to_owned()),
+        (8, "influence on later steps, nats, step 1: 1.000".to_owned()),
+    ] {
+        click_cell(&mut window, strips, (row, rows), (1, 4));
+        assert_eq!(value(&window, strips), says);
+    }
     assert!(window.query_by_label("arb curves of the answer").is_some());
     assert!(shows(&window, "the answer that is meant: 5"));
     assert!(shows(&window, "at 0.5: committed from step 2 of 3 on"));

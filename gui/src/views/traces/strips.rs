@@ -50,6 +50,8 @@ pub(super) struct State {
     strips: Vec<Strip>,
     columns: Vec<String>,
     curves: Vec<Curve>,
+    /// The strip in focus.
+    row: usize,
 }
 
 /// A value a step, with nothing before the first.
@@ -256,16 +258,18 @@ pub(super) fn show(
         overlay: &overlay,
         stamp: Id::unique((state.key, colours.dark)).value(),
         describe: &describe,
-        selected: shown.part.map(|part| (0, part)),
+        selected: shown.part.map(|part| (state.row, part)),
         column: shown.part,
     };
     let output = cells.show(ui);
     let mut clicked = None;
     if let Some(output) = output {
-        clicked = output.chosen.map(|(_, column)| column);
         if let Some((row, column)) = output.hovered {
             let text = describe(row, column);
             output.response.on_hover_ui_at_pointer(|ui| drop(Line::new(text).show(ui)));
+        }
+        if let Some((row, column)) = output.chosen {
+            (state.row, clicked) = (row, Some(column));
         }
     }
     clicked.or_else(|| plot(ui, state, shown))
