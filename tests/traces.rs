@@ -150,8 +150,22 @@ fn the_laboratory_is_solved_compared_and_watched_in_one_run() {
     let desk = Desk::new();
     let languages = "eng_Latn,spa_Latn,arb_Arab,zho_Hans";
     let ask = ["cot", "solve", "--model", "lab", "--corpus", "lab", "--languages", languages, "--set", "limit=6"];
-    let more =
-        ["--set", "graph.bootstrap=0", "--set", "watch.traces=3", "--set", "watch.suppress=true", "--out", "run"];
+    let more = [
+        "--set",
+        "graph.bootstrap=0",
+        "--set",
+        "watch.traces=3",
+        "--set",
+        "watch.suppress=true",
+        "--set",
+        "watch.leave_out=true",
+        "--set",
+        "watch.receivers=true",
+        "--set",
+        "watch.rollouts=4",
+        "--out",
+        "run",
+    ];
     let said = desk.run(&[&ask[..], &more[..]].concat()).fine();
     assert!(said.out.contains("problems with the right answer"), "{}", said.out);
     let run = Run::open(&desk.path("run")).unwrap();
@@ -159,11 +173,17 @@ fn the_laboratory_is_solved_compared_and_watched_in_one_run() {
     assert_eq!((details.problems.len(), details.traces.len(), details.watched.len()), (6, 24, 12));
     for watched in &details.watched {
         let traced = &details.traces[watched.trace];
-        let curves = watched.curves.as_ref().unwrap_or_else(|| panic!("{:?}: {}", watched.notes, traced.trace.text));
-        assert_eq!(curves.committed.len(), traced.steps.len() + 1);
-        assert!(watched.cost.ratio() > 1.0);
-        assert!(watched.latent.is_some() && watched.influence.is_some());
+        assert!(watched.curves.is_some() || traced.answer.is_none(), "{:?}: {}", watched.notes, traced.trace.text);
+        assert!(watched.curves.is_some() || !watched.notes.is_empty());
+        if let Some(curves) = &watched.curves {
+            assert_eq!(curves.committed.len(), traced.steps.len() + 1);
+            assert!(watched.cost.ratio() > 1.0);
+        }
+        assert!(watched.latent.is_some() && watched.influence.is_some() && watched.left_out.is_some());
+        assert!(watched.receivers.is_some(), "{:?}", watched.notes);
     }
+    let rolled = details.watched.iter().filter(|watched| !watched.importance.is_empty()).count();
+    assert!(rolled > 6, "{:?}", details.watched.iter().map(|watched| &watched.notes).collect::<Vec<_>>());
     assert!(snapshot(&desk.path("run/figures")).keys().any(|path| path.ends_with("cot-commitment.svg")));
     desk.run(&["show", "run"]).fine();
     let again = desk.run(&["run", "run/spec.toml", "--out", "copy"]).fine();

@@ -66,7 +66,8 @@ pub fn derivation(problem: &problems::Problem) -> Graph {
             problems::Part::Derived => Role::Derived,
             problems::Part::Answer => Role::Answer,
         },
-        normal: assertion.normal.clone(),
+        // In the order of our canonical forms, which is not that of numbers.
+        normal: parsed(&assertion.normal, "eng_Latn").normal,
         value: Some(Value::from(i64::from(assertion.value))),
         name: None,
         text: assertion.normal.clone(),

@@ -100,6 +100,7 @@ fn watched(number: usize, traced: &Traced) -> Watched {
             prompt: vec![1.0],
         }],
         notes: vec!["made up".to_owned()],
+        ..Watched::default()
     }
 }
 

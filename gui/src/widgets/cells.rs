@@ -54,17 +54,21 @@ impl Cells<'_> {
             ui.spacing_mut().item_spacing.x = 0.0;
             let (left, _) = ui.allocate_exact_size(vec2(self.names, size.y + ABOVE), Sense::hover());
             self.row_names(ui, left);
-            let area = ScrollArea::horizontal().id_salt(self.id).auto_shrink([false, true]);
-            let shown = area.show(ui, |ui| {
+            // An area that scrolls sideways swallows the wish to be scrolled to, so there is one only where it is needed.
+            let wide = size.x > ui.available_width();
+            let draw = |ui: &mut Ui| {
                 let (outer, _) = ui.allocate_exact_size(size + vec2(0.0, ABOVE), Sense::hover());
                 let rect = Rect::from_min_size(outer.min + vec2(0.0, ABOVE), size);
                 let output = self.grid(ui, rect);
                 let strong = output.hovered.map(|(_, column)| column).or(self.column);
                 self.column_names(ui, rect, width, strong);
-                self.follow(ui, rect, width);
+                if wide {
+                    self.follow(ui, rect, width);
+                }
                 output
-            });
-            Some(shown.inner)
+            };
+            let area = ScrollArea::horizontal().id_salt(self.id).auto_shrink([false, true]);
+            Some(if wide { area.show(ui, draw).inner } else { draw(ui) })
         })
         .inner
     }

@@ -17,14 +17,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Value,
+    Kind, Value, anchors,
     commitment::{Changes, Commitment, changes, early_answering},
     inside::{
-        Candidate, Cost, Curves, Influence, InfluenceParams, Latent, Projection, RAW_STUB, Told, decodable, forced,
-        latent, project, stub, suppressed,
+        Candidate, Cost, Curves, Importance, Influence, InfluenceParams, Judges, Latent, Projection, RAW_STUB,
+        ReceiverParams, Receivers, ResampleParams, Told, decodable, forced, latent, left_out, project, receivers,
+        resample, stub, suppressed,
     },
     report::Traced,
     spelling::spelled,
+    steps,
 };
 use crate::{
     Error, Result,
@@ -49,6 +51,12 @@ pub struct WatchParams {
     pub stubs: BTreeMap<String, String>,
     /// Whether each step is cut from the sight of the later ones.
     pub suppress: bool,
+    /// Whether each step is left out of the context of the later ones.
+    pub leave_out: bool,
+    /// Whether the heads that look back at few steps are sought.
+    pub receivers: bool,
+    /// Continuations from before and behind each step, whose answers say what the step does; 0 is none, the original draws 100.
+    pub rollouts: usize,
     /// Whether the lens says which language the layers speak at each step.
     pub latent: bool,
 }
@@ -62,6 +70,9 @@ impl Default for WatchParams {
             layer: None,
             stubs: BTreeMap::new(),
             suppress: false,
+            leave_out: false,
+            receivers: false,
+            rollouts: 0,
             latent: true,
         }
     }
@@ -118,9 +129,18 @@ pub struct Watched {
     /// Language that the layers speak.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latent: Option<Latent>,
-    /// What each step does to the later ones.
+    /// What each step does to the later ones: cut from their sight, then left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub influence: Option<Influence>,
+    /// The same with the step left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<Influence>,
+    /// Steps that heads look back at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub receivers: Option<Receivers>,
+    /// What rollouts say of each step.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub importance: Vec<Importance>,
     /// Projections on vectors.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub projections: Vec<Projection>,
@@ -140,6 +160,8 @@ pub struct Aids<'a> {
     pub vectors: &'a [SteeringVector],
     /// Whether vectors of another model are taken.
     pub elsewhere: bool,
+    /// Of the rollouts.
+    pub seed: u64,
 }
 
 /// Tokens of a trace and its boundaries.
@@ -280,6 +302,24 @@ pub fn watch(
             Err(e) => noted(&mut found.notes, e)?,
         }
     }
+    if params.leave_out {
+        match left_out(engine, &told, &InfluenceParams::default(), &monitor.quiet()) {
+            Ok(of) => found.left_out = Some(of),
+            Err(e) => noted(&mut found.notes, e)?,
+        }
+    }
+    if params.receivers {
+        match receivers(engine, &told, &ReceiverParams::default(), &monitor.quiet()) {
+            Ok(of) => found.receivers = Some(of),
+            Err(e) => noted(&mut found.notes, e)?,
+        }
+    }
+    if params.rollouts > 0 {
+        match rolled(engine, traced, &told, params, aids.seed, monitor) {
+            Ok(of) => found.importance = of,
+            Err(e) => noted(&mut found.notes, e)?,
+        }
+    }
     for vector in aids.vectors {
         match project(engine, &told, vector, aids.elsewhere, &monitor.quiet()) {
             Ok(of) => found.projections.push(of),
@@ -287,6 +327,37 @@ pub fn watch(
         }
     }
     Ok(found)
+}
+
+/// The answer that a text gives first, as a number.
+fn concluded(text: &str, language: &str) -> Option<String> {
+    let (found, _) = anchors(text, &steps(text), language);
+    found
+        .into_iter()
+        .find(|anchor| anchor.kind == Kind::Answer)
+        .and_then(|anchor| anchor.value)
+        .map(|value| value.to_string())
+}
+
+fn rolled(
+    engine: &Engine,
+    traced: &Traced,
+    told: &Told<'_>,
+    params: &WatchParams,
+    seed: u64,
+    monitor: &Monitor,
+) -> Result<Vec<Importance>> {
+    let Some(answer) = &traced.answer else { return refuse("the trace gives no answer") };
+    let language = traced.trace.language.as_str();
+    let first =
+        |text: &str| steps(text).first().and_then(|step| text.get(step.span.clone())).unwrap_or_default().to_owned();
+    let judges = Judges { answer: &|text| concluded(text, language), first: &first, similar: None };
+    let longest = traced.trace.tokens.as_ref().map_or(told.trace.len(), |tokens| tokens.ids.len());
+    let asked = ResampleParams { rollouts: params.rollouts, max_new_tokens: 2 * longest, ..ResampleParams::default() };
+    // What does not fit behind the trace is cut from the budget of new tokens.
+    let room = engine.info().context.saturating_sub(told.tokens());
+    let asked = ResampleParams { max_new_tokens: asked.max_new_tokens.min(room).max(1), ..asked };
+    Ok(resample(engine, told, &answer.to_string(), &judges, &asked, seed, &monitor.quiet())?.steps)
 }
 
 fn curves(

@@ -83,7 +83,8 @@ pub(in crate::run) fn traced(
         let identifier =
             if corpus.languages.len() > 1 { Identifier::train(corpus, &IdentifyParams::default()).ok() } else { None };
         let vectors = params.vectors.iter().map(|path| vectors::read(Path::new(path))).collect::<Result<Vec<_>>>()?;
-        let aids = Aids { sets: sets.as_ref(), identifier: identifier.as_ref(), vectors: &vectors, elsewhere: false };
+        let aids =
+            Aids { sets: sets.as_ref(), identifier: identifier.as_ref(), vectors: &vectors, elsewhere: false, seed };
         let mut watch = params.watch.clone();
         if params.traces.is_empty() && params.problems == LAB_PROBLEMS {
             for language in languages::ALL {
