@@ -64,7 +64,9 @@ pub fn latent(
         0 => vec![None; steps],
         count if count == steps => surface.to_vec(),
         count => {
-            return refuse(format!("{count} surface languages were given for {steps} steps, expected one each or none"));
+            return refuse(format!(
+                "{count} surface languages were given for {steps} steps, expected one each or none"
+            ));
         }
     };
     let deepest = engine.info().layers;
