@@ -310,7 +310,7 @@ fn rollouts_keep_their_seed_and_their_budget() {
 #[test]
 fn what_is_generated_behind_a_beginning_is_what_the_whole_text_gives() {
     let tale = tale();
-    let (known, _) = tale.told().read(engine(), 16, &[], &Monitor::silent()).unwrap();
+    let (known, _) = tale.told().read(engine(), 24, &[], &Monitor::silent()).unwrap();
     let options = babelscope_core::generate::Generate { max_new_tokens: 8, ..Default::default() };
     let go_on = &mut |_: babelscope_core::generate::Step<'_>| std::ops::ControlFlow::Continue(());
     for b in [0, 3, 8] {
