@@ -197,8 +197,8 @@ fn begin(engine: &Engine, told: &Told<'_>, stub: &[u32], candidates: &[Candidate
 /// let prompt = engine.tokenizer().encode("Anna lives in the village.")?.ids;
 /// let trace = plain(" A cat sleeps. A dog runs.")?;
 /// let told = Told { prompt: &prompt, trace: &trace, bounds: &[0, 3, trace.len()] };
-/// let candidate = |name: &str| Ok(Candidate { name: name.to_owned(), ids: plain(name)? });
-/// let candidates = [candidate(" cat")?, candidate(" dog")?] as [_; 2];
+/// let [cat, dog] = [" cat", " dog"].map(|name| plain(name).map(|ids| Candidate { name: name.to_owned(), ids }));
+/// let candidates = [cat?, dog?];
 /// let curve = forced(&engine, &told, &plain(" The")?, &candidates, &monitor)?;
 /// assert_eq!(curve.points.len(), 3);
 /// assert!((curve.points[0].share.iter().sum::<f64>() - 1.0).abs() < 1e-12);
