@@ -135,7 +135,7 @@ impl Format {
             }
         }
         let mut file = match File::open(path) {
-            Ok(file) => BufReader::new(file),
+            Ok(file) => BufReader::with_capacity(1 << 16, file),
             Err(why) => return refuse(path, why),
         };
         // A log may be one line of gigabytes; keys of its head tell it.
@@ -149,7 +149,7 @@ impl Format {
             Ok(Self::Inspect)
         } else if has(&["resps", "filtered_resps"]) || name.starts_with("samples_") {
             Ok(Self::LmEval)
-        } else if has(&["problem"]) && has(&["text"]) {
+        } else if has(&["problem"]) && has(&["text", "language"]) {
             Ok(Self::Jsonl)
         } else if has(&["question"]) {
             Ok(Self::PolyMath)
