@@ -7,6 +7,7 @@ pub mod check;
 pub mod corrupt;
 pub mod documents;
 pub mod facts;
+mod folder;
 pub mod kernels;
 pub mod languages;
 pub mod make;

@@ -18,6 +18,7 @@ use tokenizers::Tokenizer;
 
 use super::{
     documents, facts,
+    folder::{aside, replace},
     kernels::cross_entropy,
     model::{Batch, Model},
     optimizer::{AdamW, rate},
@@ -124,34 +125,6 @@ fn batch(rows: &[Row]) -> (Batch, Vec<u32>, Vec<f32>) {
         weights.extend(row.weights.iter().copied().chain(std::iter::repeat_n(0.0, fill)));
     }
     (Batch { ids, length }, targets, weights)
-}
-
-/// Where the folder of the last checkpoint waits while the new one takes its place.
-fn aside(folder: &Path) -> PathBuf {
-    folder.with_file_name(format!(".{}-old", folder.file_name().unwrap_or_default().to_string_lossy()))
-}
-
-/// Writes `write`'s files into a new folder and puts it in the place of `folder`; at every moment the old one or the new one
-/// is whole, in its place or beside it.
-fn replace_folder(folder: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let parent = folder.parent().context("a checkpoint has a parent folder")?;
-    let fresh = tempfile::Builder::new().prefix(".checkpoint-").tempdir_in(parent)?;
-    write(fresh.path())?;
-    for entry in fs::read_dir(fresh.path())? {
-        File::open(entry?.path())?.sync_all()?;
-    }
-    let old = aside(folder);
-    if folder.exists() {
-        if old.exists() {
-            fs::remove_dir_all(&old)?;
-        }
-        fs::rename(folder, &old)?;
-    }
-    fs::rename(fresh.keep(), folder)?;
-    if old.exists() {
-        fs::remove_dir_all(&old)?;
-    }
-    Ok(())
 }
 
 /// Puts the weights of a trained model where `model` begins; rows of the vocabulary that only the new one has stay as they are.
@@ -317,7 +290,7 @@ impl Training {
     fn checkpoint(&mut self) -> Result<()> {
         self.metrics.sync_all()?;
         let Self { folder: home, recipe, tokenizer, model, optimizer, progress, .. } = self;
-        replace_folder(&home.join("checkpoint"), |folder| {
+        replace(&home.join("checkpoint"), |folder| {
             let mut state = optimizer.state(&model.parameters())?;
             for (name, var) in model.parameters() {
                 state.insert(format!("w.{name}"), var.as_tensor().clone());
@@ -332,7 +305,7 @@ impl Training {
             begin_with(&before, tokenizer, &home.join(START))?;
             result.blend(&before, recipe.blend)?;
         }
-        replace_folder(&home.join("model"), |folder| {
+        replace(&home.join("model"), |folder| {
             result.export(folder)?;
             tokenizer.save(folder.join("tokenizer.json"), false).map_err(anyhow::Error::msg)
         })

@@ -76,7 +76,7 @@ fn stated(language: Language, text: &str) -> Option<u8> {
 fn forced(engine: &Engine, language: Language, told: &[Problem], monitor: &Monitor) -> Result<Vec<u8>> {
     let none = || format!("{} has no word problems", language.code);
     let stub = problems::answer_stub(language).with_context(none)?;
-    let before = tokenizer_len(engine, &stub)?;
+    let before = engine.tokenizer().encode_plain(&stub)?.len();
     let numbers = (0..=LARGEST).map(|number| {
         let line = languages::line(language, &Line::Answer { number }).with_context(none)?;
         engine.tokenizer().encode_plain(&line)?.get(before).copied().with_context(|| format!("{line:?} has no number"))
@@ -99,10 +99,6 @@ fn forced(engine: &Engine, language: Language, told: &[Problem], monitor: &Monit
         (0..=LARGEST).max_by(|a, b| of(a).total_cmp(&of(b))).unwrap_or_default()
     };
     Ok(rows.to_vec2::<f32>()?.into_iter().map(likeliest).collect())
-}
-
-fn tokenizer_len(engine: &Engine, text: &str) -> Result<usize> {
-    Ok(engine.tokenizer().encode_plain(text)?.len())
 }
 
 pub(super) fn check(engine: &Engine, monitor: &Monitor) -> Result<Vec<Truth>> {
