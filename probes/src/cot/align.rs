@@ -10,7 +10,7 @@
 //! 4. What has another value stands **wrongly** for a reference node of the same shape; else for the one that its name stood for (an
 //!    update of itself, `x = x + 1`, does not count) or has in the reference; else, if it is the trace's answer, for the answer.
 //!
-//! **Shape**: operators and operands, with each operand replaced by what the reference says where the node that it comes from stands
+//! **Shape**: operators and operands of a side of the equation, with each operand replaced by what the reference says where the node that it comes from stands
 //! for one. So `36 - 5 = 31` has the shape of `34 - 5 = 29` if 36 came from a wrong `2 * 17`. A mistake is counted once where it is
 //! made and once wherever it arrives; it is not counted as a gap.
 
@@ -97,9 +97,20 @@ impl<'a> Side<'a> {
             Some(anchor) => word(&reference.nodes[anchor], anchor),
             None => self.node(parent).value.as_ref().map_or_else(|| format!("?{parent}"), Value::to_string),
         };
+        // `34 - 5` is also how `34 + -5` is written: the parent may be -5.
+        let number = |value: &Value| {
+            if let Some(parent) = by_value.get(value) {
+                return says(*parent);
+            }
+            let negative = Value(-value.0.clone());
+            match by_value.get(&negative).and_then(|parent| says(*parent).parse::<Value>().ok()) {
+                Some(told) => Value(-told.0).to_string(),
+                None => value.to_string(),
+            }
+        };
         (self.forms[at].operands.iter())
             .map(|operand| match operand {
-                Operand::Number(value) => by_value.get(value).map_or_else(|| value.to_string(), |p| says(*p)),
+                Operand::Number(value) => number(value),
                 Operand::Name(name) => by_name.get(name.as_str()).map_or_else(|| name.clone(), |p| says(*p)),
             })
             .collect()
@@ -107,16 +118,16 @@ impl<'a> Side<'a> {
 }
 
 struct Wanted {
-    shape: String,
+    shapes: Vec<String>,
     operands: Vec<String>,
 }
 
 impl Wanted {
     fn of(form: &Form, words: Vec<String>) -> Self {
-        let shape = form.shape(&words);
+        let shapes = form.shapes(&words);
         let mut operands = words;
         operands.sort_unstable();
-        Self { shape, operands }
+        Self { shapes, operands }
     }
 
     fn shared(&self, other: &Self) -> usize {
@@ -154,7 +165,7 @@ pub(crate) fn align(reference: &Graph, target: &Graph) -> Alignment {
         if let Some(value) = &node.value {
             by_value.entry(value).or_default().push(at);
             if !wants[at].operands.is_empty() {
-                by_shape.entry(&wants[at].shape).or_default().push(at);
+                wants[at].shapes.iter().for_each(|shape| by_shape.entry(shape).or_default().push(at));
             }
             if let Some(name) = &node.name {
                 by_name.entry(name).or_insert(at);
@@ -167,7 +178,7 @@ pub(crate) fn align(reference: &Graph, target: &Graph) -> Alignment {
             let words = found.words(at, reference, &|parent| alignment.stands[parent].map(|stand| stand.anchor));
             let says = Wanted::of(&found.forms[at], words);
             let same_value = node.value.as_ref().and_then(|value| by_value.get(value));
-            let same_shape = by_shape.get(says.shape.as_str()).filter(|_| !says.operands.is_empty());
+            let same_shape = || says.shapes.iter().filter_map(|shape| by_shape.get(shape.as_str())).flatten();
             let free = |anchor: &usize| alignment.matched[*anchor].is_none();
             let right = same_value.and_then(|anchors| {
                 let fits = anchors.iter().filter(|anchor| {
@@ -180,12 +191,17 @@ pub(crate) fn align(reference: &Graph, target: &Graph) -> Alignment {
                 });
                 let score = |anchor: &usize| {
                     let want = &wants[*anchor];
-                    (free(anchor), want.shape == says.shape, want.shared(&says), std::cmp::Reverse(*anchor))
+                    (
+                        free(anchor),
+                        want.shapes.iter().any(|shape| says.shapes.contains(shape)),
+                        want.shared(&says),
+                        std::cmp::Reverse(*anchor),
+                    )
                 };
                 fits.max_by_key(|anchor| score(anchor)).copied()
             });
             let wrong = || {
-                let shaped = same_shape.and_then(|all| all.iter().find(|anchor| free(anchor)).or_else(|| all.first()));
+                let shaped = same_shape().find(|anchor| free(anchor)).or_else(|| same_shape().next());
                 let name = node.name.as_deref();
                 let stood = name.and_then(|name| named.get(name)).filter(|past| !found.parents[at].contains(past));
                 let stood = stood.and_then(|past| alignment.stands[*past]).map(|stand| stand.anchor);

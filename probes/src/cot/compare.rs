@@ -225,8 +225,8 @@ pub fn compare(reference: &Reference, trajectory: &Trajectory) -> Result<Compari
         *last = stand.correct;
     }
     let went_wrong = last_word.values().filter(|(ever, _)| *ever);
-    let says = |at: usize| found.nodes[at].value.as_ref().map_or(Err(&found.nodes[at].normal), Ok);
-    let right = wanted.answer().map(|at| wanted.nodes[at].value.as_ref().map_or(Err(&wanted.nodes[at].normal), Ok));
+    let says = |at: usize| found.nodes[at].value.as_ref().ok_or(&found.nodes[at].normal);
+    let right = wanted.answer().map(|at| wanted.nodes[at].value.as_ref().ok_or(&wanted.nodes[at].normal));
     Ok(Comparison {
         coverage: anchors.iter().filter(|a| correct(a)).count() as f64 / anchors.len() as f64,
         weighted_coverage: weighed / reference.weights().iter().sum::<f64>(),

@@ -1,9 +1,13 @@
 //! A canonical form taken apart: which operands under which operators, in a shape that can be compared when numbers differ.
 
+use num_rational::BigRational;
+
 use super::{graph::Node, value::Value};
 
 /// How deep brackets are followed; deeper ones are compared as a heap of operands and operators.
 const DEEPEST: usize = 64;
+/// Characters of a number; a longer one is compared as it is written.
+const LONGEST: usize = 4096;
 
 /// One operand.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -81,11 +85,16 @@ impl Form {
         (body.to_owned(), value.cloned())
     }
 
-    /// The shape with each operand replaced by its word; terms and factors sorted. `words`: one for each operand.
-    pub(crate) fn shape(&self, words: &[String]) -> String {
-        let mut sides: Vec<String> = self.sides.iter().map(|side| side.render(words)).collect();
-        sides.sort_unstable();
-        sides.join("=")
+    /// The shape of each side with each operand replaced by its word, terms and factors sorted; each shape once. Sides that are a mere
+    /// number or name have none, unless all are. `words`: one for each operand.
+    pub(crate) fn shapes(&self, words: &[String]) -> Vec<String> {
+        let built = |side: &&Tree| !matches!(side, Tree::Leaf(_));
+        let any = self.sides.iter().any(|side| built(&side));
+        let sides = self.sides.iter().filter(|side| !any || built(side));
+        let mut shapes: Vec<String> = sides.map(|side| side.render(words)).collect();
+        shapes.sort_unstable();
+        shapes.dedup();
+        shapes
     }
 }
 
@@ -222,10 +231,11 @@ fn tokens(side: &str, operands: &mut Vec<Operand>) -> Vec<Token> {
             && chars.get(at + 1).is_some_and(char::is_ascii_digit)
             && !matches!(found.last(), Some(Token::Operand(_) | Token::Operator(')')));
         let end = if c.is_ascii_digit() || unary { number_end(&chars, at + usize::from(unary)) } else { at };
-        let number = (end > at).then(|| number(&chars[at..end])).flatten();
+        let number = (end > at && end - at <= LONGEST).then(|| number(&chars[at..end])).flatten();
         let operand = if let Some(value) = number {
-            at = end;
-            Operand::Number(value)
+            let percent = chars.get(end) == Some(&'%');
+            at = end + usize::from(percent);
+            Operand::Number(if percent { Value(value.0 / BigRational::from_integer(100.into())) } else { value })
         } else if part_of_name(c) {
             let length = chars[at..].iter().take_while(|c| part_of_name(**c)).count();
             at += length;
@@ -279,12 +289,12 @@ mod tests {
         Form::of(normal, Some(&Value::from(value)), name)
     }
 
-    fn shape(form: &Form) -> String {
+    fn shape(form: &Form) -> Vec<String> {
         let word = |o: &Operand| match o {
             Operand::Number(v) => v.to_string(),
             Operand::Name(n) => n.clone(),
         };
-        form.shape(&form.operands.iter().map(word).collect::<Vec<_>>())
+        form.shapes(&form.operands.iter().map(word).collect::<Vec<_>>())
     }
 
     #[test]
@@ -302,7 +312,7 @@ mod tests {
         assert_eq!(shape(&form("3 + 4 * 5 = 23", 23, None)), shape(&form("5 * 4 + 3 = 23", 23, None)));
         assert_ne!(shape(&form("5 - 3 = 2", 2, None)), shape(&form("3 - 5 = 2", 2, None)));
         assert_ne!(shape(&form("(2 + 3) * 4 = 20", 20, None)), shape(&form("2 + 3 * 4 = 20", 20, None)));
-        assert_eq!(shape(&form("-3 + 5 = 2", 2, None)), "(+-3 +5)");
+        assert_eq!(shape(&form("-3 + 5 = 2", 2, None)), ["(+-3 +5)"]);
     }
 
     #[test]
@@ -311,12 +321,21 @@ mod tests {
         let number = |text: &str| Operand::Number(text.parse().unwrap());
         let name = |text: &str| Operand::Name(text.to_owned());
         assert_eq!(operands, [number("1/2"), number("7/2"), name("x_1"), name("\u{915}\u{93e}")]);
+        assert_eq!(form("20% * 45 = 9", 9, None).operands, [number("1/5"), number("45")]);
+        assert!(Form::of("20%", Some(&"1/5".parse().unwrap()), None).body.is_empty());
     }
 
     #[test]
     fn what_is_no_arithmetic_is_a_heap() {
         let deep = format!("{}1{} = 9", "(".repeat(100_000), ")".repeat(100_000));
         assert_eq!(form(&deep, 9, None).operands.len(), 1);
-        assert!(shape(&form("f ( 3 ; 4 = 7", 7, None)).starts_with("[(; "));
+        assert!(shape(&form("f ( 3 ; 4 = 7", 7, None))[0].starts_with("[(; "));
+    }
+
+    #[test]
+    fn every_side_of_a_chain_has_its_shape() {
+        // A chain with a wrong link; a name spelled out says the same twice.
+        assert_eq!(shape(&form("2 * 3 + 4 = 6 + 5 = 11", 11, None)), ["(+(*2 *3) +4)", "(+5 +6)"]);
+        assert_eq!(shape(&form("3 + 4 = 6 = 4 + 3 = 7", 7, None)), ["(+3 +4)"]);
     }
 }

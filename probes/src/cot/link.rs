@@ -318,7 +318,12 @@ impl<'a> Linker<'a> {
 
 fn key(anchor: &Anchor) -> (String, Option<Value>) {
     let form = Form::of(&anchor.normal, anchor.value.as_ref(), anchor.name.as_deref());
-    form.key(&anchor.normal, anchor.value.as_ref())
+    let (body, value) = form.key(&anchor.normal, anchor.value.as_ref());
+    // Without operands it is the name that makes it another assertion; a word does not stand in the canonical form.
+    match &anchor.name {
+        Some(name) if form.body.is_empty() => (format!("{name} = {body}"), value),
+        _ => (body, value),
+    }
 }
 
 #[cfg(test)]

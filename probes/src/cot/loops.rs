@@ -270,7 +270,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn cycles_are_those_of_the_definition(tokens in prop::collection::vec(0u32..3, 0..90), unit in prop::collection::vec(0u32..3, 1..12), at in 0usize..90) {
+        fn cycles_are_those_of_the_definition(
+            tokens in prop::collection::vec(0u32..3, 0..90), unit in prop::collection::vec(0u32..3, 1..12), at in 0usize..90
+        ) {
             let mut tokens = tokens;
             let at = at.min(tokens.len());
             tokens.splice(at..at, unit.repeat(3));

@@ -87,6 +87,21 @@ fn another_way_to_a_value_stands_for_it_and_names_do_not_matter() {
 }
 
 #[test]
+fn a_wrong_chain_and_a_wrong_negative_are_wrong_values_and_no_gaps() {
+    // A chain whose link is wrong shows all its members.
+    let chained = anchor("equation", Some(1), "2 * 17 = 17 + 18 = 35", 35, &[2, 17]);
+    let found = compare(&reference(), &Trajectory::of(&givens(), &[assertion(0, "A"), chained])).unwrap();
+    assert_eq!((found.anchors[1].status, found.harms[0].kind), (Status::WrongValue, HarmKind::WrongValue));
+    // 5 - 12 = -7, then 34 + -7, written 34 - 7.
+    let below = |value| anchor("equation", Some(0), &format!("5 - 12 = {value}"), value, &[5, 12]);
+    let last = |of: i64, value| anchor("equation", Some(1), &format!("34 - {of} = {value}"), value, &[34, -of]);
+    let answer = |value: i64| anchor("answer", Some(2), &value.to_string(), value, &[]);
+    let right = Reference::new(Graph::of(&givens(), &[below(-7), last(7, 27), answer(27)])).unwrap();
+    let found = compare(&right, &Trajectory::of(&givens(), &[below(-8), last(8, 26)])).unwrap();
+    assert_eq!(found.with_status(Status::WrongValue), 2);
+}
+
+#[test]
 fn a_value_that_comes_from_elsewhere_is_not_the_anchor() {
     let accident = anchor("equation", Some(0), "10 + 7 = 17", 17, &[10, 7]);
     let found = compare(&reference(), &Trajectory::of(&givens(), &[accident])).unwrap();

@@ -52,6 +52,19 @@ fn a_name_given_to_a_value_belongs_to_its_node() {
 }
 
 #[test]
+fn a_word_that_gets_another_value_is_an_assertion_though_its_form_is_a_mere_number() {
+    let word = |step, value: i64| {
+        let mut anchor = anchor("assignment", Some(step), &value.to_string(), value, &[]);
+        anchor.name = Some("total".into());
+        anchor
+    };
+    // 36, then 12, which is given, then 36 again.
+    let found = Trajectory::of(&givens(), &[word(0, 36), word(1, 12), word(2, 36)]);
+    assert_eq!(said(&found), ["36", "12", "36"]);
+    assert!(found.actions.iter().all(|action| found.graph.nodes[action.node].role != Role::Given));
+}
+
+#[test]
 fn the_answer_is_the_node_that_derived_it() {
     let answer = |step, value: i64| anchor("answer", Some(step), &value.to_string(), value, &[]);
     let roles = |anchors: &[Anchor]| {
@@ -115,10 +128,11 @@ proptest! {
             let operands: Vec<String> = uses.iter().map(i64::to_string).collect();
             let normal = match kind {
                 "equation" => format!("{} = {value}", operands.join(" + ")),
-                "assignment" => format!("x = {value}"),
+                "assignment" if value % 2 == 0 => format!("x = {value}"),
                 _ => value.to_string(),
             };
             let mut anchor = anchor(kind, Some(step), &normal, value, &uses);
+            anchor.name = (kind == "assignment").then(|| "x".to_owned());
             anchor.uses.push(Use::Step(usize::try_from(value).unwrap_or(9)));
             anchor
         }).collect();
