@@ -164,13 +164,14 @@ fn summary(traced: &Traced) -> String {
         (Some(answer), None) => format!("answer {answer}"),
         (Some(answer), Some(right)) => format!("answer {answer}, {}", if right { "right" } else { "wrong" }),
     }];
-    parts.push(format!("{} steps, {} anchors", traced.steps.len(), traced.anchors.len()));
+    let many = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    parts.push(format!("{}, {}", many(traced.steps.len(), "step"), many(traced.anchors.len(), "anchor")));
     match &traced.comparison {
         Some(found) => {
             parts.push(format!("coverage {}", number(found.coverage)));
             parts.push(format!("{} of {} edges kept", found.edges_kept, found.edges_all));
             parts.push(format!("{} of {} actions harmful", found.harms.len(), found.actions));
-            parts.push(format!("{} redundant, {} dead ends", found.redundant.len(), found.dead_ends.len()));
+            parts.push(format!("{} redundant, {}", found.redundant.len(), many(found.dead_ends.len(), "dead end")));
         }
         None => parts.push("not compared: the problem has no reference".to_owned()),
     }

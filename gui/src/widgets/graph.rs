@@ -99,7 +99,7 @@ impl Graph<'_> {
     /// Draws the picture; gives the node that was clicked.
     pub fn show(&self, ui: &mut Ui, view: &mut View) -> Option<usize> {
         self.zooming(ui, view);
-        let area = ScrollArea::both().id_salt(self.id).auto_shrink(false).max_height(self.height);
+        let area = ScrollArea::both().id_salt(self.id).auto_shrink([false, true]).max_height(self.height);
         area.scroll_source(ScrollSource::ALL).show(ui, |ui| self.inside(ui, view)).inner
     }
 

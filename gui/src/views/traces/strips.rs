@@ -1,5 +1,6 @@
 //! What the model knew along a trace: strips with one cell a boundary (the problem alone, then behind each step), and the four curves.
 
+use babelscope_core::lang::Direction;
 use babelscope_probes::cot::{
     inside::{Curves as Known, Latent, Projection},
     watched::Watched,
@@ -9,7 +10,7 @@ use egui::{Align2, Color32, Id, Painter, Rect, Ui};
 use crate::{
     data::{colour_index, mark, said},
     measures::{Scale, number},
-    text::Line,
+    text::{Line, Passage, isolate},
     theme::{Palette, SMALL, ink_on},
     widgets::{
         cells::Cells,
@@ -222,9 +223,7 @@ pub(super) fn show(
         *layer = Some(at);
     }
     state.refresh(shown, at);
-    for note in &watched.notes {
-        pane::note(ui, note.as_str());
-    }
+    watched.notes.iter().for_each(|text| note(ui, text));
     let languages: Vec<String> = watched.latent.as_ref().map_or_else(Vec::new, |latent| latent.languages.clone());
     let tint = |code: &str| {
         let known = corpus.languages.iter().any(|own| own == code);
@@ -276,9 +275,15 @@ pub(super) fn show(
     clicked.or_else(|| plot(ui, state, shown))
 }
 
+/// A note that may quote a trace, so in any script.
+fn note(ui: &mut Ui, text: &str) {
+    let weak = Palette::current(ui).weak;
+    Passage::new(text).size(SMALL).color(weak).direction(Direction::Ltr).show(ui);
+}
+
 fn plot(ui: &mut Ui, state: &State, shown: &Shown<'_>) -> Option<usize> {
     let known = shown.watched.curves.as_ref()?;
-    pane::note(ui, format!("the answer that is meant: {}; step 0 is the problem alone", known.answer));
+    note(ui, &format!("the answer that is meant: {}; step 0 is the problem alone", isolate(&known.answer)));
     for (theta, commitment) in &shown.watched.commitment {
         let text = match commitment.step {
             Some(step) => format!("at {theta}: committed from step {step} of {} on", commitment.steps),

@@ -1,7 +1,9 @@
 //! The text of a trace: parts with their numbers, anchors marked by sign, frame and line. What is out of sight is not laid out.
 
 use babelscope_core::lang::Direction;
-use egui::{Align, Layout, Rect, Response, RichText, ScrollArea, Sense, Shape, Ui, WidgetInfo, pos2, vec2};
+use egui::{
+    Align, Layout, Rect, Response, RichText, ScrollArea, Sense, Shape, Stroke, StrokeKind, Ui, WidgetInfo, vec2,
+};
 
 use super::{
     focus::Focus,
@@ -15,6 +17,9 @@ use crate::{
 
 /// Width of the number of a step.
 const NUMBER: f32 = 34.0;
+/// Space above and below the text of a part.
+const ABOVE: f32 = 7.0;
+const BELOW: f32 = 6.0;
 /// How far outside of what is seen parts are still laid out.
 const AHEAD: f32 = 300.0;
 
@@ -107,7 +112,10 @@ impl Text<'_> {
     fn part(&self, ui: &mut Ui, at: usize, part: &Part) -> (Rect, Option<Clicked>) {
         let colours = *Palette::current(ui);
         let chosen = self.focus.parts[self.side] == Some(at);
+        let top = ui.next_widget_position().y;
         let ground = ui.painter().add(Shape::Noop);
+        // Room for signs and numbers above the line.
+        ui.add_space(ABOVE);
         let layout = match part.direction {
             Direction::Ltr => Layout::left_to_right(Align::TOP),
             Direction::Rtl => Layout::right_to_left(Align::TOP),
@@ -132,14 +140,13 @@ impl Text<'_> {
                 clicked = Some(node.map_or(Clicked::Part(at), |node| Clicked::Node { node, part: at }));
             }
         });
-        let rect = shown.response.rect.expand2(vec2(0.0, 3.0));
-        ui.add_space(7.0);
-        let whole = Rect::from_x_y_ranges(ui.max_rect().x_range(), rect.y_range());
+        ui.add_space(BELOW);
+        let whole = Rect::from_x_y_ranges(ui.max_rect().x_range(), top..=shown.response.rect.bottom() + BELOW);
         if chosen {
             ui.painter().set(ground, Shape::rect_filled(whole, 4.0, colours.accent_soft.gamma_multiply(0.6)));
         }
-        ui.painter().hline(whole.x_range(), whole.bottom() + 0.5, egui::Stroke::new(1.0, colours.line));
-        (Rect::from_min_max(shown.response.rect.min, pos2(whole.right(), shown.response.rect.bottom() + 7.0)), clicked)
+        ui.painter().hline(whole.x_range(), whole.bottom() - 0.5, Stroke::new(1.0, colours.line));
+        (whole, clicked)
     }
 
     fn number(&self, ui: &mut Ui, at: usize, chosen: bool, colours: &Palette) -> Response {
@@ -179,21 +186,13 @@ impl Text<'_> {
         };
         let node = mark.node.unwrap_or_default();
         let chosen = self.focus.nodes[self.side] == Some(node);
-        let partner = self.partner(node);
-        let ink = verdict.colour(colours);
-        let border = match (chosen, partner, mark.answer) {
-            (true, ..) => Some(colours.accent),
-            (_, Some(anchor), _) => Some(colours.language(anchor)),
-            (.., true) => Some(ink),
-            _ => None,
-        };
         let spoken = if chosen && self.focus.parts[self.side] == Some(at) { ", chosen" } else { "" };
         TokenSpan {
             range: mark.range.clone(),
             name: Some(format!("{}{spoken}", mark.said)),
-            color: Some(ink),
+            color: Some(verdict.colour(colours)),
             fill: chosen.then_some(colours.accent_soft),
-            border,
+            border: None,
             underline: true,
         }
     }
@@ -203,21 +202,34 @@ impl Text<'_> {
         self.told.anchors.get(node).copied().flatten().filter(|_| self.numbered)
     }
 
-    /// The sign above the end of a mark, and its number above the beginning.
+    /// The sign above the end of a mark, its number above the beginning, and a frame around what is the answer or has a partner.
     fn sign(&self, ui: &Ui, part: &Part, mark: usize, rects: &[Rect], colours: &Palette) {
-        let node = part.marks.get(mark).and_then(|mark| mark.node);
-        let Some((node, verdict)) = node.and_then(|node| Some((node, *self.told.verdicts.get(node)?))) else { return };
+        let Some(mark) = part.marks.get(mark) else { return };
+        let Some((node, verdict)) = mark.node.and_then(|node| Some((node, *self.told.verdicts.get(node)?))) else {
+            return;
+        };
         let (Some(first), Some(last)) = (rects.first(), rects.last()) else { return };
         let (begin, end) = match part.direction {
-            Direction::Ltr => (first.left_top(), last.right_top()),
-            Direction::Rtl => (first.right_top(), last.left_top()),
+            Direction::Ltr => (first.left_top() + vec2(-3.0, -4.0), last.right_top() + vec2(4.0, -3.0)),
+            Direction::Rtl => (first.right_top() + vec2(3.0, -4.0), last.left_top() + vec2(-4.0, -3.0)),
         };
+        let partner = self.partner(node);
+        let frame = match (self.focus.nodes[self.side] == Some(node), partner, mark.answer) {
+            (true, ..) => Some(colours.accent),
+            (_, Some(anchor), _) => Some(colours.language(anchor)),
+            (.., true) => Some(verdict.colour(colours)),
+            _ => None,
+        };
+        // Around the letters and not over them: a single digit is narrow.
+        for rect in rects.iter().filter(|_| frame.is_some()) {
+            let stroke = Stroke::new(1.2, frame.unwrap_or_default());
+            ui.painter().rect_stroke(rect.expand2(vec2(2.5, 0.5)), 3.0, stroke, StrokeKind::Inside);
+        }
         if verdict != Verdict::Given {
-            ui.painter().circle_filled(end, 6.5, colours.card);
             verdict.paint(ui.painter(), end, 8.0, colours);
         }
-        if let Some(anchor) = self.partner(node) {
-            number_badge(ui.painter(), begin, anchor + 1, 0.75, colours.language(anchor));
+        if let Some(anchor) = partner {
+            number_badge(ui.painter(), begin, anchor + 1, 0.7, colours.language(anchor));
         }
     }
 }

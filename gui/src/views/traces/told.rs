@@ -57,6 +57,8 @@ fn verdicts(traced: &Traced) -> Vec<Verdict> {
     let of = |(at, role): (usize, Role)| match (&traced.comparison, role) {
         (_, Role::Given) => Verdict::Given,
         (None, _) => Verdict::Open,
+        // The answer may say the value of another node, even of a given, and be wrong as the answer.
+        (Some(found), Role::Answer) if found.answer == Some(false) => Verdict::Wrong,
         (Some(found), _) => match found.stands.get(at).copied().flatten() {
             None => Verdict::Redundant,
             Some(stand) if stand.correct => Verdict::Correct,
@@ -183,7 +185,10 @@ impl Told {
 
 #[cfg(test)]
 mod tests {
-    use babelscope_probes::cot::Trace;
+    use std::collections::BTreeMap;
+
+    use babelscope_core::monitor::Monitor;
+    use babelscope_probes::cot::{Trace, report::report, table::GraphParams};
 
     use super::*;
 
@@ -219,6 +224,25 @@ mod tests {
         let found = told("arb_Arab", "", "٣ + ٤ = ٧.");
         assert_eq!((found.parts[0].text.as_str(), found.parts[1].direction), ("", Direction::Rtl));
         assert_eq!(told("tha_Thai", "", "๓ + ๔ = ๗").parts[1].direction, Direction::Ltr);
+    }
+
+    #[test]
+    fn an_answer_that_only_repeats_a_given_is_wrong() {
+        let of = |sample: u32, text: &str| Trace {
+            problem: "p".to_owned(),
+            language: "eng_Latn".to_owned(),
+            statement: "Anna has 3 cups and buys 4 cups.".to_owned(),
+            text: text.to_owned(),
+            answer: Some("7".to_owned()),
+            sample,
+            ..Trace::default()
+        };
+        let traces = vec![of(0, "3 + 4 = 7. The answer is 7."), of(1, "The answer is 4.")];
+        let params = GraphParams { bootstrap: 0, ..GraphParams::default() };
+        let found = report(traces, &BTreeMap::new(), "eng_Latn", &params, 0, &Monitor::silent()).unwrap();
+        let details = Details { traces: found.traces, ..Details::default() };
+        let verdict = |trace: usize| Told::new(&details, trace, "it").unwrap().verdicts.last().copied();
+        assert_eq!((verdict(0), verdict(1)), (Some(Verdict::Correct), Some(Verdict::Wrong)));
     }
 
     #[test]
