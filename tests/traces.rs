@@ -36,8 +36,10 @@ fn solved(language: Language, problem: &Problem) -> Traced {
     traced(language, text(&problem.statement()), text(&problem.solution()))
 }
 
+type Bare = Vec<(Role, String, Option<Value>)>;
+
 /// What of a graph is the same in every language.
-fn bare(graph: &Graph) -> (Vec<(Role, String, Option<Value>)>, Vec<(usize, usize)>) {
+fn bare(graph: &Graph) -> (Bare, Vec<(usize, usize)>) {
     let nodes = graph.nodes.iter().map(|node| (node.role, node.normal.clone(), node.value.clone()));
     (nodes.collect(), graph.edges.clone())
 }

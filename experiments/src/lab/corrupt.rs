@@ -130,11 +130,11 @@ fn changed(rng: &mut ChaCha8Rng, problem: &Problem, step: usize) -> Option<Vec<L
     seen.extend(problem.changes.iter().map(|change| change.amount));
     let mut solution = problem.solution();
     let mut now = rng.random_range(1..=LARGEST);
-    for at in step..problem.changes.len() {
-        let Line::Equation { left, result, .. } = &mut solution[at] else { return None };
+    for (at, (line, change)) in solution.iter_mut().zip(&problem.changes).enumerate().skip(step) {
+        let Line::Equation { left, result, .. } = line else { return None };
         if at > step {
             *left = now;
-            now = problem.changes[at].apply(now, LARGEST)?;
+            now = change.apply(now, LARGEST)?;
         }
         *result = now;
         if !seen.insert(now) {

@@ -398,7 +398,8 @@ mod tests {
     #[test]
     fn one_eighth_is_held_out_by_its_numbers_alone() {
         let rng = &mut ChaCha8Rng::seed_from_u64(2);
-        let all: BTreeSet<(u8, Vec<(bool, u8)>, bool)> = (0..20_000)
+        type Numbers = (u8, Vec<(bool, u8)>, bool);
+        let all: BTreeSet<Numbers> = (0..20_000)
             .map(|_| {
                 let problem = Problem::any(rng, 2, GIVEN, LARGEST);
                 let signs = problem.changes.iter().map(|change| (change.event.adds(), change.amount)).collect();

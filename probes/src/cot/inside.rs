@@ -44,7 +44,7 @@ pub use latent::{Latent, LatentCell, latent};
 pub use projection::{Projection, project};
 pub use receiver::{HeadScore, ReceiverParams, Receivers, receivers, top_heads};
 pub use resample::{Importance, Shift, importance, newcombe, wilson};
-pub use rollouts::{Judges, ResampleParams, Resampled, Rollout, resample};
+pub use rollouts::{Judges, ResampleParams, Resampled, Rollout, Similar, resample};
 pub use stub::{RAW_STUB, stub};
 pub use suppress::{InfluenceParams, left_out, suppressed};
 

@@ -252,10 +252,7 @@ fn written(traced: &Traced, answer: &Value) -> (Vec<bool>, Vec<bool>) {
     };
     let seen = of(&|node| nodes[node].value.as_ref() == Some(answer));
     let stated = traced.trajectory.graph.answer();
-    let last = stated.and_then(|node| {
-        let mentions = traced.trajectory.said.iter().enumerate().filter(|(_, said)| **said == Some(node));
-        mentions.last().map(|(at, _)| at)
-    });
+    let last = stated.and_then(|node| traced.trajectory.said.iter().rposition(|said| *said == Some(node)));
     // The answer is stated where it is last said: an equation that comes to it does not give it as the answer yet.
     let step = last.and_then(|at| traced.said_step(at));
     let stated = (0..=traced.steps.len()).map(|boundary| step.is_some_and(|step| step < boundary)).collect();

@@ -87,6 +87,9 @@ impl ResampleParams {
     }
 }
 
+/// How alike two steps are, 1 being the same.
+pub type Similar<'a> = &'a dyn Fn(&str, &str) -> f64;
+
 /// What is read of texts, by those who know how.
 pub struct Judges<'a> {
     /// The answer of a whole trace.
@@ -94,7 +97,7 @@ pub struct Judges<'a> {
     /// The first step of a continuation.
     pub first: &'a dyn Fn(&str) -> String,
     /// How alike two steps are, 1 being the same; without it no counterfactual importance is given.
-    pub similar: Option<&'a dyn Fn(&str, &str) -> f64>,
+    pub similar: Option<Similar<'a>>,
 }
 
 /// One continuation.
