@@ -1,7 +1,7 @@
 //! GGUF, the file format of llama.cpp: metadata, a tokenizer and (mostly quantised) tensors in one file.
 //!
-//! A GGUF model goes the same way as a Hugging Face folder: [`config`] writes its metadata as the config.json that transformers
-//! would have, [`tensors`] gives its tensors the checkpoint's names and shapes, [`tokenizer`] writes its vocabulary as a
+//! A GGUF model goes the same way as a Hugging Face folder: `config` writes its metadata as the config.json that transformers
+//! would have, `tensors` gives its tensors the checkpoint's names and shapes, `tokenizer` writes its vocabulary as a
 //! tokenizer.json. Quantised tensors become f32 once, on loading. What cannot be translated faithfully is refused.
 //!
 //! The format: little-endian; magic `GGUF`, version, number of tensors, number of metadata entries; the entries (name, type,

@@ -5,7 +5,7 @@
 //!    down and up in turns (barycentre).
 //! 3. **Place**: as near as can be to the mean of the neighbours without touching: isotonic regression on the distances.
 //!
-//! An edge that would close a cycle is drawn, and has no say in the layers. Above [`MOST_BENDS`] edges go straight.
+//! An edge that would close a cycle is drawn, and has no say in the layers. Above `MOST_BENDS` edges go straight.
 
 use egui::{Pos2, Vec2, pos2, vec2};
 

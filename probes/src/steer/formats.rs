@@ -13,7 +13,7 @@
 //! a buffer and block i (from 0) reads slot i - 1 (`common_control_vector_load_one`, `llama_adapter_cvec::apply`), and adds it
 //! to what the block puts out. By default repeng trains L - 1 to 1, which are our layers L to 2.
 //!
-//! [`own`] is our format, [`control`] the control vector of llama.cpp and repeng. Files of torch (`.pt`) go through
+//! `own` is our format, `control` the control vector of llama.cpp and repeng. Files of torch (`.pt`) go through
 //! `experiments/python/convert_vector.py`, as reading a pickle means executing it.
 
 mod control;
