@@ -106,10 +106,6 @@ fn two_languages_stand_side_by_side_and_matched_anchors_are_chosen_together() {
     see(&mut window, "graph: zho");
     click(&mut window, "graph: zho");
     assert_eq!(chosen_nodes(&window), ["node 7 - 2 = 5: correct, answer, step 2, anchor 2"]);
-    // Whoever takes the other language for the left one changes the sides.
-    see(&mut window, LANGUAGE);
-    pick(&mut window, LANGUAGE, "Chinese (simplified) (zho_Hans)");
-    assert_eq!(window.get_by_label(OTHER).value().as_deref(), Some("Modern Standard Arabic (arb_Arab)"));
 }
 
 #[test]
@@ -178,12 +174,9 @@ fn the_tables_choose_anchor_language_and_problem() {
 }
 
 #[test]
-fn three_hundred_nodes_are_drawn_and_chosen() {
+fn three_hundred_nodes_are_drawn() {
     let mut window = on(traces::long(300));
     assert_eq!(window.get_by_label("graph of the trace").value().as_deref(), Some("303 nodes, 299 edges"));
-    click(&mut window, "node 1 + 200 = 201: correct, step 200, anchor 200");
-    // The text follows.
-    named(&window, "eng step 200: ", "chosen");
     click(&mut window, "fit the graph");
     click(&mut window, "smaller graph");
 }

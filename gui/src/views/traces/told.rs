@@ -211,7 +211,7 @@ mod tests {
     fn parts_are_the_problem_and_the_steps_with_what_they_assert() {
         let found = told("arb_Arab", "عند آنا ٣ أكواب وتشتري ٤ أكواب.", " ٣ + ٤ = ٧. الجواب هو ٧.");
         assert_eq!(found.parts.len(), 3);
-        assert_eq!(marked(&found.parts[0]), ["٣", "٤"]);
+        assert_eq!(marked(&found.parts[0]), ["٣ أكواب", "٤ أكواب"]);
         assert_eq!(marked(&found.parts[1]), ["٣ + ٤ = ٧"]);
         assert!(found.parts.iter().all(|part| part.direction == Direction::Rtl));
         assert!(found.parts[2].marks[0].answer, "{:?}", found.parts[2]);
