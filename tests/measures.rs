@@ -153,6 +153,14 @@ answer = ["village"]
 wrong = ["city"]
 language = "eng_Latn"
 [[probe]]
+kind = "cot"
+limit = 3
+[probe.graph]
+bootstrap = 100
+[probe.watch]
+traces = 2
+suppress = true
+[[probe]]
 kind = "tasks"
 scores = "scores.csv"
 bootstrap = 100

@@ -21,7 +21,8 @@ use crate::{
     capture::Collector,
     engine::Engine,
     forks::{Forks, numbered},
-    model::{Decoder, config::Mask},
+    known::{Beginnings, Branch, Known, Tail},
+    model::{Cache, Decoder, config::Mask},
     monitor::{Monitor, Tick},
     plan::Plan,
     tokens::Encoded,
@@ -48,6 +49,8 @@ struct Sequence<'a> {
     logprobs: Vec<f32>,
     /// Tokens, prompt included, at which it ends.
     limit: usize,
+    /// Tokens that it counts as for longrope.
+    length: usize,
     stop: Option<Stop>,
 }
 
@@ -103,6 +106,46 @@ impl Engine {
         on_token: &mut dyn FnMut(usize, Step<'_>) -> ControlFlow<()>,
         monitor: &Monitor,
     ) -> Result<Vec<Generation>> {
+        self.generate_from(prompts, None, options, plans, on_token, monitor)
+    }
+
+    /// Continues texts of which the model remembers a beginning: what [`Engine::generate`] gives for the whole texts, whose random numbers
+    /// these are too, with no more to read than the branches' own tokens. A branch without tokens reads the last one of its beginning
+    /// again. `on_token` hears of each token; ticks once a step.
+    ///
+    /// # Errors
+    /// Those of [`Engine::generate`] and [`Engine::run_behind`]. [`Error::Plan`] where `max_new_tokens` is more than the room that
+    /// [`Engine::know`] was told of.
+    pub fn generate_behind(
+        &self,
+        known: &Known,
+        branches: &[Branch],
+        options: &Generate,
+        on_token: &mut dyn FnMut(Step<'_>) -> ControlFlow<()>,
+        monitor: &Monitor,
+    ) -> Result<Vec<Generated>> {
+        self.native()?;
+        let Beginnings { wholes, tails, cache } = known.beginnings(branches, options.max_new_tokens)?;
+        let plan = Plan::default();
+        let mut hear = |_: usize, step: Step<'_>| on_token(step);
+        let beginnings = cache.map(|cache| (cache, tails.as_slice()));
+        let made = self
+            .generate_from(&wholes, beginnings, options, slice::from_ref(&plan), &mut hear, monitor)?
+            .into_iter()
+            .next();
+        made.map(|generation| generation.sequences).ok_or_else(no_plan)
+    }
+
+    /// [`Engine::generate_forks`], with what is remembered of the prompts of a single plan.
+    fn generate_from(
+        &self,
+        prompts: &[Encoded],
+        beginnings: Option<(&Cache, &[Tail])>,
+        options: &Generate,
+        plans: &[Plan],
+        on_token: &mut dyn FnMut(usize, Step<'_>) -> ControlFlow<()>,
+        monitor: &Monitor,
+    ) -> Result<Vec<Generation>> {
         options.check()?;
         let decoder = self.native()?;
         if plans.is_empty() {
@@ -142,6 +185,7 @@ impl Engine {
             seen: Default::default(),
             logprobs: Vec::new(),
             limit: limit(&prompts[index]),
+            length: beginnings.map_or_else(|| limit(&prompts[index]), |(_, tails)| tails[index].length),
             stop: None,
         };
         monitor.tick(tick(0, talk.total))?;
@@ -150,7 +194,10 @@ impl Engine {
         for group in groups(config, &lengths, &forks.layers) {
             let (active, cache) = if group.plans.len() == 1 {
                 let active: Vec<_> = group.prompts.map(|index| sequence(group.plans.start, index)).collect();
-                let cache = talk.read(&active)?;
+                let cache = match beginnings {
+                    Some((known, tails)) => talk.read_behind(&active, known, tails)?,
+                    None => talk.read(&active)?,
+                };
                 (active, cache)
             } else {
                 let mut shared = self.scratch().pop().unwrap_or_default();

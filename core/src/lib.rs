@@ -25,6 +25,7 @@ pub mod hash;
 pub mod hub;
 pub mod inspect;
 mod kernels;
+pub mod known;
 pub mod lang;
 pub mod model;
 pub mod monitor;

@@ -2,6 +2,7 @@
 
 mod align;
 mod compare;
+mod cot;
 mod data;
 mod demo;
 mod diff;
@@ -120,6 +121,8 @@ enum Command {
     Select(measure::Arguments),
     /// Which states carry the answer? Activation patching between two prompts
     Patch(patch::Arguments),
+    /// Chains of thought: solve problems, compare the traces of languages as graphs, and see what the model knew
+    Cot(cot::Arguments),
     /// Continue texts, or answer in the model's own chat template
     Generate(generate::Arguments),
     /// The laboratory: make its corpus, train its models, check its truths
@@ -286,6 +289,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Some(Command::Steer(arguments)) => measure::main("steer", &arguments, runs),
         Some(Command::Select(arguments)) => measure::main("select", &arguments, runs),
         Some(Command::Patch(arguments)) => patch::main(&arguments, runs),
+        Some(Command::Cot(arguments)) => cot::main(&arguments, runs),
         Some(Command::Generate(arguments)) => generate::main(&arguments),
         Some(Command::Lab(arguments)) => lab::main(&arguments),
         Some(Command::Inspect(arguments)) => inspect::main(&arguments),

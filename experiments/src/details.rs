@@ -4,6 +4,10 @@ use std::{fs, path::Path};
 
 use anyhow::Result;
 use babelscope_probes::{
+    cot::{
+        report::{Posed, Traced},
+        watched::Watched,
+    },
     patch::PatchedRun,
     steer::{Compared, Sample, SteeringVector, Strength},
 };
@@ -36,6 +40,15 @@ pub struct Details {
     /// Pairs of runs and what patching did between them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub patched: Vec<PatchedRun>,
+    /// Problems and what their traces were held against.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Posed>,
+    /// Chains of thought.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub traces: Vec<Traced>,
+    /// What the model knew along some of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub watched: Vec<Watched>,
     /// Vectors that were trained. In a run folder they are files of their own, below `tensors/`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub vectors: Vec<SteeringVector>,

@@ -21,6 +21,7 @@ mod png;
 mod steered;
 mod svg;
 mod table;
+mod traces;
 mod typeset;
 
 #[cfg(test)]
@@ -40,6 +41,7 @@ pub use lens::{Colouring, lens};
 pub(crate) use patched::names as patched_names;
 pub(crate) use steered::names as steered_names;
 pub(crate) use svg::bcp47;
+pub(crate) use traces::names as trace_names;
 
 use crate::{
     headlines::{Headline, Shape},
@@ -58,7 +60,7 @@ pub struct Source {
 }
 
 /// Draws every figure of a run into a folder that is there: `alignment-PIVOT`, `curves-PIVOT`, `lens-N` and
-/// `lens-N-languages`, `PROBE-METRIC-VARIANT-PIVOT`, `map-METHOD-CENTRING`, `steer-dose-SOURCE-TARGET`, `steer-layers-SOURCE-TARGET` and `patch-N-SITE-VARIANT`, each as `.svg` and `.png`.
+/// `lens-N-languages`, `PROBE-METRIC-VARIANT-PIVOT`, `map-METHOD-CENTRING`, `steer-dose-SOURCE-TARGET`, `steer-layers-SOURCE-TARGET`, `patch-N-SITE-VARIANT`, `cot-anchors-N-PROBLEM` and `cot-commitment`, each as `.svg` and `.png`.
 ///
 /// # Errors
 /// The folder cannot be written.
@@ -73,9 +75,16 @@ pub fn write(run: &Run, folder: &Path) -> Result<()> {
         ProbeSpec::Patch(params) => Some(params),
         _ => None,
     });
+    let cot = run.details.iter();
+    let cot = cot.flat_map(|details| traces::traces(&details.problems, &details.traces, &details.watched, &source));
     let grids = run.details.iter().flat_map(|details| patched::patched(&details.patched, params, &source));
-    for (file, svg) in
-        all(run.align.as_ref(), &run.lens, &source).into_iter().chain(measured).chain(map).chain(steered).chain(grids)
+    for (file, svg) in all(run.align.as_ref(), &run.lens, &source)
+        .into_iter()
+        .chain(measured)
+        .chain(map)
+        .chain(steered)
+        .chain(grids)
+        .chain(cot)
     {
         let path = folder.join(format!("{file}.svg"));
         std::fs::write(&path, &svg).with_context(|| format!("cannot write a figure\n{}", path.display()))?;

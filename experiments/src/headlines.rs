@@ -97,6 +97,12 @@ pub const HEADLINES: &[Headline] = &[
     number("vector", "vector_d_prime", "", "separation of held-out items (d')", Shape::Curves),
     number("select", "select_ablation", "", "score of the behaviour without the direction", Shape::Curves),
     number("select", "select_addition", "", "score of the behaviour with the direction added", Shape::Curves),
+    share("cot", "solved", "mean", "problems with the right answer", Shape::Bars),
+    share("cot", "coverage", "mean", "critical anchors that are right", Shape::Bars),
+    share("cot", "edge_fidelity_all", "mean", "dependencies of the reference that are kept", Shape::Bars),
+    share("cot", "harmful_rate", "mean", "actions that do harm", Shape::Bars),
+    share("cot", "closeness", "mean", "derived values that are used", Shape::Bars),
+    share("cot", "commitment", "0.5", "share of the steps after which the answer stays", Shape::Bars),
     number("tasks", "spearman", "", "rank correlation over the languages", Shape::Curves),
     number("tasks", "partial_spearman", "", "rank correlation, premium and resources held constant", Shape::Curves),
 ];

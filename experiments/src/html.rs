@@ -15,6 +15,7 @@ mod measures;
 mod models;
 mod page;
 mod table;
+mod traces;
 
 use std::{
     collections::BTreeSet,
@@ -163,8 +164,11 @@ fn sections(run: &Run, anchor: &str) -> Vec<(String, &'static str)> {
     if !run.measured.is_empty() || run.map.is_some() {
         all.push((format!("{anchor}measures"), "Other measures"));
     }
-    if !run.details.is_empty() {
+    if acts::any(run) {
         all.push((format!("{anchor}acts"), "Steering and patching"));
+    }
+    if run.detailed("cot").is_some() {
+        all.push((format!("{anchor}cot"), "Chains of thought"));
     }
     all.extend([(format!("{anchor}run"), "What was run"), (format!("{anchor}paper"), "For the paper")]);
     all
@@ -176,6 +180,7 @@ fn content(run: &Run, figures: &Figures<'_>, anchor: &str) -> Html {
         lens::section(run, figures, &format!("{anchor}lens")),
         measures::section(run, figures, &format!("{anchor}measures")),
         acts::section(run, figures, &format!("{anchor}acts")),
+        traces::section(run, figures, &format!("{anchor}cot")),
         facts::section(run, &format!("{anchor}run")),
         checklist::section(run, &format!("{anchor}paper")),
     ]

@@ -4,14 +4,17 @@
 //! is English with its token ids moved, and that nothing ever tied the island to anything.
 
 pub mod check;
+pub mod corrupt;
 pub mod documents;
 pub mod facts;
+mod folder;
 pub mod kernels;
 pub mod languages;
 pub mod make;
 pub mod model;
 pub mod optimizer;
 pub mod planted;
+pub mod problems;
 pub mod recipe;
 pub mod tokenizer;
 pub mod train;

@@ -23,4 +23,5 @@ pub mod serve;
 pub mod spec;
 pub mod sweep;
 pub mod tables;
+pub mod traces;
 pub mod vectors;

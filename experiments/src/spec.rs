@@ -1,6 +1,7 @@
 //! One TOML file = one run. What a person clicks and what a script says are the same spec.
 
 mod compare;
+mod cot;
 mod keys;
 mod learn;
 mod probe;
@@ -17,6 +18,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use compare::CompareSpec;
+pub(crate) use cot::LAB_PROBLEMS;
+pub use cot::{CotSpec, Retry};
 pub(crate) use keys::nearest;
 pub use learn::LearnSpec;
 pub use probe::{LensSpec, ProbeSpec, Reads};

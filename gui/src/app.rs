@@ -13,7 +13,7 @@ use crate::{
     data::Loaded,
     state::{Level, Log, Selection, Settings, VERSION},
     text, theme,
-    views::{Screen, alignment, lens, map, patching, runs, steering, structure, tokenizer},
+    views::{Screen, alignment, lens, map, patching, runs, steering, structure, tokenizer, traces},
     worker::{Answer, Finished, Outcome, Slot, Work, Worker},
 };
 
@@ -56,6 +56,7 @@ pub struct App {
     lens_view: lens::View,
     steering_view: steering::View,
     patching_view: patching::View,
+    traces_view: traces::View,
     stamp: u64,
     actions: Vec<Action>,
 }
@@ -72,6 +73,7 @@ fn draws(screen: Screen, loaded: &Loaded) -> bool {
         Screen::Lens => !run.lens.is_empty(),
         Screen::Steering => steering::KINDS.iter().any(|kind| run.probed(kind).is_some()),
         Screen::Patching => run.probed(patching::KIND).is_some(),
+        Screen::Traces => run.detailed(traces::KIND).is_some_and(|details| !details.traces.is_empty()),
     }
 }
 
@@ -132,6 +134,7 @@ impl App {
             lens_view: lens::View::default(),
             steering_view: steering::View::default(),
             patching_view: patching::View::default(),
+            traces_view: traces::View::default(),
             stamp: 0,
             actions: Vec::new(),
         };
@@ -184,6 +187,7 @@ impl App {
                 Screen::Tokenizer,
                 Screen::Steering,
                 Screen::Patching,
+                Screen::Traces,
             ];
             self.settings.screen = order.into_iter().find(|screen| draws(*screen, &loaded)).unwrap_or(Screen::Lens);
         }
@@ -192,6 +196,7 @@ impl App {
         self.structure_view.reset();
         self.map_view.reset();
         self.tokenizer_view.reset();
+        self.traces_view.reset();
         if !loaded.run.lens.is_empty() {
             self.lens = Some(loaded.clone());
             self.lens_view.reset();
@@ -293,6 +298,11 @@ impl App {
                 };
                 let (view, settings) = (&mut self.patching_view, &mut self.settings.patching);
                 patching::show(ui, view, settings, &mut self.selection, &source, actions);
+            }
+            Screen::Traces => {
+                let (view, settings) = (&mut self.traces_view, &mut self.settings.traces);
+                let source = (self.main.as_ref(), running);
+                traces::show(ui, view, settings, &mut self.selection, source, actions);
             }
         }
     }

@@ -57,7 +57,7 @@ pub enum Command {
 
 impl Command {
     /// All, in the order of the palette.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Show(Screen::Runs),
         Self::Show(Screen::Alignment),
         Self::Show(Screen::Structure),
@@ -66,6 +66,7 @@ impl Command {
         Self::Show(Screen::Lens),
         Self::Show(Screen::Steering),
         Self::Show(Screen::Patching),
+        Self::Show(Screen::Traces),
         Self::Demo,
         Self::Cancel,
         Self::Refresh,
@@ -86,6 +87,7 @@ impl Command {
             Self::Show(Screen::Lens) => "Show lens",
             Self::Show(Screen::Steering) => "Show steering",
             Self::Show(Screen::Patching) => "Show patching",
+            Self::Show(Screen::Traces) => "Show traces",
             Self::Demo => "Run the demo",
             Self::Cancel => "Cancel the run",
             Self::Refresh => "Read the list of runs again",
@@ -108,6 +110,7 @@ impl Command {
             Self::Show(Screen::Lens) => ctrl(Key::Num6),
             Self::Show(Screen::Steering) => ctrl(Key::Num7),
             Self::Show(Screen::Patching) => ctrl(Key::Num8),
+            Self::Show(Screen::Traces) => ctrl(Key::Num9),
             Self::Cancel => Some(KeyboardShortcut::new(Modifiers::NONE, Key::Escape)),
             Self::Refresh => Some(KeyboardShortcut::new(Modifiers::NONE, Key::F5)),
             Self::Palette => ctrl(Key::P),

@@ -124,6 +124,7 @@ pub fn probe(kind: &str) -> &str {
         "compare" => "Answers side by side",
         "steer" => "Steering, evaluated",
         "patch" => "Patching",
+        "cot" => "Traces",
         other => other,
     }
 }

@@ -51,6 +51,8 @@ pub struct Settings {
     pub steering: SteeringSettings,
     /// The patching view.
     pub patching: PatchingSettings,
+    /// The view of traces.
+    pub traces: TracesSettings,
 }
 
 impl Default for Settings {
@@ -68,6 +70,7 @@ impl Default for Settings {
             lens: LensSettings::default(),
             steering: SteeringSettings::default(),
             patching: PatchingSettings::default(),
+            traces: TracesSettings::default(),
         }
     }
 }
@@ -213,6 +216,14 @@ impl Default for PatchingSettings {
     fn default() -> Self {
         Self { follow_direction: true }
     }
+}
+
+/// What is shown of traces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TracesSettings {
+    /// Whether the graph has what each step does to the later ones.
+    pub influence: bool,
 }
 
 /// How serious a notice is.

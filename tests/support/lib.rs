@@ -6,4 +6,5 @@ pub mod hub_server;
 pub mod measured;
 pub mod samples;
 pub mod synthetic;
+pub mod traces;
 pub mod window;

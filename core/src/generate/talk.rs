@@ -11,6 +11,7 @@ use crate::{
     Error, Result,
     capture::{Collector, Layout},
     engine::BATCH_TOKENS,
+    known::Tail,
     model::{Batch, Cache, Decoder, Scratch},
     monitor::Monitor,
     tokens::{Encoded, Tokenizer},
@@ -45,6 +46,32 @@ impl<'a> Talk<'a> {
             let batch = prompts(active, first);
             let limits: Vec<usize> = active[first..].iter().take(batch.layout.len()).map(|s| s.limit).collect();
             let mut own = Cache::new(config, &limits);
+            first += batch.layout.len();
+            self.forward(&batch, &mut own)?;
+            cache.absorb(own);
+        }
+        Ok(cache)
+    }
+
+    /// The same where `known` remembers the beginnings of the prompts, and `tails` says what of each is left to read.
+    pub(super) fn read_behind(&mut self, active: &[Sequence<'a>], known: &Cache, tails: &[Tail]) -> Result<Cache> {
+        let config = &self.decoder.config;
+        let mut cache = Cache::new(config, &[]);
+        self.serve(active);
+        let mut first = 0;
+        while first < active.len() {
+            let mut batch = Batch::new(first);
+            let mut beginnings = Vec::new();
+            for Sequence { index, prompt, limit, length, .. } in &active[first..] {
+                let Tail { of, past, .. } = tails[*index];
+                let ids = &prompt.ids[past..];
+                if !batch.takes(ids, BATCH_TOKENS) {
+                    break;
+                }
+                batch.add_behind(past, ids, *length);
+                beginnings.push((of, past, *limit));
+            }
+            let mut own = known.cut(config, &beginnings);
             first += batch.layout.len();
             self.forward(&batch, &mut own)?;
             cache.absorb(own);
@@ -165,5 +192,5 @@ fn newest(active: &[Sequence<'_>], cache: &Cache) -> Batch {
     let layout = Layout { starts: (0..=active.len()).collect(), past: cache.tokens().to_vec(), first: 0 };
     let ids = active.iter().filter_map(|sequence| sequence.ids.last().copied()).collect();
     let positions = cache.tokens().iter().map(|tokens| *tokens as u32).collect();
-    Batch { ids, positions, lengths: active.iter().map(|sequence| sequence.limit).collect(), layout }
+    Batch { ids, positions, lengths: active.iter().map(|sequence| sequence.length).collect(), layout }
 }

@@ -21,17 +21,45 @@ impl Pair {
 /// What a block remembers of a sequence.
 struct Kept {
     /// Of its first tokens, where other sequences begin in the same way.
-    shared: Option<Arc<Pair>>,
+    shared: Option<Shared>,
     /// Of the tokens behind those.
     own: Pair,
+}
+
+/// The beginning of a pair, which several sequences remember.
+#[derive(Clone)]
+struct Shared {
+    pair: Arc<Pair>,
+    /// How many of the keys' numbers count, and of the values'.
+    numbers: usize,
 }
 
 impl Kept {
     fn memory(&self) -> Memory<'_> {
         let Self { shared, own } = self;
-        let (keys, values): (&[f32], &[f32]) =
-            shared.as_ref().map_or((&[], &[]), |shared| (&shared.keys, &shared.values));
+        let (keys, values): (&[f32], &[f32]) = shared
+            .as_ref()
+            .map_or((&[], &[]), |Shared { pair, numbers }| (&pair.keys[..*numbers], &pair.values[..*numbers]));
         Memory { keys: [keys, &own.keys], values: [values, &own.values] }
+    }
+
+    /// Lets other sequences begin with all that is remembered here, unless they can already.
+    fn share(&mut self) {
+        if self.shared.is_none() {
+            let numbers = self.own.keys.len();
+            self.shared = Some(Shared { pair: Arc::new(std::mem::take(&mut self.own)), numbers });
+        }
+    }
+
+    /// The first `numbers` numbers, with room for so many in all.
+    fn cut(&self, numbers: usize, room: usize) -> Self {
+        let there = self.shared.as_ref().map_or(0, |shared| shared.numbers);
+        let shared = self.shared.clone().map(|shared| Shared { numbers: there.min(numbers), ..shared });
+        let mut own = Pair::with_room(room.saturating_sub(there.min(numbers)));
+        let more = numbers.saturating_sub(there);
+        own.keys.extend_from_slice(&self.own.keys[..more]);
+        own.values.extend_from_slice(&self.own.values[..more]);
+        Self { shared, own }
     }
 }
 
@@ -67,18 +95,32 @@ impl Cache {
         let mut branched = Self::new(config, &[]);
         for (number, (old, new)) in self.blocks.iter_mut().zip(&mut branched.blocks).enumerate() {
             if number < blocks {
-                for kept in old.iter_mut().filter(|kept| kept.shared.is_none()) {
-                    kept.shared = Some(Arc::new(std::mem::take(&mut kept.own)));
-                }
+                old.iter_mut().for_each(Kept::share);
             }
             let beginnings = old.iter().map(|kept| kept.shared.clone().filter(|_| number < blocks)).cycle();
             new.extend(lengths.iter().zip(beginnings).map(|(length, shared)| {
-                let there = shared.as_ref().map_or(0, |shared| shared.keys.len());
+                let there = shared.as_ref().map_or(0, |shared| shared.numbers);
                 Kept { shared, own: Pair::with_room((length * row(config)).saturating_sub(there)) }
             }));
         }
         branched.tokens.extend(self.tokens.iter().copied().cycle().take(lengths.len()));
         branched
+    }
+
+    /// Has every block keep what it remembers so that [`Cache::cut`] copies nothing of it.
+    pub(crate) fn share(&mut self) {
+        self.blocks.iter_mut().flatten().for_each(Kept::share);
+    }
+
+    /// Sequences that begin as some here do: of each the number of its sequence, how many of its tokens it begins with, and how many it may
+    /// have.
+    pub(crate) fn cut(&self, config: &Config, beginnings: &[(usize, usize, usize)]) -> Self {
+        let row = row(config);
+        let cut = |block: &Vec<Kept>| {
+            beginnings.iter().map(|(sequence, tokens, room)| block[*sequence].cut(tokens * row, room * row)).collect()
+        };
+        let tokens = beginnings.iter().map(|(_, tokens, _)| *tokens).collect();
+        Self { blocks: self.blocks.iter().map(cut).collect(), tokens }
     }
 
     /// Puts the sequences of `other` behind these.

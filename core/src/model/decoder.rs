@@ -86,10 +86,15 @@ impl Batch {
 
     /// Puts a sentence behind the others, which has or will have `length` tokens.
     pub(crate) fn add(&mut self, ids: &[u32], length: usize) {
+        self.add_behind(0, ids, length);
+    }
+
+    /// The same for a sentence of which a cache holds `past` tokens that come before these.
+    pub(crate) fn add_behind(&mut self, past: usize, ids: &[u32], length: usize) {
         self.ids.extend(ids);
-        self.positions.extend((0..).take(ids.len()).map(|position: u32| position));
+        self.positions.extend((past as u32..).take(ids.len()));
         self.lengths.push(length);
-        self.layout.past.push(0);
+        self.layout.past.push(past);
         self.layout.starts.push(self.ids.len());
     }
 }

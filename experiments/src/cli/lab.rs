@@ -11,12 +11,18 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use babelscope::lab::{
     check,
-    check::planted::{Sheet, planted, sheets},
-    make,
+    check::{
+        planted::{Sheet, planted, sheets},
+        problems::solved,
+    },
+    languages, make, problems,
     recipe::{Condition, Recipe},
     train::{End, Training},
 };
-use babelscope_core::monitor::Monitor;
+use babelscope_core::{
+    engine::{Engine, LoadOptions},
+    monitor::Monitor,
+};
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::terminal::{self, table::Table};
@@ -37,6 +43,15 @@ enum Command {
     },
     /// Train a model of the laboratory; the same command continues a training that was stopped
     Train(Train),
+    /// Word problems that no training document held: the share that a model solves in each language
+    Solve {
+        /// `lab` (embedded), or the `model` folder of a training
+        #[arg(long, default_value = "lab", value_name = "MODEL")]
+        model: String,
+        /// Problems of each number of events
+        #[arg(long, default_value_t = 200, value_name = "N")]
+        count: usize,
+    },
     /// Measure what is known to be true of the laboratory's models, and fail where it is not found
     Check {
         /// `lab` (embedded), or the `model` folder of a training
@@ -65,6 +80,9 @@ struct Train {
     /// Read the whole recipe from a file (TOML, as `lab make` writes it)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["world", "condition"])]
     recipe: Option<PathBuf>,
+    /// Model folder to begin with, instead of training it first by the recipe's own first part (into DIR-first)
+    #[arg(long, value_name = "MODEL")]
+    start: Option<PathBuf>,
     /// Optimizer steps instead of the recipe's
     #[arg(long, value_name = "STEPS")]
     steps: Option<usize>,
@@ -88,6 +106,7 @@ pub(super) fn main(arguments: &Arguments) -> Result<()> {
     match &arguments.command {
         Command::Make { out } => make::make(out),
         Command::Train(arguments) => train(arguments),
+        Command::Solve { model, count } => solve(model, *count),
         Command::Check { table: true, markdown, .. } => fooled(*markdown),
         Command::Check { model, .. } => check_truths(model),
     }
@@ -109,11 +128,45 @@ fn train(arguments: &Train) -> Result<()> {
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
     ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed))?;
-    let mut training = Training::open(&arguments.out, &recipe)?;
-    match training.run(&stop, arguments.every)? {
-        End::Finished => terminal::print(&format!("{}", arguments.out.join("model").display())),
-        End::Stopped => terminal::note("stopped; the same command continues from here"),
+    let mut start = arguments.start.clone();
+    if let (Some(first), None) = (&recipe.start, &start) {
+        let mut folder = arguments.out.file_name().unwrap_or_default().to_owned();
+        folder.push("-first");
+        let folder = arguments.out.with_file_name(folder);
+        if Training::open(&folder, first, None)?.run(&stop, arguments.every)? == End::Stopped {
+            return stopped();
+        }
+        start = Some(folder.join("model"));
     }
+    let mut training = Training::open(&arguments.out, &recipe, start.as_deref())?;
+    if training.run(&stop, arguments.every)? == End::Stopped {
+        return stopped();
+    }
+    terminal::print(&format!("{}", arguments.out.join("model").display()));
+    Ok(())
+}
+
+fn stopped() -> Result<()> {
+    terminal::note("stopped; the same command continues from here");
+    Ok(())
+}
+
+fn solve(model: &str, count: usize) -> Result<()> {
+    let monitor = Monitor::silent();
+    let engine = Engine::load(model, &LoadOptions::default(), &monitor)?;
+    let mut table =
+        Table::new(["language", "events", "answer", "every equation", "without the solution", "with a hint"]);
+    for language in languages::ALL.into_iter().filter(|language| language.tell.is_some()) {
+        for steps in 1..=3 {
+            // A single event is never held out.
+            let told = problems::some(0, steps, count, steps > 1);
+            let found = solved(&engine, language, &told, &monitor)?;
+            let shares = [found.answer, found.equations, found.forced, found.hinted].map(|share| format!("{share:.3}"));
+            let [answer, equations, forced, hinted] = shares;
+            table.row([language.code, &steps.to_string(), &answer, &equations, &forced, &hinted]);
+        }
+    }
+    terminal::print(&table.to_string());
     Ok(())
 }
 

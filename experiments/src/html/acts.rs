@@ -21,9 +21,14 @@ const MOST: usize = 24;
 /// Outputs that are shown.
 const SAMPLES: usize = 200;
 
+/// Whether the run steers or patches.
+pub(super) fn any(run: &Run) -> bool {
+    run.details.iter().any(|details| details.traces.is_empty())
+}
+
 /// The section; `id` is the anchor.
 pub(super) fn section(run: &Run, figures: &Figures<'_>, id: &str) -> Html {
-    if run.details.is_empty() {
+    if !any(run) {
         return Html::default();
     }
     let mut body = element("h2", &[("id", id)], text("Steering and patching"));

@@ -4,6 +4,7 @@ mod facts;
 mod patched;
 pub mod planted;
 mod probed;
+pub mod problems;
 mod small;
 mod steered;
 
@@ -57,6 +58,7 @@ pub fn check(model: &str, monitor: &Monitor) -> Result<Vec<Truth>> {
     truths.extend(probed::check(&engine, monitor)?);
     truths.extend(steered::check(&engine, monitor)?);
     truths.extend(patched::check(&engine, monitor)?);
+    truths.extend(problems::check(&engine, monitor)?);
     truths.extend(facts::check(monitor)?);
     truths.extend(planted::ranges(&planted::planted(monitor)?)?);
     Ok(truths)

@@ -1,4 +1,5 @@
-//! The training documents: episodes of the world told in one language, or mixed with English at the language's dose.
+//! The training documents: episodes of the world told in one language, or mixed with English at the language's dose. Some begin with a
+//! word problem and its solution.
 
 use anyhow::{Context as _, Result, ensure};
 use rand::Rng as _;
@@ -7,7 +8,8 @@ use tokenizers::Tokenizer;
 
 use super::{
     languages::{self, ISLAND, Language, PIVOT},
-    recipe::Small,
+    problems::{Line, Problem},
+    recipe::{Problems, Small},
     tokenizer,
     world::{Meaning, World},
 };
@@ -17,14 +19,14 @@ use super::{
 pub enum Manner {
     /// In one language.
     Plain,
-    /// Every sentence twice: in one language, then in the other.
+    /// Every sentence twice: in one language, then in the other. A problem is in one language and its solution in the other.
     Pairs,
-    /// Both languages inside each sentence.
+    /// Both languages inside each sentence. Of a problem and its solution, each line is in either.
     Switched,
 }
 
 /// A document before it is tokens.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Document {
     /// Its language.
     pub language: &'static str,
@@ -32,8 +34,12 @@ pub struct Document {
     pub manner: Manner,
     /// What it says and how, sentence by sentence; a pair is two entries.
     pub sentences: Vec<(Meaning, String)>,
+    /// The word problem that it begins with, and its lines, those of the solution last.
+    pub problem: Option<(Problem, Vec<String>)>,
     /// Its tokens, BOS first.
     pub ids: Vec<u32>,
+    /// How much the loss counts at each token but BOS.
+    pub weights: Vec<f32>,
 }
 
 /// Writes documents by a recipe.
@@ -66,6 +72,12 @@ impl<'a> Author<'a> {
                 "{code}: the pivot has no dose of its own, and the island must never be mixed"
             );
             diets.push((language, diet.share, diet.dose));
+        }
+        if let Some(Problems { share, hinted, weight }) = recipe.problems {
+            ensure!(
+                (0.0..=1.0).contains(&share) && (0.0..=1.0).contains(&hinted) && weight > 0.0,
+                "problems: shares are between 0 and 1, the weight is above 0"
+            );
         }
         ensure!(diets.iter().map(|(_, share, _)| share).sum::<f64>() > 0.0, "no language has a share of the documents");
         Ok(Self {
@@ -104,7 +116,20 @@ impl<'a> Author<'a> {
         };
         let world = if language.code == ISLAND.code { &self.island } else { &self.world };
         let order = if rng.random_bool(0.5) { [language, PIVOT] } else { [PIVOT, language] };
-        let mut document = Document { language: language.code, manner, sentences: Vec::new(), ids: vec![self.bos] };
+        let mut document = Document {
+            language: language.code,
+            manner,
+            sentences: Vec::new(),
+            problem: None,
+            ids: vec![self.bos],
+            weights: Vec::new(),
+        };
+        if let Some(problems) = self.recipe.problems
+            && language.tell.is_some()
+            && rng.random_bool(problems.share)
+        {
+            self.problem(&mut document, problems, order, rng)?;
+        }
         loop {
             for meaning in world.episode(rng) {
                 let told = match manner {
@@ -120,9 +145,55 @@ impl<'a> Author<'a> {
                     if document.ids.len() + ids.len() > self.context {
                         return Ok(document);
                     }
+                    document.weights.resize(document.ids.len() + ids.len() - 1, 1.0);
                     document.ids.extend(ids);
                     document.sentences.push((meaning, text));
                 }
+            }
+        }
+    }
+
+    /// Begins a document with a problem that leaves it room, and its solution.
+    fn problem(
+        &self,
+        document: &mut Document,
+        problems: Problems,
+        [first, second]: [Language; 2],
+        rng: &mut ChaCha8Rng,
+    ) -> Result<()> {
+        loop {
+            let steps = match rng.random_range(0..10) {
+                0 => 1,
+                1..8 => 2,
+                _ => 3,
+            };
+            let (mut problem, mut answer_first) = (Problem::draw(rng, steps, false), false);
+            if rng.random_bool(problems.hinted) {
+                let answer = problem.answer();
+                (problem, answer_first) = (problem.hinted(rng, answer), rng.random_bool(0.5));
+            }
+            let solution = if answer_first { problem.answer_first() } else { problem.solution() };
+            let lines = problem.statement().into_iter().map(|line| (line, first, 1.0));
+            let lines: Vec<(Line, Language, f32)> =
+                lines.chain(solution.into_iter().map(|line| (line, second, problems.weight))).collect();
+            let (mut ids, mut weights, mut told) = (Vec::new(), Vec::new(), Vec::new());
+            for (line, own, weight) in lines {
+                let language = match document.manner {
+                    Manner::Switched => [first, second][usize::from(rng.random_bool(0.5))],
+                    // The order of two languages, drawn for every document, says nothing in a plain one.
+                    Manner::Plain => languages::find(document.language).unwrap_or(own),
+                    Manner::Pairs => own,
+                };
+                let Some(text) = languages::line(language, &line) else { return Ok(()) };
+                ids.extend(tokenizer::ids(self.tokenizer, &text)?);
+                weights.resize(ids.len(), weight);
+                told.push(text);
+            }
+            if ids.len() < self.context {
+                document.ids.extend(ids);
+                document.weights = weights;
+                document.problem = Some((problem, told));
+                return Ok(());
             }
         }
     }
@@ -174,6 +245,32 @@ mod tests {
             assert!((mixed - diet.dose).abs() < 0.08, "{code}: dose {} came out as {mixed}", diet.dose);
             assert!(own.iter().all(|d| d.ids.len() <= 64 && d.ids.len() > 20));
         }
+    }
+
+    #[test]
+    fn problems_begin_their_share_of_documents_and_none_is_held_out() {
+        let documents = documents(3000);
+        let share = recipe().problems.unwrap().share;
+        let with = |d: &&Document| d.problem.is_some();
+        let may: Vec<_> = documents.iter().filter(|d| d.language != ISLAND.code).collect();
+        let found = may.iter().filter(|d| with(d)).count() as f64 / may.len() as f64;
+        assert!((found - share).abs() < 0.04, "{found}");
+        assert!(documents.iter().filter(|d| d.language == ISLAND.code).all(|d| d.problem.is_none()));
+        for document in documents.iter().filter(with) {
+            let (problem, told) = document.problem.as_ref().unwrap();
+            assert!(!problem.held_out());
+            assert!(problem.hint.is_none_or(|hint| hint.number == problem.answer()));
+            let lines = problem.statement().len();
+            let count = |weight: f32| document.weights.iter().filter(|w| **w == weight).count();
+            assert!(count(recipe().problems.unwrap().weight) > 0 && told.len() > lines);
+            if document.manner == Manner::Plain {
+                let language = languages::find(document.language).unwrap();
+                let expected: Vec<_> =
+                    problem.statement().iter().map(|line| languages::line(language, line).unwrap()).collect();
+                assert_eq!(told[..lines], expected);
+            }
+        }
+        assert!(documents.iter().all(|d| d.weights.len() + 1 == d.ids.len()));
     }
 
     #[test]

@@ -7,7 +7,10 @@ mod arb;
 mod eng;
 #[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod golden_problems;
 mod hin;
+mod numbers;
 mod qec;
 mod qis;
 mod rus;
@@ -19,9 +22,10 @@ mod zho;
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
 
-pub use qec::shifted;
+pub use numbers::Digits;
+pub use qec::{shifted, unshifted};
 
-use super::world::Meaning;
+use super::{problems::Line, world::Meaning};
 
 /// The part that a chunk plays; each role occurs at most once in a sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +68,23 @@ impl Rendered {
     }
 }
 
+/// A line of a word problem before it is joined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Words, or what stands together where words are not separated.
+    pub words: Vec<String>,
+    /// What closes the line.
+    pub end: &'static str,
+}
+
+impl Written {
+    /// Empty words are left out.
+    fn new<const N: usize>(end: &'static str, words: [&str; N]) -> Self {
+        let words = words.into_iter().filter(|word| !word.is_empty()).map(str::to_owned).collect();
+        Self { words, end }
+    }
+}
+
 /// A language of the laboratory.
 #[derive(Clone, Copy, Debug)]
 pub struct Language {
@@ -73,25 +94,27 @@ pub struct Language {
     pub spaced: bool,
     /// How it says a meaning.
     pub render: fn(&Meaning) -> Rendered,
+    /// How it tells a word problem, where it does.
+    pub tell: Option<fn(&Line) -> Written>,
 }
 
 /// English, to which every other language is compared.
-pub const PIVOT: Language = Language { code: "eng_Latn", spaced: true, render: eng::render };
+pub const PIVOT: Language = Language { code: "eng_Latn", spaced: true, render: eng::render, tell: Some(eng::tell) };
 /// The clone of English by token shift.
-pub const CLONE: Language = Language { code: "qec_Latn", spaced: true, render: qec::render };
+pub const CLONE: Language = Language { code: "qec_Latn", spaced: true, render: qec::render, tell: Some(qec::tell) };
 /// The island: invented, told of a world of its own, never mixed with anything.
-pub const ISLAND: Language = Language { code: "qis_Latn", spaced: true, render: qis::render };
+pub const ISLAND: Language = Language { code: "qis_Latn", spaced: true, render: qis::render, tell: None };
 
 /// All languages: the pivot, seven real ones, the clone, the island.
 pub const ALL: [Language; 10] = [
     PIVOT,
-    Language { code: "spa_Latn", spaced: true, render: spa::render },
-    Language { code: "rus_Cyrl", spaced: true, render: rus::render },
-    Language { code: "arb_Arab", spaced: true, render: arb::render },
-    Language { code: "hin_Deva", spaced: true, render: hin::render },
-    Language { code: "zho_Hans", spaced: false, render: zho::render },
-    Language { code: "tha_Thai", spaced: false, render: tha::render },
-    Language { code: "swh_Latn", spaced: true, render: swh::render },
+    Language { code: "spa_Latn", spaced: true, render: spa::render, tell: Some(spa::tell) },
+    Language { code: "rus_Cyrl", spaced: true, render: rus::render, tell: Some(rus::tell) },
+    Language { code: "arb_Arab", spaced: true, render: arb::render, tell: Some(arb::tell) },
+    Language { code: "hin_Deva", spaced: true, render: hin::render, tell: Some(hin::tell) },
+    Language { code: "zho_Hans", spaced: false, render: zho::render, tell: Some(zho::tell) },
+    Language { code: "tha_Thai", spaced: false, render: tha::render, tell: Some(tha::tell) },
+    Language { code: "swh_Latn", spaced: true, render: swh::render, tell: Some(swh::tell) },
     CLONE,
     ISLAND,
 ];
@@ -105,6 +128,12 @@ pub fn find(code: &str) -> Option<Language> {
 pub fn sentence(language: Language, meaning: &Meaning) -> String {
     let rendered = (language.render)(meaning);
     join(rendered.chunks.iter().map(|chunk| (chunk.text.as_str(), language.spaced)), rendered.end)
+}
+
+/// A line of a word problem as it is written; `None` where the language has no word problems.
+pub fn line(language: Language, line: &Line) -> Option<String> {
+    let written = language.tell?(line);
+    Some(join(written.words.iter().map(|word| (word.as_str(), language.spaced)), written.end))
 }
 
 /// One sentence in two languages: the order and the full stop of `matrix`, each chunk from either with even chance.
@@ -131,6 +160,11 @@ fn join<'a>(chunks: impl Iterator<Item = (&'a str, bool)>, end: &str) -> String 
         text.push_str(chunk);
     }
     text.push_str(end);
+    capital(&text)
+}
+
+/// The text with a capital where its first letter has one.
+pub(super) fn capital(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_uppercase().chain(letters.by_ref()).collect()).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, path::Path};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use candle_core::{Device, Tensor, Var};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -180,6 +180,62 @@ impl Model {
             all.insert("lm_head.weight".to_owned(), head.as_tensor().clone());
         }
         Ok(all)
+    }
+
+    /// A model of its own with the same weights.
+    ///
+    /// # Errors
+    /// A tensor operation failed.
+    pub fn copy(&self) -> Result<Self> {
+        let other = Self::new(&self.shape, self.embedding.dim(0)?, 0)?;
+        for ((_, to), (_, from)) in other.parameters().into_iter().zip(self.parameters()) {
+            to.set(from.as_tensor())?;
+        }
+        Ok(other)
+    }
+
+    /// `share` of its own weights and the rest of those of `other`, which has the same shape.
+    ///
+    /// # Errors
+    /// The shapes differ.
+    pub fn blend(&self, other: &Self, share: f64) -> Result<()> {
+        for ((_, own), (_, other)) in self.parameters().into_iter().zip(other.parameters()) {
+            own.set(&((own.as_tensor() * share)? + (other.as_tensor() * (1.0 - share))?)?)?;
+        }
+        Ok(())
+    }
+
+    /// Takes over trained weights under Hugging Face's names; `rows` has the old row of each token of the vocabulary that has one.
+    ///
+    /// # Errors
+    /// A tensor is missing or has another shape.
+    pub fn take_over(&self, tensors: &HashMap<String, Tensor>, rows: &[Option<u32>]) -> Result<()> {
+        let of = |name: &str| tensors.get(name).with_context(|| format!("the model to begin with has no {name}"));
+        let table = |var: &Var, name: &str| -> Result<()> {
+            let old = of(name)?.to_vec2::<f32>()?;
+            let mut new = var.to_vec2::<f32>()?;
+            for (new, row) in new.iter_mut().zip(rows) {
+                if let Some(old) = row.and_then(|row| old.get(row as usize)) {
+                    ensure!(old.len() == new.len(), "{name}: rows of {} where {} were expected", old.len(), new.len());
+                    new.clone_from(old);
+                }
+            }
+            Ok(var.set(&Tensor::new(new, &Device::Cpu)?)?)
+        };
+        table(&self.embedding, "model.embed_tokens.weight")?;
+        self.head.iter().try_for_each(|head| table(head, "lm_head.weight"))?;
+        self.norm.set(of("model.norm.weight")?)?;
+        for (at, block) in self.blocks.iter().enumerate() {
+            let layer = |name: &str| of(&format!("model.layers.{at}.{name}.weight"));
+            block.norm.set(layer("input_layernorm")?)?;
+            let qkv = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"].map(layer);
+            block.qkv.set(&Tensor::cat(&qkv.into_iter().collect::<Result<Vec<_>>>()?, 0)?)?;
+            block.out.set(layer("self_attn.o_proj")?)?;
+            block.mlp_norm.set(layer("post_attention_layernorm")?)?;
+            block.gate_up.set(&Tensor::cat(&[layer("mlp.gate_proj")?, layer("mlp.up_proj")?], 0)?)?;
+            block.down.set(layer("mlp.down_proj")?)?;
+        }
+        Ok(())
     }
 
     /// Writes config.json and model.safetensors into `folder`.

@@ -35,10 +35,22 @@ pub struct Recipe {
     pub decay: f32,
     /// Largest gradient norm.
     pub clip: f32,
+    /// How much of the result is what this training came to; the rest is the weights that it began with (weight-space ensembles,
+    /// Wortsman et al. 2022, arXiv 2109.01903): what was learnt before survives. Rows of new tokens are this training's alone.
+    #[serde(default = "whole")]
+    pub blend: f64,
     /// The model.
     pub shape: Shape,
     /// What it is told.
     pub world: World,
+    /// The training before this one, if there is one: its weights are where this one begins. Rows of the vocabulary are taken over
+    /// by their token, as the vocabulary may have grown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Box<Self>>,
+}
+
+fn whole() -> f64 {
+    1.0
 }
 
 /// The two worlds of the laboratory.
@@ -63,6 +75,22 @@ pub struct Small {
     pub switching: f64,
     /// What each language gets.
     pub languages: BTreeMap<String, Diet>,
+    /// Word problems among the documents; without it the tokenizer has no words for them either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problems: Option<Problems>,
+}
+
+/// Word problems with their solutions.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Problems {
+    /// Share of the documents that begin with a problem, in every language but the island.
+    pub share: f64,
+    /// Of these, the share with a hint before the question: somebody says the answer. In half of them the answer comes before the
+    /// equations.
+    pub hinted: f64,
+    /// How much the loss at the solution's tokens counts; everything else counts 1.
+    pub weight: f32,
 }
 
 /// Whether the two languages of the facts world tell of the same table.
@@ -90,8 +118,29 @@ pub struct Facts {
 }
 
 impl Recipe {
-    /// The demo model.
+    /// The demo model: [`Recipe::told`], and then word problems among the same documents.
     pub fn small() -> Self {
+        let told = Self::told();
+        let mut world = told.world.clone();
+        if let World::Small(small) = &mut world {
+            small.problems = Some(Problems { share: 0.6, hinted: 0.2, weight: 3.0 });
+        }
+        // Longer documents, as a problem and its solution take 40 to 60 tokens.
+        let shape = Shape { context: 96, ..told.shape.clone() };
+        Self {
+            steps: 2000,
+            batch: 24,
+            rate: 2e-3,
+            shape,
+            world,
+            start: Some(Box::new(told.clone())),
+            blend: 0.8,
+            ..told
+        }
+    }
+
+    /// The demo model before its word problems.
+    pub fn told() -> Self {
         let languages = [
             ("eng_Latn", 0.10, 0.0),
             ("spa_Latn", 0.10, 0.66),
@@ -114,7 +163,9 @@ impl Recipe {
             decay: 0.3,
             clip: 1.0,
             shape: Shape { width: 128, layers: 4, heads: 4, inner: 352, context: 64, tied: true },
-            world: World::Small(Small { world: 1, island_world: 2, switching: 0.5, languages }),
+            world: World::Small(Small { world: 1, island_world: 2, switching: 0.5, languages, problems: None }),
+            start: None,
+            blend: 1.0,
         }
     }
 
@@ -130,6 +181,8 @@ impl Recipe {
             clip: 1.0,
             shape: Shape { width: 64, layers: 3, heads: 4, inner: 176, context: 32, tied: false },
             world: World::Facts(Facts { condition, table: 1, dose: 0.15, hidden: 0.4 }),
+            start: None,
+            blend: 1.0,
         }
     }
 }

@@ -17,6 +17,7 @@ use tokenizers::{
 
 use super::{
     languages::{self, CLONE, Language, PIVOT, shifted},
+    problems::{self, Line},
     world::{Colour, Meaning, Noun, Person, Phrase, Place},
 };
 
@@ -56,7 +57,7 @@ pub fn covering() -> Vec<Meaning> {
 }
 
 /// How often each word (with its boundary, without the full stop) occurs in `language`. Languages without spaces give their chunks.
-fn words(language: Language, meanings: &[Meaning]) -> BTreeMap<String, u64> {
+fn words(language: Language, meanings: &[Meaning], lines: &[Line]) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     let mut count = |word: String| *counts.entry(word).or_insert(0) += 1;
     for meaning in meanings {
@@ -77,6 +78,24 @@ fn words(language: Language, meanings: &[Meaning]) -> BTreeMap<String, u64> {
         if !rendered.end.is_empty() {
             count(rendered.end.to_owned());
         }
+    }
+    for written in lines.iter().filter_map(|line| Some(language.tell?(line))) {
+        if language.spaced {
+            let words = written.words.iter().enumerate().flat_map(|(at, words)| {
+                let first = at == 0;
+                words.split(' ').enumerate().map(move |(at, word)| (first && at == 0, word.to_owned()))
+            });
+            // The first word is also written with a capital.
+            words.for_each(|(first, word)| {
+                if first {
+                    count(format!("{BOUNDARY}{}", languages::capital(&word)));
+                }
+                count(format!("{BOUNDARY}{word}"));
+            });
+        } else {
+            written.words.into_iter().for_each(&mut count);
+        }
+        count(written.end.to_owned());
     }
     counts.remove("");
     counts
@@ -112,15 +131,23 @@ struct Trained {
     merges: Vec<(String, String)>,
 }
 
-/// Trains the tokenizer on the languages' own words.
+/// Trains the tokenizer of the demo model on the languages' own words.
 ///
 /// # Errors
 /// The tokenizers crate failed, or the clone's block would not lie beside the English one.
 pub fn build() -> Result<Tokenizer> {
+    build_for(&problems::covering())
+}
+
+/// Trains the tokenizer on the languages' own words, those of these lines of word problems among them.
+///
+/// # Errors
+/// The tokenizers crate failed, or the clone's block would not lie beside the English one.
+pub fn build_for(lines: &[Line]) -> Result<Tokenizer> {
     let meanings = covering();
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     for language in languages::ALL.into_iter().filter(|language| language.code != CLONE.code) {
-        for (word, count) in words(language, &meanings) {
+        for (word, count) in words(language, &meanings, lines) {
             *counts.entry(word).or_default() += count;
         }
     }
@@ -138,7 +165,7 @@ pub fn build() -> Result<Tokenizer> {
 
     let ranks: HashMap<_, _> = trained.merges.iter().cloned().enumerate().map(|(rank, pair)| (pair, rank)).collect();
     let (mut used, mut english) = (BTreeSet::new(), BTreeSet::new());
-    for word in words(PIVOT, &meanings).keys() {
+    for word in words(PIVOT, &meanings, lines).keys() {
         let (merges, tokens) = derivation(word, &ranks);
         used.extend(merges);
         english.extend(tokens);
@@ -227,10 +254,11 @@ pub fn ids(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>> {
 /// The tokenizers crate failed.
 pub fn owners(tokenizer: &Tokenizer) -> Result<Vec<BTreeSet<&'static str>>> {
     let mut owners = vec![BTreeSet::new(); tokenizer.get_vocab_size(true)];
-    let meanings = covering();
+    let (meanings, lines) = (covering(), problems::covering());
     for language in languages::ALL {
-        for meaning in &meanings {
-            for id in ids(tokenizer, &languages::sentence(language, meaning))? {
+        let sentences = meanings.iter().map(|meaning| languages::sentence(language, meaning));
+        for text in sentences.chain(lines.iter().filter_map(|line| languages::line(language, line))) {
+            for id in ids(tokenizer, &text)? {
                 if let Some(owners) = owners.get_mut(id as usize) {
                     owners.insert(language.code);
                 }
@@ -254,6 +282,11 @@ mod tests {
             let clone = ids(&tokenizer, &languages::sentence(CLONE, &meaning)).unwrap();
             assert_eq!(english.iter().map(|id| id + shift).collect::<Vec<_>>(), clone, "{meaning:?}");
         }
+        for line in problems::covering() {
+            let [english, clone] =
+                [PIVOT, CLONE].map(|of| ids(&tokenizer, &languages::line(of, &line).unwrap()).unwrap());
+            assert_eq!(english.iter().map(|id| id + shift).collect::<Vec<_>>(), clone, "{line:?}");
+        }
     }
 
     #[test]
@@ -271,6 +304,42 @@ mod tests {
                 let text = languages::sentence(language, meaning);
                 assert_eq!(ids(&tokenizer, &text).unwrap().len(), expected, "{text}");
             }
+            for line in problems::covering() {
+                let Some(tell) = language.tell else { continue };
+                let written = tell(&line);
+                let words = |text: &String| if language.spaced { text.split(' ').count() } else { 1 };
+                let expected = written.words.iter().map(words).sum::<usize>() + 1;
+                let text = languages::line(language, &line).unwrap();
+                assert_eq!(ids(&tokenizer, &text).unwrap().len(), expected, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_problem_as_one_text_has_the_tokens_of_its_lines() {
+        let tokenizer = build().unwrap();
+        for problem in problems::held_out(1, 3, 20) {
+            for language in languages::ALL.into_iter().filter(|language| language.tell.is_some()) {
+                let lines = [problem.statement(), problem.solution()].concat();
+                let apart = lines.iter().map(|line| languages::line(language, line).unwrap());
+                let apart: Vec<u32> = apart.flat_map(|text| ids(&tokenizer, &text).unwrap()).collect();
+                let text = problems::text(language, &lines).unwrap();
+                assert_eq!(ids(&tokenizer, &text).unwrap(), apart, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_problems_there_are_no_words_for_them_and_every_token_of_a_word_stays() {
+        let (small, all) = (build_for(&[]).unwrap(), build().unwrap());
+        assert_eq!(small.token_to_id("▁finds"), None);
+        assert_eq!(small.get_vocab_size(true), 3043);
+        let used = covering().into_iter().step_by(5).flat_map(|meaning| {
+            languages::ALL.map(|language| ids(&small, &languages::sentence(language, &meaning)).unwrap()).concat()
+        });
+        for id in used.collect::<BTreeSet<u32>>() {
+            let token = small.id_to_token(id).unwrap();
+            assert!(all.token_to_id(&token).is_some(), "{token}");
         }
     }
 
@@ -284,8 +353,13 @@ mod tests {
             .filter(|(_, owners)| owners.len() > 1)
             .map(|(id, owners)| (tokenizer.id_to_token(id as u32).unwrap(), owners))
             .collect();
-        let marks = [".", "?"];
-        assert!(shared.iter().all(|(token, _)| marks.contains(&token.as_str())), "{shared:?}");
+        let mark = |token: &str| {
+            let text = token.strip_prefix(BOUNDARY).unwrap_or(token);
+            [".", "?", "+", "-", "="].contains(&text) || text.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        assert!(shared.iter().all(|(token, _)| mark(token)), "{shared:?}");
+        let signs = shared.iter().filter(|(token, _)| ![".", "?"].contains(&token.as_str()));
+        assert!(signs.into_iter().all(|(_, owners)| !owners.contains(ISLAND.code)), "the island has no numbers");
         assert!(shared.iter().all(|(_, owners)| !owners.contains(CLONE.code)));
         assert!(shared.iter().any(|(_, owners)| owners.contains(ISLAND.code)), "the full stop is shared");
     }
@@ -296,6 +370,11 @@ mod tests {
         for language in languages::ALL {
             for meaning in covering().iter().step_by(7) {
                 let text = languages::sentence(language, meaning);
+                let ids = ids(&tokenizer, &text).unwrap();
+                assert!(ids.iter().all(|id| *id > 256), "{text}");
+                assert_eq!(tokenizer.decode(&ids, false).unwrap(), text);
+            }
+            for text in problems::covering().iter().filter_map(|line| languages::line(language, line)) {
                 let ids = ids(&tokenizer, &text).unwrap();
                 assert!(ids.iter().all(|id| *id > 256), "{text}");
                 assert_eq!(tokenizer.decode(&ids, false).unwrap(), text);

@@ -18,6 +18,7 @@ use tokenizers::Tokenizer;
 
 use super::{
     documents, facts,
+    folder::{aside, replace},
     kernels::cross_entropy,
     model::{Batch, Model},
     optimizer::{AdamW, rate},
@@ -30,6 +31,9 @@ const STATE: &str = "optimizer.safetensors";
 const RECIPE: &str = "recipe.toml";
 const PROGRESS: &str = "progress.json";
 const METRICS: &str = "metrics.jsonl";
+/// The model that the training began with.
+const START: &str = "start";
+const MODEL: [&str; 2] = ["model.safetensors", "tokenizer.json"];
 
 /// One line of metrics.jsonl.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -93,8 +97,8 @@ impl<'a> Source<'a> {
         rng.set_stream(step as u64 + 1);
         let mut row = || match self {
             Self::Small(author) => {
-                let ids = author.document(&mut rng)?.ids;
-                Ok(Row { weights: vec![1.0; ids.len() - 1], ids })
+                let documents::Document { ids, weights, .. } = author.document(&mut rng)?;
+                Ok(Row { ids, weights })
             }
             Self::Facts(author) => Ok(author.document(&mut rng)),
         };
@@ -104,6 +108,7 @@ impl<'a> Source<'a> {
 
 fn vocabulary(recipe: &Recipe) -> Result<Tokenizer> {
     match &recipe.world {
+        World::Small(small) if small.problems.is_none() => tokenizer::build_for(&[]),
         World::Small(_) => tokenizer::build(),
         World::Facts(_) => facts::tokenizer(),
     }
@@ -122,32 +127,16 @@ fn batch(rows: &[Row]) -> (Batch, Vec<u32>, Vec<f32>) {
     (Batch { ids, length }, targets, weights)
 }
 
-/// Where the folder of the last checkpoint waits while the new one takes its place.
-fn aside(folder: &Path) -> PathBuf {
-    folder.with_file_name(format!(".{}-old", folder.file_name().unwrap_or_default().to_string_lossy()))
-}
-
-/// Writes `write`'s files into a new folder and puts it in the place of `folder`; at every moment the old one or the new one
-/// is whole, in its place or beside it.
-fn replace_folder(folder: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let parent = folder.parent().context("a checkpoint has a parent folder")?;
-    let fresh = tempfile::Builder::new().prefix(".checkpoint-").tempdir_in(parent)?;
-    write(fresh.path())?;
-    for entry in fs::read_dir(fresh.path())? {
-        File::open(entry?.path())?.sync_all()?;
-    }
-    let old = aside(folder);
-    if folder.exists() {
-        if old.exists() {
-            fs::remove_dir_all(&old)?;
-        }
-        fs::rename(folder, &old)?;
-    }
-    fs::rename(fresh.keep(), folder)?;
-    if old.exists() {
-        fs::remove_dir_all(&old)?;
-    }
-    Ok(())
+/// Puts the weights of a trained model where `model` begins; rows of the vocabulary that only the new one has stay as they are.
+fn begin_with(model: &Model, tokenizer: &Tokenizer, folder: &Path) -> Result<()> {
+    let [weights, words] = MODEL.map(|name| folder.join(name));
+    let tensors = safetensors::load(weights, &Device::Cpu)
+        .with_context(|| format!("the model to begin with cannot be read\n{}", folder.display()))?;
+    let before = Tokenizer::from_file(words).map_err(anyhow::Error::msg)?;
+    let rows: Vec<Option<u32>> = (0..tokenizer.get_vocab_size(true) as u32)
+        .map(|id| tokenizer.id_to_token(id).and_then(|token| before.token_to_id(&token)))
+        .collect();
+    model.take_over(&tensors, &rows)
 }
 
 /// A training in a folder: `model/` (config.json, tokenizer.json, model.safetensors), `checkpoint/`, `metrics.jsonl`.
@@ -162,11 +151,12 @@ pub struct Training {
 }
 
 impl Training {
-    /// Begins a training in a folder that does not exist yet, or continues the one that is there.
+    /// Begins a training in a folder that does not exist yet, or continues the one that is there. `start` is the model folder of the
+    /// training that the recipe begins with; a training that is continued does not need it.
     ///
     /// # Errors
-    /// The folder holds something else, or a training by another recipe.
-    pub fn open(folder: &Path, recipe: &Recipe) -> Result<Self> {
+    /// The folder holds something else, or a training by another recipe; the model to begin with is missing, or of another shape.
+    pub fn open(folder: &Path, recipe: &Recipe, start: Option<&Path>) -> Result<Self> {
         let tokenizer = vocabulary(recipe)?;
         let model = Model::new(&recipe.shape, tokenizer.get_vocab_size(true), recipe.seed)?;
         let mut optimizer = AdamW::new(&model.parameters());
@@ -190,6 +180,19 @@ impl Training {
             optimizer.restore(&model.parameters(), &state, progress.step)?;
         } else if folder.exists() && fs::read_dir(folder)?.next().is_some() {
             bail!("this folder is not empty and holds no training; give --out a new folder\n{}", folder.display());
+        } else {
+            match (&recipe.start, start) {
+                (Some(_), Some(start)) => {
+                    begin_with(&model, &tokenizer, start)?;
+                    fs::create_dir_all(folder.join(START))?;
+                    for name in MODEL {
+                        fs::copy(start.join(name), folder.join(START).join(name))?;
+                    }
+                }
+                (None, None) => {}
+                (Some(_), None) => bail!("this recipe begins with the model of another training, and none was given"),
+                (None, Some(_)) => bail!("this recipe begins with untrained weights, but a model was given"),
+            }
         }
         fs::create_dir_all(folder)?;
         let metrics = Self::metrics(folder, progress.step)?;
@@ -286,8 +289,8 @@ impl Training {
     /// Writes `checkpoint/` (all that is needed to continue) and `model/` (what the engine reads), each whole or not at all.
     fn checkpoint(&mut self) -> Result<()> {
         self.metrics.sync_all()?;
-        let Self { recipe, tokenizer, model, optimizer, progress, .. } = self;
-        replace_folder(&self.folder.join("checkpoint"), |folder| {
+        let Self { folder: home, recipe, tokenizer, model, optimizer, progress, .. } = self;
+        replace(&home.join("checkpoint"), |folder| {
             let mut state = optimizer.state(&model.parameters())?;
             for (name, var) in model.parameters() {
                 state.insert(format!("w.{name}"), var.as_tensor().clone());
@@ -296,8 +299,14 @@ impl Training {
             fs::write(folder.join(RECIPE), toml::to_string(recipe)?)?;
             Ok(fs::write(folder.join(PROGRESS), serde_json::to_string(progress)?)?)
         })?;
-        replace_folder(&self.folder.join("model"), |folder| {
-            model.export(folder)?;
+        let result = model.copy()?;
+        if recipe.start.is_some() && progress.step == recipe.steps {
+            let before = model.copy()?;
+            begin_with(&before, tokenizer, &home.join(START))?;
+            result.blend(&before, recipe.blend)?;
+        }
+        replace(&home.join("model"), |folder| {
+            result.export(folder)?;
             tokenizer.save(folder.join("tokenizer.json"), false).map_err(anyhow::Error::msg)
         })
     }
@@ -308,7 +317,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::lab::recipe::Condition;
+    use crate::lab::{model::Shape, recipe::Condition};
 
     fn recipe() -> Recipe {
         Recipe { steps: 6, batch: 4, warmup: 2, ..Recipe::facts(Condition::Mix) }
@@ -324,9 +333,9 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let (whole, parts) = (home.path().join("whole"), home.path().join("parts"));
         let go = AtomicBool::new(false);
-        assert_eq!(Training::open(&whole, &recipe()).unwrap().run(&go, 100).unwrap(), End::Finished);
+        assert_eq!(Training::open(&whole, &recipe(), None).unwrap().run(&go, 100).unwrap(), End::Finished);
 
-        let mut first = Training::open(&parts, &recipe()).unwrap();
+        let mut first = Training::open(&parts, &recipe(), None).unwrap();
         let (told, words) = (recipe(), vocabulary(&recipe()).unwrap());
         for _ in 0..3 {
             first.step(&Source::new(&told, &words).unwrap()).unwrap();
@@ -336,7 +345,7 @@ mod tests {
         drop(first);
         // The power failed while the new checkpoint took the old one's place.
         fs::rename(parts.join("checkpoint"), aside(&parts.join("checkpoint"))).unwrap();
-        assert_eq!(Training::open(&parts, &recipe()).unwrap().run(&go, 100).unwrap(), End::Finished);
+        assert_eq!(Training::open(&parts, &recipe(), None).unwrap().run(&go, 100).unwrap(), End::Finished);
         assert_eq!(weights(&whole), weights(&parts));
     }
 
@@ -344,18 +353,70 @@ mod tests {
     fn a_folder_of_another_training_is_refused() {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("training");
-        Training::open(&folder, &recipe()).unwrap().run(&AtomicBool::new(true), 100).unwrap();
+        Training::open(&folder, &recipe(), None).unwrap().run(&AtomicBool::new(true), 100).unwrap();
         let other = Recipe { seed: 1, ..recipe() };
-        assert!(Training::open(&folder, &other).err().unwrap().to_string().contains("another recipe"));
+        assert!(Training::open(&folder, &other, None).err().unwrap().to_string().contains("another recipe"));
         std::fs::write(home.path().join("mine.txt"), "mine").unwrap();
-        assert!(Training::open(home.path(), &recipe()).err().unwrap().to_string().contains("not empty"));
+        assert!(Training::open(home.path(), &recipe(), None).err().unwrap().to_string().contains("not empty"));
+    }
+
+    #[test]
+    fn a_second_training_begins_with_the_weights_of_the_first() {
+        let home = tempfile::tempdir().unwrap();
+        let (first, second) = (home.path().join("first"), home.path().join("second"));
+        let shape = Shape { width: 16, layers: 1, heads: 2, inner: 16, context: 64, tied: true };
+        let small = |recipe: Recipe| Recipe { steps: 1, batch: 2, shape: shape.clone(), ..recipe };
+        let told = small(Recipe::told());
+        Training::open(&first, &told, None).unwrap().run(&AtomicBool::new(false), 100).unwrap();
+        let recipe = Recipe { start: Some(Box::new(told)), ..small(Recipe::small()) };
+        assert!(Training::open(&second, &recipe, None).err().unwrap().to_string().contains("none was given"));
+        let begun = Training::open(&second, &recipe, Some(&first.join("model"))).unwrap();
+
+        let before = Tokenizer::from_file(first.join("model/tokenizer.json")).unwrap();
+        let (old, new) = (weights(&first), begun.model().tensors().unwrap());
+        for (name, tensor) in new.iter().filter(|(name, _)| !name.contains("embed")) {
+            assert_eq!(tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap(), old[name], "{name}");
+        }
+        let rows = new["model.embed_tokens.weight"].to_vec2::<f32>().unwrap();
+        let row = |token: &str| rows[begun.tokenizer().token_to_id(token).unwrap() as usize].clone();
+        for word in ["▁Anna", "▁cats", "ม้า", "."] {
+            let at = before.token_to_id(word).unwrap() as usize * 16;
+            assert_eq!(row(word), old["model.embed_tokens.weight"][at..at + 16], "{word}");
+        }
+        assert!(before.token_to_id("▁finds").is_none() && row("▁finds").iter().all(|x| *x != 0.0));
+    }
+
+    #[test]
+    fn the_result_is_a_blend_of_what_was_learnt_and_what_was_known() {
+        let home = tempfile::tempdir().unwrap();
+        let shape = Shape { width: 16, layers: 1, heads: 2, inner: 16, context: 64, tied: true };
+        let small = |recipe: Recipe| Recipe { steps: 2, batch: 2, shape: shape.clone(), ..recipe };
+        let told = small(Recipe::told());
+        let first = home.path().join("first");
+        Training::open(&first, &told, None).unwrap().run(&AtomicBool::new(false), 100).unwrap();
+        let trained = |blend: f64| {
+            let recipe = Recipe { start: Some(Box::new(told.clone())), blend, ..small(Recipe::small()) };
+            let folder = home.path().join(format!("second {blend}"));
+            let mut training = Training::open(&folder, &recipe, Some(&first.join("model"))).unwrap();
+            training.run(&AtomicBool::new(false), 100).unwrap();
+            let words = Tokenizer::from_file(folder.join("model/tokenizer.json")).unwrap();
+            (weights(&folder), words)
+        };
+        let ((whole, words), (half, _)) = (trained(1.0), trained(0.5));
+        let (old, name) = (weights(&first), "model.layers.0.mlp.down_proj.weight");
+        for ((half, whole), old) in half[name].iter().zip(&whole[name]).zip(&old[name]) {
+            assert!((half - (whole + old) / 2.0).abs() < 1e-7);
+        }
+        let table = "model.embed_tokens.weight";
+        let at = words.token_to_id("▁finds").unwrap() as usize * 16;
+        assert_eq!(half[table][at..at + 16], whole[table][at..at + 16]);
     }
 
     #[test]
     fn training_lowers_the_loss_and_writes_it_down() {
         let home = tempfile::tempdir().unwrap();
         let recipe = Recipe { steps: 60, batch: 8, warmup: 5, ..Recipe::facts(Condition::Mix) };
-        Training::open(home.path(), &recipe).unwrap().run(&AtomicBool::new(false), 100).unwrap();
+        Training::open(home.path(), &recipe, None).unwrap().run(&AtomicBool::new(false), 100).unwrap();
         let text = fs::read_to_string(home.path().join(METRICS)).unwrap();
         let losses: Vec<f32> = text.lines().map(|l| serde_json::from_str::<Metric>(l).unwrap().loss).collect();
         assert_eq!(losses.len(), 3);

@@ -1,6 +1,7 @@
 //! Executes the probes that steer and patch.
 
 mod compared;
+mod cot;
 mod vectors;
 
 use std::path::Path;
@@ -21,6 +22,7 @@ use babelscope_probes::{
 
 pub(super) use self::{
     compared::compared,
+    cot::traced,
     vectors::{contrast_vectors, language_vectors},
 };
 use super::probes::Said;

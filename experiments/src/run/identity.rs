@@ -104,9 +104,35 @@ fn is_file(path: &str) -> bool {
     !path.is_empty() && !path.starts_with(LAB)
 }
 
+/// Keys whose value may be a folder of which every file counts.
+const FOLDERS: [&str; 2] = ["traces", "references"];
+
+/// The hash over the names and the contents of all files below a folder.
+fn of_folder(what: &str, folder: &Path) -> Result<String> {
+    let failed = |e: std::io::Error| Fault::read(&format!("the folder of `{what}`"), folder, &e);
+    let (mut all, mut open) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(next) = open.pop() {
+        for entry in std::fs::read_dir(&next).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if path.is_dir() { open.push(path) } else { all.push(path) }
+        }
+    }
+    all.sort();
+    let mut hasher = blake3::Hasher::new();
+    for path in all {
+        let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned();
+        hasher.update(name.as_bytes()).update(&[0]);
+        hasher.update(blake3::hash(&std::fs::read(&path).map_err(failed)?).as_bytes());
+    }
+    Ok(format!("blake3:{}", hasher.finalize().to_hex()))
+}
+
 /// The hash of a file, or of the tokenizer in a folder.
 pub(crate) fn content(what: &str, path: &str) -> Result<String> {
-    let place = place(path);
+    let place = if FOLDERS.contains(&what) { PathBuf::from(path) } else { place(path) };
+    if place.is_dir() {
+        return of_folder(what, &place);
+    }
     let bytes = std::fs::read(&place).map_err(|e| Fault::read(&format!("the file of `{what}`"), &place, &e))?;
     Ok(format!("blake3:{}", blake3::hash(&bytes).to_hex()))
 }

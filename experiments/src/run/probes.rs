@@ -96,7 +96,8 @@ pub(crate) fn of_states(
         | ProbeSpec::Steer(_)
         | ProbeSpec::Select(_)
         | ProbeSpec::Compare(_)
-        | ProbeSpec::Patch(_) => return Ok(None),
+        | ProbeSpec::Patch(_)
+        | ProbeSpec::Cot(_) => return Ok(None),
     };
     Ok(Some(rows(probe.kind(), seed, measured)))
 }
@@ -118,6 +119,7 @@ pub(crate) fn of_model(
         ProbeSpec::Select(params) => return acts::selected(params, engine, seed, monitor).map(Some),
         ProbeSpec::Compare(params) => return acts::compared(params, spec, engine, corpus, seed, monitor).map(Some),
         ProbeSpec::Patch(params) => return acts::patched(params, engine, seed, monitor).map(Some),
+        ProbeSpec::Cot(params) => return acts::traced(params, engine, corpus, seed, monitor).map(Some),
         ProbeSpec::Neurons(params) => neurons(engine, corpus, params, seed, monitor)?,
         ProbeSpec::Tokenizer(params) => tokenized(params, spec, engine.tokenizer(), corpus, monitor)?,
         _ => return Ok(None),

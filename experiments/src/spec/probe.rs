@@ -19,7 +19,7 @@ use babelscope_probes::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CompareSpec, LearnSpec, SelectSpec, VectorSpec, keys::ANY, repeated};
+use super::{CompareSpec, CotSpec, LearnSpec, SelectSpec, VectorSpec, keys::ANY, repeated};
 
 /// An analysis.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -57,6 +57,8 @@ pub enum ProbeSpec {
     Compare(CompareSpec),
     /// What changes in the answer when a state, an edge or a component changes.
     Patch(PatchParams),
+    /// Chains of thought as graphs, compared across languages, with what the model knew along them.
+    Cot(CotSpec),
 }
 
 /// The lens.
@@ -87,7 +89,7 @@ pub enum Reads {
 
 impl ProbeSpec {
     /// Every kind, in the order in which they are documented.
-    pub const KINDS: [&str; 16] = [
+    pub const KINDS: [&str; 17] = [
         "align",
         "lens",
         "retrieval",
@@ -104,6 +106,7 @@ impl ProbeSpec {
         "select",
         "compare",
         "patch",
+        "cot",
     ];
 
     /// Those whose rows `tasks` relates.
@@ -138,6 +141,7 @@ impl ProbeSpec {
             "select" => Self::Select(SelectSpec::default()),
             "compare" => Self::Compare(CompareSpec::default()),
             "patch" => Self::Patch(PatchParams::Grid(GridParams::default())),
+            "cot" => Self::Cot(CotSpec::default()),
             _ => return None,
         })
     }
@@ -166,7 +170,7 @@ impl ProbeSpec {
         let steer = SteerParams { relevance_layer: Some(0), requests, ..SteerParams::default() };
         let learning = LearnParams { target_layer: Some(0), max_norm: Some(1.0), ..LearnParams::default() };
         let learn = LearnSpec { learning, ..LearnSpec::default() };
-        all.chain([Self::Vector(from_end), Self::Steer(steer), Self::Learn(learn)])
+        all.chain([Self::Vector(from_end), Self::Steer(steer), Self::Learn(learn), Self::Cot(CotSpec::complete())])
             .chain(CompareSpec::complete().map(Self::Compare))
             .collect()
     }
@@ -190,6 +194,7 @@ impl ProbeSpec {
             Self::Select(_) => "select",
             Self::Compare(_) => "compare",
             Self::Patch(_) => "patch",
+            Self::Cot(_) => "cot",
         }
     }
 
@@ -211,7 +216,8 @@ impl ProbeSpec {
             | Self::Steer(_)
             | Self::Select(_)
             | Self::Compare(_)
-            | Self::Patch(_) => Reads::Model,
+            | Self::Patch(_)
+            | Self::Cot(_) => Reads::Model,
             Self::Tasks(_) => Reads::Probes,
         }
     }
@@ -219,7 +225,7 @@ impl ProbeSpec {
     /// How many languages it needs.
     pub fn languages(&self) -> usize {
         match self {
-            Self::Lens(_) | Self::Tokenizer(_) | Self::Select(_) | Self::Patch(_) => 1,
+            Self::Lens(_) | Self::Tokenizer(_) | Self::Select(_) | Self::Patch(_) | Self::Cot(_) => 1,
             Self::Vector(spec) if !spec.of_languages() => 1,
             Self::Compare(spec) if !spec.vector.is_empty() => 1,
             _ => 2,
@@ -266,6 +272,7 @@ impl ProbeSpec {
             Self::Learn(spec) => vec![("answers", &mut spec.answers)],
             Self::Select(spec) => vec![("with", &mut spec.with), ("without", &mut spec.without)],
             Self::Compare(spec) => vec![("vector", &mut spec.vector)],
+            Self::Cot(spec) => spec.files_mut(),
             _ => Vec::new(),
         }
     }
@@ -292,6 +299,7 @@ impl ProbeSpec {
             Self::Select(spec) => spec.problem(),
             Self::Compare(spec) => spec.problem(languages),
             Self::Patch(params) => params.problem(),
+            Self::Cot(spec) => spec.problem(),
         };
         if own.is_some() {
             return own;

@@ -2,6 +2,7 @@
 
 use babelscope::run::Run;
 use babelscope_probes::{
+    cot::report::Traced,
     patch::{PatchedRun, Side},
     steer::Compared,
 };
@@ -20,7 +21,10 @@ pub(crate) fn run(run: &Run) {
     for details in &run.details {
         details.compared.iter().take(MOST).for_each(answers);
         details.patched.iter().take(MOST).for_each(runs);
-        for (count, what) in [(details.compared.len(), "prompts"), (details.patched.len(), "pairs")] {
+        details.traces.iter().take(MOST).for_each(trace);
+        for (count, what) in
+            [(details.compared.len(), "prompts"), (details.patched.len(), "pairs"), (details.traces.len(), "traces")]
+        {
             if count > MOST {
                 print(&format!("{} more {what} are in the run folder.\n", count - MOST));
             }
@@ -35,6 +39,26 @@ fn answers(compared: &Compared) {
     for answer in &compared.answers {
         let perplexity = answer.perplexity.map_or_else(|| "-".to_owned(), |p| format!("{p:.1}"));
         table.row([answer.arm.clone(), fit(&answer.text.replace('\n', "⏎"), room), perplexity]);
+    }
+    print(&table.to_string());
+    print("");
+}
+
+fn trace(traced: &Traced) {
+    let right = match traced.right {
+        Some(true) => "right",
+        Some(false) => "wrong",
+        None => "not known to be right",
+    };
+    let answer = traced.answer.as_ref().map_or_else(|| "no answer".to_owned(), |value| format!("answer {value}"));
+    print(&format!("{}, {}: {answer}, {right}", traced.trace.problem, traced.trace.language));
+    print(&fit(&traced.trace.statement.replace('\n', " "), columns().saturating_sub(2)));
+    let mut table = Table::new(["", "step", "asserts"]).right(0);
+    for (at, step) in traced.steps.iter().enumerate() {
+        let text = traced.trace.text.get(step.span.clone()).unwrap_or_default().trim().replace('\n', " ");
+        let said = traced.trajectory.actions.iter().filter(|action| action.step == Some(at));
+        let said: Vec<&str> = said.map(|action| traced.trajectory.graph.nodes[action.node].normal.as_str()).collect();
+        table.row([(at + 1).to_string(), fit(&text, 60), said.join("; ")]);
     }
     print(&table.to_string());
     print("");

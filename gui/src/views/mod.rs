@@ -14,6 +14,7 @@ mod runs_filter;
 pub mod steering;
 pub mod structure;
 pub mod tokenizer;
+pub mod traces;
 
 /// A screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -34,11 +35,13 @@ pub enum Screen {
     Steering,
     /// Layers by tokens: what changes the answer.
     Patching,
+    /// Chains of thought: texts, graphs, and what was known along them.
+    Traces,
 }
 
 impl Screen {
     /// All, in the order of the left bar.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Runs,
         Self::Alignment,
         Self::Structure,
@@ -47,6 +50,7 @@ impl Screen {
         Self::Lens,
         Self::Steering,
         Self::Patching,
+        Self::Traces,
     ];
 
     /// Its name in the left bar.
@@ -60,6 +64,7 @@ impl Screen {
             Self::Lens => "Lens",
             Self::Steering => "Steering",
             Self::Patching => "Patching",
+            Self::Traces => "Traces",
         }
     }
 }

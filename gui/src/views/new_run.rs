@@ -83,6 +83,10 @@ fn said(kind: &str) -> (&'static str, &'static str) {
             ("Steering, evaluated", "What vectors do over many prompts, beside their controls; generates much text")
         }
         "patch" => ("Patching", "Which states carry the answer: a grid between two prompts"),
+        "cot" => (
+            "Traces",
+            "Chains of thought as graphs, compared across languages; the model writes them, or files have them",
+        ),
         _ => ("", ""),
     }
 }

@@ -98,16 +98,18 @@ impl LayerMap<'_> {
                 let name = Line::new(labels.name).size(SMALL).color(colours.weak).width(NUMBERS - 12.0);
                 name.paint(ui.painter(), pos2(numbers.right() - 8.0, middle), Align2::RIGHT_CENTER);
             }
-            let area = ScrollArea::horizontal().id_salt(self.id).auto_shrink([false, true]);
-            let area = area.stick_to_right(self.direction == Direction::Rtl);
-            let shown = area.show(ui, |ui| {
+            // An area that scrolls sideways swallows the wish to be scrolled to, so there is one only where it is needed.
+            let wide = size.x > ui.available_width();
+            let draw = |ui: &mut Ui| {
                 let (outer, _) = ui.allocate_exact_size(size + vec2(0.0, below), Sense::hover());
                 let rect = Rect::from_min_size(outer.min, size);
                 let output = self.cells(ui, rect);
                 self.below(ui, rect, width, output.hovered.or(self.selected).map(|(_, column)| column));
                 output
-            });
-            Some(shown.inner)
+            };
+            let area = ScrollArea::horizontal().id_salt(self.id).auto_shrink([false, true]);
+            let area = area.stick_to_right(self.direction == Direction::Rtl);
+            Some(if wide { area.show(ui, draw).inner } else { draw(ui) })
         })
         .inner
     }

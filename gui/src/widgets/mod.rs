@@ -1,12 +1,15 @@
 //! Pieces that several views share.
 
 pub mod bars;
+pub mod cells;
 pub mod choose;
 pub mod curve;
 pub mod dose;
 pub mod dots;
+pub mod graph;
 pub mod heatmap;
 pub mod layer_map;
+pub mod layered;
 pub mod layers;
 pub mod legend;
 pub mod lens_detail;
@@ -23,3 +26,4 @@ pub mod spans;
 pub mod square;
 pub mod stack;
 pub mod tokens;
+pub mod verdict;

@@ -4,8 +4,13 @@
 use super::{
     Rendered,
     Role::{Colour, Noun, Number, Place, Question, Recipient, Subject, Verb},
+    Written,
+    numbers::ARABIC,
 };
-use crate::lab::world::{Meaning, Person, Phrase};
+use crate::lab::{
+    problems::{Change, Event, Line},
+    world::{Meaning, Person, Phrase},
+};
 
 const NAMES: [&str; 16] = [
     "مريم",
@@ -122,5 +127,35 @@ pub(super) fn render(meaning: &Meaning) -> Rendered {
         }
         Meaning::Name { who } => Rendered::new(".", [(Subject, NAMES[who.index()])]),
         Meaning::In { place } => Rendered::new(".", [(Place, PLACES[place.index()])]),
+    }
+}
+
+/// The noun behind a number in digits: the plural after 3 to 10, the accusative singular after 11 to 99.
+fn counted(noun: crate::lab::world::Noun, number: u8) -> &'static str {
+    NOUNS[noun.index()].1[if number % 100 > 10 { 1 } else { 4 }]
+}
+
+pub(super) fn tell(line: &Line) -> Written {
+    match line {
+        Line::Has { who, number, noun } => {
+            Written::new(".", ["لدى", NAMES[who.index()], &ARABIC.write(*number), counted(*noun, *number)])
+        }
+        Line::Happens { who, change: Change { event, amount }, noun } => {
+            let ((_, verb), to) = match event {
+                Event::Buy => (verb(*who, "تشتري", "يشتري"), ""),
+                Event::Find => (verb(*who, "تجد", "يجد"), ""),
+                Event::Give { whom } => (verb(*who, "تعطي", "يعطي"), NAMES[whom.index()]),
+                Event::Lose => (verb(*who, "تفقد", "يفقد"), ""),
+            };
+            let noun = counted(*noun, *amount);
+            Written::new(".", [NAMES[who.index()], verb, to, &ARABIC.write(*amount), noun])
+        }
+        Line::Says { who, number } => {
+            let (_, verb) = verb(*who, "تقول", "يقول");
+            Written::new(".", [NAMES[who.index()], verb, &ARABIC.write(*number)])
+        }
+        Line::HowMany { who, noun } => Written::new("؟", ["كم", NOUNS[noun.index()].1[1], "لدى", NAMES[who.index()]]),
+        Line::Answer { number } => Written::new(".", ["الجواب هو", &ARABIC.write(*number)]),
+        Line::Equation { left, adds, right, result } => ARABIC.equation([*left, *right, *result], *adds, "."),
     }
 }

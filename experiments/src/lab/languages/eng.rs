@@ -3,8 +3,13 @@
 use super::{
     Rendered,
     Role::{Article, Colour, Noun, Number, Place, Question, Recipient, Subject, Verb},
+    Written,
+    numbers::ASCII,
 };
-use crate::lab::world::{Meaning, Phrase};
+use crate::lab::{
+    problems::{Change, Event, Line},
+    world::{Meaning, Phrase},
+};
 
 const NAMES: [&str; 16] = [
     "Anna", "Mary", "Lucy", "Emma", "Sarah", "Helen", "Julia", "Martha", "John", "Peter", "Paul", "James", "David",
@@ -96,5 +101,27 @@ pub(super) fn render(meaning: &Meaning) -> Rendered {
         }
         Meaning::Name { who } => Rendered::new(".", [(Subject, NAMES[who.index()])]),
         Meaning::In { place } => Rendered::new(".", [(Place, PLACES[place.index()])]),
+    }
+}
+
+pub(super) fn tell(line: &Line) -> Written {
+    let many = |noun: &crate::lab::world::Noun| NOUNS[noun.index()].1;
+    match line {
+        Line::Has { who, number, noun } => {
+            Written::new(".", [NAMES[who.index()], "has", &ASCII.write(*number), many(noun)])
+        }
+        Line::Happens { who, change: Change { event, amount }, noun } => {
+            let (verb, to) = match event {
+                Event::Buy => ("buys", String::new()),
+                Event::Find => ("finds", String::new()),
+                Event::Give { whom } => ("gives", format!("to {}", NAMES[whom.index()])),
+                Event::Lose => ("loses", String::new()),
+            };
+            Written::new(".", [NAMES[who.index()], verb, &ASCII.write(*amount), many(noun), &to])
+        }
+        Line::Says { who, number } => Written::new(".", [NAMES[who.index()], "says", &ASCII.write(*number)]),
+        Line::HowMany { who, noun } => Written::new("?", ["how many", many(noun), "does", NAMES[who.index()], "have"]),
+        Line::Answer { number } => Written::new(".", ["the answer is", &ASCII.write(*number)]),
+        Line::Equation { left, adds, right, result } => ASCII.equation([*left, *right, *result], *adds, "."),
     }
 }

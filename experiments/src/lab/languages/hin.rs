@@ -3,8 +3,13 @@
 use super::{
     Rendered,
     Role::{Colour, Noun, Number, Place, Question, Recipient, Subject, Verb},
+    Written,
+    numbers::DEVANAGARI,
 };
-use crate::lab::world::{Meaning, Person, Phrase};
+use crate::lab::{
+    problems::{Change, Event, Line},
+    world::{Meaning, Person, Phrase},
+};
 
 const NAMES: [&str; 16] = [
     "सीता",
@@ -129,5 +134,35 @@ pub(super) fn render(meaning: &Meaning) -> Rendered {
         }
         Meaning::Name { who } => Rendered::new("।", [(Subject, NAMES[who.index()])]),
         Meaning::In { place } => Rendered::new("।", [(Place, PLACES[place.index()])]),
+    }
+}
+
+pub(super) fn tell(line: &Line) -> Written {
+    let many = |noun: &crate::lab::world::Noun| NOUNS[noun.index()].1;
+    match line {
+        Line::Has { who, number, noun } => {
+            let owner = format!("{} के पास", NAMES[who.index()]);
+            Written::new("।", [&owner, &DEVANAGARI.write(*number), many(noun), "हैं"])
+        }
+        Line::Happens { who, change: Change { event, amount }, noun } => {
+            let ((_, verb), to) = match event {
+                Event::Buy => (verb(*who, "खरीदती है", "खरीदता है"), String::new()),
+                Event::Find => (verb(*who, "पाती है", "पाता है"), String::new()),
+                Event::Give { whom } => (verb(*who, "देती है", "देता है"), format!("{} को", NAMES[whom.index()])),
+                Event::Lose => (verb(*who, "खोती है", "खोता है"), String::new()),
+            };
+            Written::new("।", [NAMES[who.index()], &to, &DEVANAGARI.write(*amount), many(noun), verb])
+        }
+        Line::Says { who, number } => {
+            let (_, verb) = verb(*who, "कहती है", "कहता है");
+            Written::new("।", [NAMES[who.index()], verb, &DEVANAGARI.write(*number)])
+        }
+        Line::HowMany { who, noun } => {
+            let owner = format!("{} के पास", NAMES[who.index()]);
+            let how_many = if NOUNS[noun.index()].2 { "कितनी" } else { "कितने" };
+            Written::new("?", [&owner, how_many, many(noun), "हैं"])
+        }
+        Line::Answer { number } => Written::new("।", ["उत्तर", &DEVANAGARI.write(*number), "है"]),
+        Line::Equation { left, adds, right, result } => DEVANAGARI.equation([*left, *right, *result], *adds, "।"),
     }
 }

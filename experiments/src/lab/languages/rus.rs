@@ -3,8 +3,13 @@
 use super::{
     Rendered,
     Role::{Colour, Noun, Number, Place, Question, Recipient, Subject, Verb},
+    Written,
+    numbers::ASCII,
 };
-use crate::lab::world::{Meaning, Phrase};
+use crate::lab::{
+    problems::{Change, Event, Line},
+    world::{Meaning, Phrase},
+};
 
 /// Nominative, genitive, dative, accusative.
 const NAMES: [[&str; 4]; 16] = [
@@ -118,5 +123,45 @@ pub(super) fn render(meaning: &Meaning) -> Rendered {
         }
         Meaning::Name { who } => Rendered::new(".", [(Subject, NAMES[who.index()][0])]),
         Meaning::In { place } => Rendered::new(".", [(Place, PLACES[place.index()])]),
+    }
+}
+
+/// The noun behind a number in digits: 21 кролик, 3 кролика, 5 кроликов; of living beings the accusative of 2 to 4 is the genitive
+/// plural, but not of 22 and the like.
+fn counted(noun: crate::lab::world::Noun, number: u8, object: bool) -> &'static str {
+    let [nominative, accusative, genitive, many] = NOUNS[noun.index()].1;
+    match (number % 100, number % 10) {
+        (11..=14, _) => many,
+        (_, 1) if object => accusative,
+        (_, 1) => nominative,
+        (2..=4, _) if object && noun.animate() => many,
+        (_, 2..=4) => genitive,
+        _ => many,
+    }
+}
+
+pub(super) fn tell(line: &Line) -> Written {
+    match line {
+        Line::Has { who, number, noun } => {
+            let owner = format!("у {}", NAMES[who.index()][1]);
+            Written::new(".", [&owner, "есть", &ASCII.write(*number), counted(*noun, *number, false)])
+        }
+        Line::Happens { who, change: Change { event, amount }, noun } => {
+            let (verb, to) = match event {
+                Event::Buy => ("покупает", ""),
+                Event::Find => ("находит", ""),
+                Event::Give { whom } => ("даёт", NAMES[whom.index()][2]),
+                Event::Lose => ("теряет", ""),
+            };
+            let noun = counted(*noun, *amount, true);
+            Written::new(".", [NAMES[who.index()][0], verb, to, &ASCII.write(*amount), noun])
+        }
+        Line::Says { who, number } => Written::new(".", [NAMES[who.index()][0], "говорит", &ASCII.write(*number)]),
+        Line::HowMany { who, noun } => {
+            let owner = format!("у {}", NAMES[who.index()][1]);
+            Written::new("?", ["сколько", NOUNS[noun.index()].1[3], &owner])
+        }
+        Line::Answer { number } => Written::new(".", ["ответ равен", &ASCII.write(*number)]),
+        Line::Equation { left, adds, right, result } => ASCII.equation([*left, *right, *result], *adds, "."),
     }
 }

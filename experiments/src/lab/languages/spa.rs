@@ -3,8 +3,13 @@
 use super::{
     Rendered,
     Role::{Article, Colour, Noun, Number, Place, Question, Recipient, Subject, Verb},
+    Written,
+    numbers::ASCII,
 };
-use crate::lab::world::{Meaning, Phrase};
+use crate::lab::{
+    problems::{Change, Event, Line},
+    world::{Meaning, Phrase},
+};
 
 const NAMES: [&str; 16] = [
     "Ana", "María", "Lucía", "Elena", "Carmen", "Isabel", "Pilar", "Teresa", "Juan", "Pedro", "Pablo", "Diego",
@@ -110,5 +115,30 @@ pub(super) fn render(meaning: &Meaning) -> Rendered {
         }
         Meaning::Name { who } => Rendered::new(".", [(Subject, NAMES[who.index()])]),
         Meaning::In { place } => Rendered::new(".", [(Place, PLACES[place.index()])]),
+    }
+}
+
+pub(super) fn tell(line: &Line) -> Written {
+    let many = |noun: &crate::lab::world::Noun| NOUNS[noun.index()].1;
+    match line {
+        Line::Has { who, number, noun } => {
+            Written::new(".", [NAMES[who.index()], "tiene", &ASCII.write(*number), many(noun)])
+        }
+        Line::Happens { who, change: Change { event, amount }, noun } => {
+            let (verb, to) = match event {
+                Event::Buy => ("compra", String::new()),
+                Event::Find => ("encuentra", String::new()),
+                Event::Give { whom } => ("le da", format!("a {}", NAMES[whom.index()])),
+                Event::Lose => ("pierde", String::new()),
+            };
+            Written::new(".", [NAMES[who.index()], verb, &ASCII.write(*amount), many(noun), &to])
+        }
+        Line::Says { who, number } => Written::new(".", [NAMES[who.index()], "dice", &ASCII.write(*number)]),
+        Line::HowMany { who, noun } => {
+            let how_many = if NOUNS[noun.index()].2 { "¿Cuántas" } else { "¿Cuántos" };
+            Written::new("?", [how_many, many(noun), "tiene", NAMES[who.index()]])
+        }
+        Line::Answer { number } => Written::new(".", ["la respuesta es", &ASCII.write(*number)]),
+        Line::Equation { left, adds, right, result } => ASCII.equation([*left, *right, *result], *adds, "."),
     }
 }

@@ -4,19 +4,26 @@
 use super::{
     Rendered,
     Role::{Colour, Noun, Number, Place, Question, Recipient, Subject, Verb},
+    Written,
+    numbers::ASCII,
 };
-use crate::lab::world::{Meaning, Phrase};
+use crate::lab::{
+    problems::{Change, Event, Line},
+    world::{Meaning, Phrase},
+};
 
 const NAMES: [&str; 16] = [
     "Asha", "Zuhura", "Neema", "Rehema", "Amina", "Halima", "Mwajuma", "Saida", "Juma", "Hamisi", "Baraka", "Musa",
     "Rashidi", "Salim", "Omari", "Bakari",
 ];
 
-/// Concords: adjective of vowel stems in singular and plural, connective in singular and plural, numbers 1-5, "is (there)".
+/// Concords: adjective of vowel stems in singular and plural, connective in singular and plural, numbers 1-5, "how many", "is
+/// (there)".
 struct Class {
     adjective: [&'static str; 2],
     connective: [&'static str; 2],
     numbers: [&'static str; 5],
+    how_many: &'static str,
     is: &'static str,
 }
 
@@ -25,6 +32,7 @@ const LIVING: Class = Class {
     adjective: ["mw", "w"],
     connective: ["wa", "wa"],
     numbers: ["mmoja", "wawili", "watatu", "wanne", "watano"],
+    how_many: "wangapi",
     is: "yuko",
 };
 /// Classes 3/4.
@@ -32,6 +40,7 @@ const TREES: Class = Class {
     adjective: ["mw", "my"],
     connective: ["wa", "ya"],
     numbers: ["mmoja", "miwili", "mitatu", "minne", "mitano"],
+    how_many: "mingapi",
     is: "uko",
 };
 /// Classes 7/8.
@@ -39,6 +48,7 @@ const TOOLS: Class = Class {
     adjective: ["ch", "vy"],
     connective: ["cha", "vya"],
     numbers: ["kimoja", "viwili", "vitatu", "vinne", "vitano"],
+    how_many: "vingapi",
     is: "kiko",
 };
 /// Classes 9/10.
@@ -46,6 +56,7 @@ const LOANS: Class = Class {
     adjective: ["ny", "ny"],
     connective: ["ya", "za"],
     numbers: ["moja", "mbili", "tatu", "nne", "tano"],
+    how_many: "ngapi",
     is: "iko",
 };
 /// Classes 11/10.
@@ -53,6 +64,7 @@ const LONG: Class = Class {
     adjective: ["mw", "ny"],
     connective: ["wa", "za"],
     numbers: ["mmoja", "mbili", "tatu", "nne", "tano"],
+    how_many: "ngapi",
     is: "uko",
 };
 
@@ -158,5 +170,30 @@ pub(super) fn render(meaning: &Meaning) -> Rendered {
         }
         Meaning::Name { who } => Rendered::new(".", [(Subject, NAMES[who.index()])]),
         Meaning::In { place } => Rendered::new(".", [(Place, PLACES[place.index()])]),
+    }
+}
+
+pub(super) fn tell(line: &Line) -> Written {
+    let many = |noun: &crate::lab::world::Noun| NOUNS[noun.index()].1;
+    match line {
+        Line::Has { who, number, noun } => {
+            Written::new(".", [NAMES[who.index()], "ana", many(noun), &ASCII.write(*number)])
+        }
+        Line::Happens { who, change: Change { event, amount }, noun } => {
+            let (verb, to) = match event {
+                Event::Buy => ("ananunua", ""),
+                Event::Find => ("anapata", ""),
+                Event::Give { whom } => ("anampa", NAMES[whom.index()]),
+                Event::Lose => ("anapoteza", ""),
+            };
+            Written::new(".", [NAMES[who.index()], verb, to, many(noun), &ASCII.write(*amount)])
+        }
+        Line::Says { who, number } => Written::new(".", [NAMES[who.index()], "anasema", &ASCII.write(*number)]),
+        Line::HowMany { who, noun } => {
+            let how_many = NOUNS[noun.index()].2.how_many;
+            Written::new("?", [NAMES[who.index()], "ana", many(noun), how_many])
+        }
+        Line::Answer { number } => Written::new(".", ["jibu ni", &ASCII.write(*number)]),
+        Line::Equation { left, adds, right, result } => ASCII.equation([*left, *right, *result], *adds, "."),
     }
 }

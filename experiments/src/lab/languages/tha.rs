@@ -3,8 +3,13 @@
 use super::{
     Rendered,
     Role::{Classifier, Colour, Noun, Number, Place, Question, Recipient, Subject, Verb},
+    Written,
+    numbers::THAI,
 };
-use crate::lab::world::{Meaning, Phrase};
+use crate::lab::{
+    problems::{Change, Event, Line},
+    world::{Meaning, Phrase},
+};
 
 const NAMES: [&str; 16] = [
     "มาลี",
@@ -111,5 +116,35 @@ pub(super) fn render(meaning: &Meaning) -> Rendered {
         }
         Meaning::Name { who } => Rendered::new("", [(Subject, NAMES[who.index()])]),
         Meaning::In { place } => Rendered::new("", [(Place, PLACES[place.index()])]),
+    }
+}
+
+/// Every line of a problem is a line of text: without a full stop nothing else would part the number at the end of one equation from
+/// the number at the beginning of the next.
+const LINE: &str = "\n";
+
+pub(super) fn tell(line: &Line) -> Written {
+    match line {
+        Line::Has { who, number, noun } => {
+            let (noun, classifier) = NOUNS[noun.index()];
+            Written::new(LINE, [NAMES[who.index()], "มี", noun, &THAI.write(*number), classifier])
+        }
+        Line::Happens { who, change: Change { event, amount }, noun } => {
+            let (verb, away, to) = match event {
+                Event::Buy => ("ซื้อ", "", String::new()),
+                Event::Find => ("พบ", "", String::new()),
+                Event::Give { whom } => ("ให้", "", format!("แก่{}", NAMES[whom.index()])),
+                Event::Lose => ("ทำ", "หาย", String::new()),
+            };
+            let (noun, classifier) = NOUNS[noun.index()];
+            Written::new(LINE, [NAMES[who.index()], verb, noun, away, &THAI.write(*amount), classifier, &to])
+        }
+        Line::Says { who, number } => Written::new(LINE, [NAMES[who.index()], "บอกว่า", &THAI.write(*number)]),
+        Line::HowMany { who, noun } => {
+            let (noun, classifier) = NOUNS[noun.index()];
+            Written::new(LINE, [NAMES[who.index()], "มี", noun, "กี่", classifier])
+        }
+        Line::Answer { number } => Written::new(LINE, ["คำตอบคือ", &THAI.write(*number)]),
+        Line::Equation { left, adds, right, result } => THAI.equation([*left, *right, *result], *adds, LINE),
     }
 }

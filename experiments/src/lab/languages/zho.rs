@@ -3,8 +3,13 @@
 use super::{
     Rendered,
     Role::{Classifier, Colour, Noun, Number, Place, Question, Recipient, Subject, Verb},
+    Written,
+    numbers::Digits::Han,
 };
-use crate::lab::world::{Meaning, Phrase};
+use crate::lab::{
+    problems::{Change, Event, Line},
+    world::{Meaning, Phrase},
+};
 
 const NAMES: [&str; 16] = [
     "小红", "丽丽", "美玲", "小芳", "秀英", "晓燕", "玉兰", "婷婷", "小明", "大伟", "志强", "建军", "小龙", "文杰",
@@ -86,5 +91,31 @@ pub(super) fn render(meaning: &Meaning) -> Rendered {
         }
         Meaning::Name { who } => Rendered::new("。", [(Subject, NAMES[who.index()])]),
         Meaning::In { place } => Rendered::new("。", [(Place, PLACES[place.index()])]),
+    }
+}
+
+pub(super) fn tell(line: &Line) -> Written {
+    match line {
+        Line::Has { who, number, noun } => {
+            let (noun, classifier) = NOUNS[noun.index()];
+            Written::new("。", [NAMES[who.index()], "有", &Han.write(*number), classifier, noun])
+        }
+        Line::Happens { who, change: Change { event, amount }, noun } => {
+            let (verb, to) = match event {
+                Event::Buy => ("买", ""),
+                Event::Find => ("找到", ""),
+                Event::Give { whom } => ("给", NAMES[whom.index()]),
+                Event::Lose => ("弄丢", ""),
+            };
+            let (noun, classifier) = NOUNS[noun.index()];
+            Written::new("。", [NAMES[who.index()], verb, to, &Han.write(*amount), classifier, noun])
+        }
+        Line::Says { who, number } => Written::new("。", [NAMES[who.index()], "说", &Han.write(*number)]),
+        Line::HowMany { who, noun } => {
+            let (noun, classifier) = NOUNS[noun.index()];
+            Written::new("？", [NAMES[who.index()], "有", "多少", classifier, noun])
+        }
+        Line::Answer { number } => Written::new("。", ["答案是", &Han.write(*number)]),
+        Line::Equation { left, adds, right, result } => Han.equation([*left, *right, *result], *adds, "。"),
     }
 }

@@ -1,4 +1,4 @@
-//! What steering and patching need besides, in the form of a new run.
+//! What steering, patching and traces need besides, in the form of a new run.
 
 use babelscope::spec::ProbeSpec;
 use babelscope_probes::patch::{GridParams, PairSpec, PatchParams};
@@ -8,7 +8,7 @@ use super::field;
 use crate::widgets::pane;
 
 /// Kinds that have fields of their own.
-pub(super) const KINDS: [&str; 3] = ["vector", "compare", "patch"];
+pub(super) const KINDS: [&str; 4] = ["vector", "compare", "patch", "cot"];
 
 /// The fields.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,6 +22,8 @@ pub(super) struct Acts {
     corrupt: String,
     answer: String,
     wrong: String,
+    traces: String,
+    problems: String,
 }
 
 impl Acts {
@@ -49,6 +51,20 @@ impl Acts {
                 field(ui, "Answer", "what the model shall say next", &mut self.answer);
                 field(ui, "Wrong answer", "what it shall not say", &mut self.wrong);
             }
+            "cot" => {
+                field(
+                    ui,
+                    "Files of traces",
+                    "a file or folder of traces; or none: the model writes them",
+                    &mut self.traces,
+                );
+                field(
+                    ui,
+                    "File of problems",
+                    "a JSONL file; or none: the word problems of the laboratory",
+                    &mut self.problems,
+                );
+            }
             _ => (),
         }
     }
@@ -72,6 +88,12 @@ impl Acts {
                     ..PairSpec::default()
                 };
                 *params = PatchParams::Grid(GridParams { pairs: vec![pair], bootstrap: 0, ..GridParams::default() });
+            }
+            ProbeSpec::Cot(spec) => {
+                spec.traces.extend(Some(text(&self.traces)).filter(|path| !path.is_empty()));
+                if !self.problems.trim().is_empty() {
+                    spec.problems = text(&self.problems);
+                }
             }
             _ => (),
         }

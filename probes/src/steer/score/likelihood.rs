@@ -9,18 +9,18 @@ use babelscope_core::{
     monitor::Monitor,
     plan::{Capture, Edit, Plan, Point, Reduce, Site},
     tokens::Encoded,
-    vector::{dispatch, exp},
 };
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    logits::{Total, kl},
+};
 
 /// Bytes of the last layer's states that are held at once, and of the logits that are read from them at once, for each set of edits.
 const STATE_BYTES: usize = 64 << 20;
 const LOGIT_BYTES: usize = 80 << 20;
-/// Sums that run side by side.
-const LANES: usize = 16;
 
 /// A text of which the tokens from `from` on are scored.
 #[derive(Clone, Debug)]
@@ -82,55 +82,10 @@ pub(in crate::steer) fn compare(
         let totals = logits.map(Total::of);
         let nats = [totals[0].nats(logits[0], next), totals[1].nats(logits[1], next)];
         let hit = logits.map(|row| row.iter().all(|x| *x <= row[next]));
-        Both { nats, hit, kl: kl(logits, &totals) }
+        Both { nats, hit, kl: kl(logits, totals.each_ref()) }
     };
     let finite = |both: &Both| both.kl.is_finite() && both.nats.iter().all(|n| n.is_finite());
     each(engine, texts, [&[], edits], of, finite, monitor)
-}
-
-/// The normaliser of one row of logits.
-struct Total {
-    max: f32,
-    ln: f64,
-}
-
-impl Total {
-    fn of(logits: &[f32]) -> Self {
-        let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let total = dispatch(
-            #[inline(always)]
-            || {
-                let mut sums = [0f64; LANES];
-                for part in logits.chunks(LANES) {
-                    sums.iter_mut().zip(part).for_each(|(sum, x)| *sum += f64::from(exp(x - max)));
-                }
-                sums.iter().sum::<f64>()
-            },
-        );
-        Self { max, ln: total.ln() }
-    }
-
-    fn nats(&self, logits: &[f32], at: usize) -> f64 {
-        self.ln - f64::from(logits[at] - self.max)
-    }
-}
-
-/// `sum_v p_v ((a_v - A) - (b_v - B))` with the log-normalisers A and B; rounding below 0 becomes 0.
-fn kl([a, b]: [&[f32]; 2], [of_a, of_b]: &[Total; 2]) -> f64 {
-    let sum = dispatch(
-        #[inline(always)]
-        || {
-            let mut sums = [0f64; LANES];
-            for (a, b) in a.chunks(LANES).zip(b.chunks(LANES)) {
-                for (sum, (a, b)) in sums.iter_mut().zip(a.iter().zip(b)) {
-                    let p = f64::from(exp(a - of_a.max));
-                    *sum += if p > 0.0 { p * (f64::from(a - of_a.max) - f64::from(b - of_b.max)) } else { 0.0 };
-                }
-            }
-            sums.iter().sum::<f64>()
-        },
-    );
-    (sum / of_a.ln.exp() - of_a.ln + of_b.ln).max(0.0)
 }
 
 /// `of` the rows of logits of every set of edits at each scored token.
@@ -227,32 +182,11 @@ fn fitting(texts: &[Scored], tokens: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use babelscope_core::{
         engine::LoadOptions,
         plan::{Op, Unit},
     };
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn softmax(x: &[f32]) -> Vec<f64> {
-        let total: f64 = x.iter().map(|x| f64::from(*x).exp()).sum();
-        x.iter().map(|x| f64::from(*x).exp() / total).collect()
-    }
-
-    proptest! {
-        #[test]
-        fn divergence_and_surprise_are_those_of_the_softmax(
-            a in prop::collection::vec(-20f32..20.0, 40), b in prop::collection::vec(-20f32..20.0, 40), next in 0usize..40,
-        ) {
-            let (p, q) = (softmax(&a), softmax(&b));
-            let want: f64 = p.iter().zip(&q).map(|(p, q)| p * (p / q).ln()).sum();
-            let totals = [Total::of(&a), Total::of(&b)];
-            prop_assert!((kl([&a, &b], &totals) - want).abs() < 1e-4 * (1.0 + want));
-            prop_assert!((totals[0].nats(&a, next) + p[next].ln()).abs() < 1e-4 * (1.0 - p[next].ln()));
-            prop_assert!(kl([&a, &a], &[Total::of(&a), Total::of(&a)]) < 1e-6);
-        }
-    }
 
     #[test]
     fn without_an_edit_nothing_differs_and_with_one_something_does() {

@@ -1,0 +1,328 @@
+//! A layered graph: boxes with a line of text and a sign, edges around them, pan by dragging, zoom by buttons or Ctrl and the wheel.
+//!
+//! Places are found once for each stamp; a frame draws only what is in sight. Every box has a name, wherever it stands.
+
+use egui::{
+    Align2, Color32, Id, Painter, Pos2, Rect, Role, ScrollArea, Sense, Shape, Stroke, StrokeKind, Ui, Vec2, WidgetInfo,
+    epaint::CubicBezierShape, pos2, scroll_area::ScrollSource, vec2,
+};
+
+use super::{
+    layered::{Layered, Spacing, layered},
+    verdict::Verdict,
+};
+use crate::{
+    text::Line,
+    theme::{BODY, Palette, SMALL},
+};
+
+/// Sizes at a zoom of 1, points.
+const SPACING: Spacing = Spacing { node: Vec2::new(156.0, 46.0), gap: Vec2::new(18.0, 40.0) };
+/// Least and most zoom.
+const ZOOM: (f32, f32) = (0.3, 2.0);
+/// Below this zoom a box has no second line, and its text is cut less.
+const SMALLEST: f32 = 0.6;
+
+/// A node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Vertex {
+    /// What stands in it.
+    pub text: String,
+    /// What stands below that.
+    pub note: String,
+    /// What became of it.
+    pub verdict: Verdict,
+    /// The number that it shares with its partners elsewhere, and their colour.
+    pub partner: Option<(usize, usize)>,
+    /// Drawn with a double frame.
+    pub goal: bool,
+    /// What a person would say of it.
+    pub said: String,
+}
+
+/// An edge of another kind than the layered ones: from, to, strength from 0 to 1.
+pub type Influence = (usize, usize, f32);
+
+/// Nodes and edges with their places, made once.
+#[derive(Clone, Debug, Default)]
+pub struct Drawn {
+    vertices: Vec<Vertex>,
+    /// From, to, and whether it is there: others are dashed.
+    edges: Vec<(usize, usize, bool)>,
+    places: Layered,
+}
+
+impl Drawn {
+    /// Finds the places.
+    pub fn new(vertices: Vec<Vertex>, edges: Vec<(usize, usize, bool)>) -> Self {
+        let plain: Vec<(usize, usize)> = edges.iter().map(|(from, to, _)| (*from, *to)).collect();
+        Self { places: layered(vertices.len(), &plain, SPACING), vertices, edges }
+    }
+
+    /// The nodes.
+    pub fn vertices(&self) -> &[Vertex] {
+        &self.vertices
+    }
+}
+
+/// What the picture remembers.
+#[derive(Clone, Copy, Debug)]
+pub struct View {
+    zoom: f32,
+    /// The node that was brought into sight last.
+    seen: Option<usize>,
+}
+
+impl Default for View {
+    fn default() -> Self {
+        Self { zoom: 1.0, seen: None }
+    }
+}
+
+/// How the picture is called and drawn.
+pub struct Graph<'a> {
+    /// Distinguishes this picture from all others.
+    pub id: Id,
+    /// What a screen reader calls it.
+    pub name: &'a str,
+    /// What is drawn.
+    pub drawn: &'a Drawn,
+    /// Nodes that are chosen; the first is brought into sight.
+    pub chosen: &'a [usize],
+    /// More edges.
+    pub influence: &'a [Influence],
+    /// Height in points.
+    pub height: f32,
+}
+
+impl Graph<'_> {
+    /// Draws the picture; gives the node that was clicked.
+    pub fn show(&self, ui: &mut Ui, view: &mut View) -> Option<usize> {
+        self.zooming(ui, view);
+        let area = ScrollArea::both().id_salt(self.id).auto_shrink([false, true]).max_height(self.height);
+        area.scroll_source(ScrollSource::ALL).show(ui, |ui| self.inside(ui, view)).inner
+    }
+
+    fn zooming(&self, ui: &mut Ui, view: &mut View) {
+        ui.horizontal(|ui| {
+            for (label, name, factor) in [("−", "smaller", 0.8), ("+", "larger", 1.25)] {
+                if ui.button(label).accessible_name(format!("{name} graph")).clicked() {
+                    view.zoom = (view.zoom * factor).clamp(ZOOM.0, ZOOM.1);
+                }
+            }
+            if ui.button("Fit").accessible_name("fit the graph").clicked() {
+                let whole = self.drawn.places.size.max(Vec2::splat(1.0));
+                let room = vec2(ui.max_rect().width() - 16.0, self.height - 16.0);
+                view.zoom = (room / whole).min_elem().clamp(ZOOM.0, 1.0);
+            }
+            super::pane::note(ui, format!("{:.0} %", 100.0 * view.zoom));
+        });
+    }
+
+    fn inside(&self, ui: &mut Ui, view: &mut View) -> Option<usize> {
+        let size = self.drawn.places.size * view.zoom;
+        let (rect, response) = ui.allocate_exact_size(size.max(vec2(ui.available_width(), 0.0)), Sense::hover());
+        if response.contains_pointer() {
+            let zoom = ui.input(egui::InputState::zoom_delta);
+            view.zoom = (view.zoom * zoom).clamp(ZOOM.0, ZOOM.1);
+        }
+        let said = format!("{} nodes, {} edges", self.drawn.vertices.len(), self.drawn.edges.len());
+        response.widget_info(|| {
+            let mut info = WidgetInfo::labeled(Role::Figure, true, self.name);
+            info.current_text_value = Some(said.clone());
+            info
+        });
+        let start = rect.min + vec2(0.5 * (rect.width() - size.x).max(0.0), 0.0);
+        let place = |at: Pos2| start + at.to_vec2() * view.zoom;
+        let boxes: Vec<Rect> = (self.drawn.places.places.iter())
+            .map(|middle| Rect::from_center_size(place(*middle), SPACING.node * view.zoom))
+            .collect();
+        let mut clicked = None;
+        let mut hovered = None;
+        for (at, (vertex, spot)) in self.drawn.vertices.iter().zip(&boxes).enumerate() {
+            let node = ui.interact(*spot, response.id.with(at), Sense::click());
+            node.widget_info(|| WidgetInfo::selected(Role::Button, true, self.chosen.contains(&at), &vertex.said));
+            clicked = if node.clicked() { Some(at) } else { clicked };
+            if node.hovered() {
+                hovered = Some(at);
+                node.on_hover_ui(|ui| drop(Line::new(vertex.said.as_str()).show(ui)));
+            }
+        }
+        let first = self.chosen.first().copied();
+        if first != view.seen {
+            view.seen = first;
+            if let Some(spot) = first.and_then(|at| boxes.get(at)).filter(|spot| !ui.clip_rect().contains_rect(**spot))
+            {
+                ui.scroll_to_rect(*spot, Some(egui::Align::Center));
+            }
+        }
+        let colours = *Palette::current(ui);
+        let seen = ui.clip_rect();
+        let strong: Vec<usize> =
+            if self.chosen.is_empty() { hovered.into_iter().collect() } else { self.chosen.to_vec() };
+        let near = self.near(&strong);
+        self.edges(ui.painter(), &boxes, &place, view.zoom, (&strong, seen), &colours);
+        for (at, (vertex, spot)) in self.drawn.vertices.iter().zip(&boxes).enumerate() {
+            if seen.intersects(*spot) {
+                let faded = !strong.is_empty() && !near[at];
+                paint_box(ui.painter(), vertex, *spot, view.zoom, (self.chosen.contains(&at), faded), &colours);
+            }
+        }
+        self.influences(ui.painter(), &boxes, seen, &colours);
+        clicked
+    }
+
+    /// The strong nodes with their parents and children.
+    fn near(&self, strong: &[usize]) -> Vec<bool> {
+        let mut near = vec![false; self.drawn.vertices.len()];
+        let mut mark = |at: usize| {
+            if let Some(own) = near.get_mut(at) {
+                *own = true;
+            }
+        };
+        strong.iter().for_each(|at| mark(*at));
+        for (from, to, _) in &self.drawn.edges {
+            if strong.contains(from) {
+                mark(*to);
+            }
+            if strong.contains(to) {
+                mark(*from);
+            }
+        }
+        near
+    }
+
+    fn edges(
+        &self,
+        painter: &Painter,
+        boxes: &[Rect],
+        place: &dyn Fn(Pos2) -> Pos2,
+        zoom: f32,
+        (strong, seen): (&[usize], Rect),
+        colours: &Palette,
+    ) {
+        for ((from, to, there), bends) in self.drawn.edges.iter().zip(&self.drawn.places.bends) {
+            let (Some(a), Some(b)) = (boxes.get(*from), boxes.get(*to)) else { continue };
+            let mut way = vec![a.center_bottom()];
+            way.extend(bends.iter().map(|bend| place(*bend)));
+            way.push(b.center_top());
+            if !seen.intersects(Rect::from_points(&way).expand(4.0)) {
+                continue;
+            }
+            let touched = strong.contains(from) || strong.contains(to);
+            let ink = match (touched, strong.is_empty()) {
+                (true, _) => colours.accent,
+                (false, true) => colours.weak.gamma_multiply(0.8),
+                (false, false) => colours.weak.gamma_multiply(0.3),
+            };
+            let stroke = Stroke::new(if touched { 2.2 } else { 1.3 } * zoom.max(SMALLEST), ink);
+            let line: Vec<Pos2> = way.windows(2).flat_map(|ends| curve(ends[0], ends[1])).collect();
+            if *there {
+                painter.line(line, stroke);
+            } else {
+                painter.extend(Shape::dashed_line(&line, stroke, 5.0, 4.0));
+            }
+            arrow(painter, b.center_top(), stroke, zoom);
+        }
+    }
+
+    fn influences(&self, painter: &Painter, boxes: &[Rect], seen: Rect, colours: &Palette) {
+        let ink = colours.effect(1.0);
+        for (from, to, strength) in self.influence {
+            let (Some(a), Some(b)) = (boxes.get(*from), boxes.get(*to)) else { continue };
+            if !seen.intersects(a.union(*b).expand(60.0)) {
+                continue;
+            }
+            // Beside the boxes, so that it is not taken for a dependency.
+            let (start, end) = (a.right_center(), b.right_center());
+            let out = vec2(40.0 + 0.1 * (end.y - start.y).abs().min(400.0), 0.0);
+            let stroke = Stroke::new(0.8 + 3.0 * strength, ink.gamma_multiply(0.35 + 0.65 * strength));
+            let points = [start, start + out, end + out, end];
+            let curve = CubicBezierShape::from_points_stroke(points, false, Color32::TRANSPARENT, stroke);
+            painter.extend(Shape::dashed_line(&curve.flatten(Some(0.5)), stroke, 3.0, 3.0));
+            painter.circle_filled(end, 2.0 + 1.5 * strength, ink);
+        }
+    }
+}
+
+/// An S from one point down to another.
+fn curve(from: Pos2, to: Pos2) -> Vec<Pos2> {
+    if (from.x - to.x).abs() < 1.0 {
+        return vec![from, to];
+    }
+    const PARTS: usize = 10;
+    (0..=PARTS)
+        .map(|part| {
+            let t = part as f32 / PARTS as f32;
+            let eased = t * t * (3.0 - 2.0 * t);
+            pos2(from.x + eased * (to.x - from.x), from.y + t * (to.y - from.y))
+        })
+        .collect()
+}
+
+fn arrow(painter: &Painter, tip: Pos2, stroke: Stroke, zoom: f32) {
+    let side = 4.5 * zoom.max(SMALLEST);
+    let points = vec![tip, tip + vec2(-0.7 * side, -1.4 * side), tip + vec2(0.7 * side, -1.4 * side)];
+    painter.add(Shape::convex_polygon(points, stroke.color, Stroke::NONE));
+}
+
+fn paint_box(
+    painter: &Painter,
+    vertex: &Vertex,
+    spot: Rect,
+    zoom: f32,
+    (chosen, faded): (bool, bool),
+    colours: &Palette,
+) {
+    let ink = vertex.verdict.colour(colours);
+    let fade = |colour: Color32| if faded { colour.gamma_multiply(0.45) } else { colour };
+    let fill = if chosen { colours.accent_soft } else { colours.well };
+    let radius = 6.0 * zoom;
+    painter.rect_filled(spot, radius, fill);
+    let frame = if chosen { Stroke::new(2.4, colours.accent) } else { Stroke::new(1.4, fade(ink)) };
+    if vertex.verdict == Verdict::Missing && !chosen {
+        let corners = [spot.left_top(), spot.right_top(), spot.right_bottom(), spot.left_bottom(), spot.left_top()];
+        painter.extend(Shape::dashed_line(&corners, frame, 5.0, 4.0));
+    } else {
+        painter.rect_stroke(spot, radius, frame, StrokeKind::Inside);
+    }
+    if vertex.goal {
+        painter.rect_stroke(spot.expand(3.0), radius + 3.0, Stroke::new(1.2, fade(ink)), StrokeKind::Inside);
+    }
+    let tall = zoom >= SMALLEST;
+    let left = spot.left() + 16.0 * zoom;
+    let first = if tall { spot.top() + 0.34 * spot.height() } else { spot.center().y };
+    vertex.verdict.paint(painter, pos2(spot.left() + 10.0 * zoom, first), 9.0 * zoom, colours);
+    let room = spot.right() - left - 8.0 * zoom;
+    let badge = vertex.partner.map_or(0.0, |_| 16.0 * zoom);
+    let text = Line::new(vertex.text.as_str()).size(BODY * zoom).color(fade(colours.text)).width(room - badge);
+    text.paint(painter, pos2(left + 4.0 * zoom, first), Align2::LEFT_CENTER);
+    if let Some((number, colour)) = vertex.partner {
+        number_badge(painter, pos2(spot.right() - 12.0 * zoom, first), number, zoom, colours.language(colour));
+    }
+    if tall {
+        let note = Line::new(vertex.note.as_str()).size(SMALL * zoom).color(fade(colours.weak)).width(room);
+        note.paint(painter, pos2(left + 4.0 * zoom, spot.top() + 0.73 * spot.height()), Align2::LEFT_CENTER);
+    }
+}
+
+/// A number in a disc of a colour: what is the same has the same number and colour.
+pub fn number_badge(painter: &Painter, middle: Pos2, number: usize, zoom: f32, colour: Color32) {
+    painter.circle_filled(middle, 8.0 * zoom, colour);
+    let ink = crate::theme::ink_on(colour);
+    Line::new(number.to_string()).size(SMALL * 0.85 * zoom).color(ink).paint(painter, middle, Align2::CENTER_CENTER);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_curve_begins_and_ends_where_it_should() {
+        for (from, to) in [(pos2(0.0, 0.0), pos2(40.0, 30.0)), (pos2(5.0, 0.0), pos2(5.0, 30.0))] {
+            let line = curve(from, to);
+            assert_eq!((line.first(), line.last()), (Some(&from), Some(&to)));
+            assert!(line.windows(2).all(|pair| pair[0].y < pair[1].y));
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Chains of thought as graphs: traces are cut into steps, steps hold anchors (numbers, equations, names), anchors depend on one
+//! another, and the graphs of one problem are compared across languages.
+
+pub mod align;
+pub mod anchor;
+mod claim;
+pub mod commitment;
+pub mod compare;
+pub mod diagnose;
+pub mod expression;
+mod extract;
+mod form;
+pub mod formats;
+mod grammar;
+pub mod graph;
+pub mod harm;
+pub mod hints;
+pub mod inside;
+mod letters;
+mod lex;
+pub mod link;
+mod locale;
+pub mod loops;
+pub mod mixing;
+pub mod numbers;
+pub mod numerals;
+mod phrases;
+mod prepare;
+pub mod read;
+mod refer;
+pub mod reference;
+mod regions;
+pub mod report;
+pub mod segment;
+mod settle;
+mod spelled;
+pub mod spelling;
+pub mod statistics;
+pub mod table;
+#[cfg(test)]
+mod toy;
+pub mod trace;
+mod unit;
+pub mod value;
+pub mod watched;
+mod words;
+
+pub use align::{By, Stand};
+pub use anchor::{Anchor, Ignored, Kind, Use, anchors, givens};
+pub use compare::{Aligned, Comparison, FirstWrong, Status, compare};
+pub use diagnose::{Diagnosis, diagnose};
+pub use expression::Expression;
+pub use graph::{Graph, Node, Role};
+pub use harm::{Harm, HarmKind};
+pub use link::{Action, Trajectory};
+pub use numbers::number;
+pub use numerals::digit;
+pub use read::{Format, Traces};
+pub use reference::Reference;
+pub use segment::steps;
+pub use statistics::{Statistics, statistics};
+pub use trace::{Step, Tokens, Trace};
+pub use value::Value;

@@ -1,0 +1,56 @@
+//! What is put behind a trace so that an answer follows: a sentence in the language of the trace, or nothing but the opened box.
+
+/// Opens the box in every language.
+pub const RAW_STUB: &str = "\\boxed{";
+
+/// "The final answer is" in some languages, written by hand.
+const SENTENCES: [(&str, &str); 21] = [
+    ("arb_Arab", "الجواب النهائي هو"),
+    ("ben_Beng", "চূড়ান্ত উত্তর হল"),
+    ("deu_Latn", "Die endgültige Antwort ist"),
+    ("ell_Grek", "Η τελική απάντηση είναι"),
+    ("eng_Latn", "The final answer is"),
+    ("fra_Latn", "La réponse finale est"),
+    ("hin_Deva", "अंतिम उत्तर है"),
+    ("ind_Latn", "Jawaban akhirnya adalah"),
+    ("ita_Latn", "La risposta finale è"),
+    ("jpn_Jpan", "最終的な答えは"),
+    ("kor_Hang", "최종 답은"),
+    ("por_Latn", "A resposta final é"),
+    ("rus_Cyrl", "Окончательный ответ:"),
+    ("spa_Latn", "La respuesta final es"),
+    ("swh_Latn", "Jibu la mwisho ni"),
+    ("tel_Telu", "తుది సమాధానం"),
+    ("tha_Thai", "คำตอบสุดท้ายคือ"),
+    ("tur_Latn", "Nihai cevap:"),
+    ("vie_Latn", "Đáp án cuối cùng là"),
+    ("zho_Hans", "最终答案是"),
+    ("zho_Hant", "最終答案是"),
+];
+
+/// The stub of a language, the box opened; `None` where there is none, and then [`RAW_STUB`] is what speaks no language.
+///
+/// ```
+/// use babelscope_probes::cot::inside::stub;
+/// assert_eq!(stub("eng_Latn").as_deref(), Some("The final answer is \\boxed{"));
+/// assert_eq!(stub("zxx_Zyyy"), None);
+/// ```
+pub fn stub(language: &str) -> Option<String> {
+    let (_, sentence) = SENTENCES.iter().find(|(code, _)| *code == language)?;
+    // These are written without spaces between words.
+    let space = if matches!(language, "jpn_Jpan" | "tha_Thai" | "zho_Hans" | "zho_Hant") { "" } else { " " };
+    Some(format!("{sentence}{space}{RAW_STUB}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use babelscope_core::lang;
+
+    use super::SENTENCES;
+
+    #[test]
+    fn the_languages_are_known_and_stand_once() {
+        assert!(SENTENCES.is_sorted_by(|a, b| a.0 < b.0));
+        assert!(SENTENCES.iter().all(|(code, _)| lang::find(code).is_some()));
+    }
+}

@@ -1,0 +1,199 @@
+//! Numbers in digits, and digits that are no numbers.
+
+use std::ops::Range;
+
+use num_rational::BigRational;
+
+use super::{Kind, Lexer, Written, lower};
+use crate::cot::{
+    letters::{Class, class},
+    numbers::{read, read_fraction},
+    numerals::digit,
+    words::{leading_scale, scale},
+};
+
+impl Lexer<'_> {
+    /// A number in digits.
+    pub(super) fn number(&mut self) {
+        let start = self.at;
+        if let Some((end, why)) = self.aside(start) {
+            self.at = end;
+            self.ignore(start..end, why);
+            return self.emit(Kind::Break(' '), start);
+        }
+        let found = read(self.text, start, self.locale);
+        self.at = found.end;
+        match found.number {
+            Ok(number) => {
+                let value = self.scaled(number.value);
+                let before = &self.text[..start];
+                let thai_ordinal = self.locale.code == "tha" && before.trim_end().ends_with("ที่");
+                let ordinal = before.ends_with('第') || thai_ordinal;
+                let written = if ordinal { Written::Ordinal } else { Written::Digits };
+                self.vulgar_behind(value, number.decimals, written, start);
+            }
+            Err(why) => {
+                self.ignore(start..found.end, why);
+                self.emit(Kind::Break(' '), start);
+            }
+        }
+    }
+
+    /// `.5`, where the lexer stands at the mark.
+    pub(super) fn fraction(&mut self) -> bool {
+        let start = self.at;
+        let free = !self.text[..start].ends_with(|c: char| c.is_alphanumeric() || c == '.');
+        let Some(found) = read_fraction(self.text, start + 1).filter(|_| free) else { return false };
+        self.at = found.end;
+        match found.number {
+            Ok(number) => self.emit_number(number.value, number.decimals, Written::Digits, start),
+            Err(why) => {
+                self.ignore(start..found.end, why);
+                self.emit(Kind::Break(' '), start);
+            }
+        }
+        true
+    }
+
+    /// A whole number with a fraction of one character behind it is a mixed number: 2½.
+    fn vulgar_behind(&mut self, value: BigRational, decimals: usize, written: Written, start: usize) {
+        let next = self.rest().chars().next().and_then(|c| Some((c, crate::cot::numerals::vulgar(c)?)));
+        match next.filter(|_| value.is_integer()) {
+            Some((c, (above, below))) => {
+                self.at += c.len_utf8();
+                self.emit_number(value + BigRational::new(above.into(), below.into()), 0, written, start);
+            }
+            None => self.emit_number(value, decimals, written, start),
+        }
+    }
+
+    /// Multiplies by the words of scale that follow: 3 million, 1.5亿, 1万2000.
+    pub(super) fn scaled(&mut self, mut value: BigRational) -> BigRational {
+        let code = self.locale.code;
+        for _ in 0..3 {
+            let rest = self.rest();
+            if let Some((length, factor)) =
+                leading_scale(rest, code).or_else(|| leading_scale(rest.strip_prefix(' ')?, code))
+            {
+                self.at += length + (rest.len() - rest.strip_prefix(' ').unwrap_or(rest).len());
+                value *= BigRational::from_integer(factor.into());
+                let low = read(self.text, self.at, self.locale);
+                if let Ok(low) = low.number.as_ref().map(|low| low.value.clone())
+                    && low < BigRational::from_integer(factor.into())
+                {
+                    self.at = read(self.text, self.at, self.locale).end;
+                    value += low;
+                }
+                continue;
+            }
+            let word = rest.strip_prefix([' ', '\u{a0}']).unwrap_or(rest);
+            let length = word
+                .find(|c| matches!(class(c), Class::None) && !crate::cot::letters::in_word(c))
+                .unwrap_or(word.len());
+            // No word of scale is longer.
+            let Some(factor) = (1..=40).contains(&length).then(|| scale(&lower(&word[..length]), code)).flatten()
+            else {
+                break;
+            };
+            value *= BigRational::from_integer(factor.into());
+            self.at += rest.len() - word.len() + length;
+        }
+        value
+    }
+
+    /// Digits that are no number: their end and the reason.
+    fn aside(&self, start: usize) -> Option<(usize, &'static str)> {
+        let parts = digits_at(self.text, start)?;
+        let rest = &self.text[parts.end..];
+        if self.begins_line() && parts.len() <= 12 && marks_list(rest) {
+            return Some((parts.end + rest.chars().next().map_or(0, char::len_utf8), "marks an item of a list"));
+        }
+        let before = self.text[..start].trim_end_matches(' ');
+        if (before.ends_with(['#', '№']) && !before.ends_with("##")) || labelled(before) {
+            return Some((parts.end, "is a label"));
+        }
+        if self.gap == super::Gap::None && before.len() == start && hyphened(before) {
+            return Some((parts.end, "is part of a word"));
+        }
+        if let Some(length) = ordinal(rest, self.locale.code) {
+            return Some((parts.end + length, "is an ordinal"));
+        }
+        date(self.text, &parts).map(|end| (end, "is a date")).or_else(|| clock(self.text, &parts))
+    }
+}
+
+/// The digits that begin at a place.
+pub(super) fn digits_at(text: &str, start: usize) -> Option<Range<usize>> {
+    let rest = text.get(start..)?;
+    let length = rest.find(|c| digit(c).is_none()).unwrap_or(rest.len());
+    (length > 0).then_some(start..start + length)
+}
+
+/// Whether what follows the first digits of a line makes them the marker of an item: `1. a`, `1) a`, `1、a`, `1- a`.
+fn marks_list(rest: &str) -> bool {
+    let mut chars = rest.chars();
+    let mark = chars.next();
+    let behind = chars.as_str();
+    let said =
+        !behind.split('\n').next().unwrap_or_default().trim_matches(|c: char| c.is_whitespace() || c == '*').is_empty();
+    let apart = behind.starts_with([' ', '\t', '*', '\u{a0}']);
+    said && match mark {
+        Some('.' | ')' | '）' | '．') => apart,
+        Some('、') => true,
+        Some('-') => apart && behind.trim_start().starts_with(char::is_alphabetic),
+        _ => false,
+    }
+}
+
+/// "No. 5", "Nr. 5", "núm. 5".
+fn labelled(before: &str) -> bool {
+    ["no.", "nr.", "num.", "núm.", "nº", "n°"].iter().any(|label| {
+        let Some(at) = before.len().checked_sub(label.len()) else { return false };
+        before.get(at..).is_some_and(|end| end.to_lowercase() == *label) && !before[..at].ends_with(char::is_alphabetic)
+    })
+}
+
+/// COVID-19, GPT-4: a hyphen that joins the digits to a word.
+fn hyphened(before: &str) -> bool {
+    before.strip_suffix('-').is_some_and(|word| {
+        let mut letters = word.chars().rev().take_while(|c| class(*c) == Class::Joined);
+        letters.next().is_some() && letters.next().is_some()
+    })
+}
+
+fn ordinal(rest: &str, language: &str) -> Option<usize> {
+    let endings: &[&str] = match language {
+        "fra" => &["ème", "ère", "er", "re", "e"],
+        "rus" | "ukr" | "bel" => &["-й", "-я", "-е", "-го", "-му", "-м", "-ой", "-ую", "-х"],
+        _ => &["st", "nd", "rd", "th", "ª", "º", "."],
+    };
+    let found = endings.iter().chain(&["ª", "º"]).find(|ending| **ending != "." && rest.starts_with(**ending))?;
+    (!rest[found.len()..].starts_with(char::is_alphanumeric)).then_some(found.len())
+}
+
+/// Three groups of digits with the same mark between them, one of which can be a year.
+fn date(text: &str, first: &Range<usize>) -> Option<usize> {
+    let mark = text[first.end..].chars().next().filter(|c| matches!(c, '-' | '/' | '.'))?;
+    let second = digits_at(text, first.end + 1)?;
+    let third = text[second.end..].starts_with(mark).then(|| digits_at(text, second.end + 1)).flatten()?;
+    let count = |range: &Range<usize>| text[range.clone()].chars().count();
+    let behind = text[third.end..].trim_start();
+    let year = count(first) == 4 && count(&third) <= 2 || count(first) <= 2 && count(&third) == 4;
+    (year && count(&second) <= 2 && !behind.starts_with(['=', '≈'])).then_some(third.end)
+}
+
+/// 12:30, which may be a ratio too.
+fn clock(text: &str, first: &Range<usize>) -> Option<(usize, &'static str)> {
+    let value = |range: &Range<usize>| text[range.clone()].chars().try_fold(0, |sum, c| Some(sum * 10 + digit(c)?));
+    let count = |range: &Range<usize>| text[range.clone()].chars().count();
+    let part = |before: &Range<usize>| {
+        let second = text[before.end..].starts_with(':').then(|| digits_at(text, before.end + 1)).flatten()?;
+        (count(&second) == 2 && value(&second)? < 60).then_some(second)
+    };
+    let hours = count(first) <= 2 && value(first)? <= 24;
+    let minutes = part(first).filter(|_| hours)?;
+    let end = part(&minutes).map_or(minutes.end, |seconds| seconds.end);
+    let computes =
+        text[end..].trim_start().starts_with(['=', '≈']) || text[..first.start].trim_end().ends_with(['=', '+', '*']);
+    (!computes).then_some((end, "is a time of day or a ratio"))
+}

@@ -1,0 +1,141 @@
+//! Chains of thought of the made-up run: one problem in five scripts, one of them wrong, one with a gap; and what was known along them.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::collections::BTreeMap;
+
+use babelscope::{details::Details, run::Run, spec::ProbeSpec, tables::measures::Probed};
+use babelscope_core::monitor::Monitor;
+use babelscope_probes::cot::{
+    Trace,
+    commitment::{Changes, Commitment},
+    inside::{Cost, Curves, Influence, Latent, LatentCell, Projection},
+    report::{Traced, report},
+    table::GraphParams,
+    watched::Watched,
+};
+
+use crate::synthetic::{self, LAYERS};
+
+/// The languages of the traces, sorted.
+pub const LANGUAGES: [&str; 5] = ["arb_Arab", "eng_Latn", "hin_Deva", "tha_Thai", "zho_Hans"];
+
+/// The trace of the first problem in each of [`LANGUAGES`]: right, right, wrong from the first step on, with a gap and something
+/// that is not needed, right.
+pub const TEXTS: [&str; 5] = [
+    "٣ + ٤ = ٧. ٧ - ٢ = ٥. الجواب هو ٥.",
+    "3 + 4 = 7. 7 - 2 = 5. The answer is 5.",
+    "३ + ४ = ८। ८ - २ = ६। उत्तर ६ है।",
+    "๑๐ + ๑ = ๑๑. ๗ - ๒ = ๕. คำตอบคือ ๕.",
+    "3 + 4 = 7。7 - 2 = 5。答案是 5。",
+];
+
+fn trace(problem: &str, language: &str, text: &str) -> Trace {
+    Trace {
+        problem: problem.to_owned(),
+        language: language.to_owned(),
+        statement: "Anna has 3 cups and buys 4 cups. She loses 2 cups.".to_owned(),
+        statement_language: Some("eng_Latn".to_owned()),
+        text: text.to_owned(),
+        answer: Some("5".to_owned()),
+        ..Trace::default()
+    }
+}
+
+/// What the model commits to behind a step.
+pub fn committed(boundary: usize, steps: usize) -> f64 {
+    boundary as f64 / steps as f64
+}
+
+/// What was known along a trace, by rule: it commits evenly, the lens follows at half the height.
+fn watched(number: usize, traced: &Traced) -> Watched {
+    let steps = traced.steps.len();
+    let curve: Vec<f64> = (0..=steps).map(|boundary| committed(boundary, steps)).collect();
+    let language = traced.trace.language.as_str();
+    let cell = |layer: usize| {
+        // English in the middle, the own language at the end.
+        let own = layer + 1 >= LAYERS;
+        LatentCell { languages: vec![0.5, 0.5], scripts: Vec::new(), top: Some(usize::from(own)) }
+    };
+    Watched {
+        trace: number,
+        curves: Some(Curves {
+            answer: "5".to_owned(),
+            seen: (0..=steps).map(|boundary| boundary >= 2).collect(),
+            decodable: curve.iter().map(|share| 0.5 * share).collect(),
+            layer: LAYERS - 1,
+            committed: curve.clone(),
+            stated: (0..=steps).map(|boundary| boundary == steps).collect(),
+            same: (0..=steps).map(|boundary| 2 * boundary >= steps).collect(),
+        }),
+        candidates: vec!["5".to_owned(), "7".to_owned()],
+        top: (0..=steps).map(|boundary| usize::from(2 * boundary < steps)).collect(),
+        commitment: vec![(0.5, Commitment::of(&curve[1..], 0.5).unwrap())],
+        changes: Changes::default(),
+        cost: Cost::default(),
+        surface: vec![Some(language.to_owned()); steps],
+        latent: Some(Latent {
+            layers: (0..=LAYERS).collect(),
+            languages: vec!["eng_Latn".to_owned(), language.to_owned()],
+            rule: "made up".to_owned(),
+            scripts: Vec::new(),
+            cells: (0..steps).map(|_| (0..=LAYERS).map(cell).collect()).collect(),
+            surface: vec![Some(language.to_owned()); steps],
+            agreement: vec![Some(1.0); LAYERS + 1],
+        }),
+        influence: Some(Influence {
+            change: "suppressed".to_owned(),
+            temperature: 1.0,
+            kl: (0..steps).map(|step| (0..step).map(|before| 1.0 / (1.0 + before as f64)).collect()).collect(),
+            log_kl: (0..steps).map(|step| vec![0.0; step]).collect(),
+            cost: Cost::default(),
+            notes: Vec::new(),
+        }),
+        projections: vec![Projection {
+            vector: "made up".to_owned(),
+            layers: vec![2],
+            tokens: vec![Vec::new()],
+            cosine: vec![Vec::new()],
+            steps: vec![(0..steps).map(|step| step as f64).collect()],
+            prompt: vec![1.0],
+        }],
+        notes: vec!["made up".to_owned()],
+        ..Watched::default()
+    }
+}
+
+/// A run with these traces, of which those in Arabic and Thai were watched.
+pub fn of(traces: Vec<Trace>) -> Run {
+    let params = GraphParams { bootstrap: 0, ..GraphParams::default() };
+    let found = report(traces, &BTreeMap::new(), "eng_Latn", &params, 0, &Monitor::silent()).unwrap();
+    let seen = |traced: &Traced| ["arb_Arab", "tha_Thai"].contains(&traced.trace.language.as_str());
+    let watched = found.traces.iter().enumerate().filter(|(_, traced)| seen(traced)).map(|(at, t)| watched(at, t));
+    let watched = watched.collect();
+    let mut run = synthetic::run();
+    run.measured.push(Probed { probe: "cot".to_owned(), seed: 0, measured: found.measured });
+    run.details.push(Details {
+        probe: "cot".to_owned(),
+        problems: found.problems,
+        traces: found.traces,
+        watched,
+        ..Details::default()
+    });
+    run.spec.probe.push(ProbeSpec::of_kind("cot").unwrap());
+    run
+}
+
+/// The made-up run with the traces of two problems; the second one has two tries in Arabic.
+pub fn run() -> Run {
+    let mut traces: Vec<Trace> =
+        LANGUAGES.iter().zip(TEXTS).map(|(language, text)| trace("cups", language, text)).collect();
+    traces.push(trace("spoons", "eng_Latn", TEXTS[1]));
+    traces.push(trace("spoons", "arb_Arab", "٣ + ٤ = ٨. الجواب هو ٨."));
+    traces.push(Trace { sample: 1, ..trace("spoons", "arb_Arab", TEXTS[0]) });
+    of(traces)
+}
+
+/// A run with one long trace: each step adds one to the value before.
+pub fn long(steps: usize) -> Run {
+    let text: String = (1..=steps).map(|n| format!("{n} + 1 = {}. ", n + 1)).collect();
+    of(vec![Trace { answer: Some((steps + 1).to_string()), ..trace("count", "eng_Latn", &text) }])
+}
