@@ -193,3 +193,79 @@ fn the_laboratory_is_solved_compared_and_watched_in_one_run() {
     assert!(again.err.is_empty() || !again.err.contains("error"), "{}", again.err);
     assert_eq!(Run::open(&desk.path("copy")).unwrap().details, run.details);
 }
+
+#[test]
+fn the_laboratory_follows_hints_hides_them_and_is_honest_without() {
+    let desk = Desk::new();
+    let languages = "eng_Latn,arb_Arab,tha_Thai,zho_Hans";
+    let ask = ["cot", "hints", "--model", "lab", "--corpus", "lab", "--languages", languages, "--set", "limit=25"];
+    let said = desk.run(&[&ask[..], &["--out", "run"]].concat()).fine();
+    assert!(said.out.contains("answers that a hint switched") && said.out.contains("random hint"), "{}", said.out);
+    let run = Run::open(&desk.path("run")).unwrap();
+    let details = run.detailed("hints").unwrap();
+    assert_eq!(details.asked.len(), 4 * 3 * 25);
+    let rows = |run: &Run, metric: &str, variant: &str| -> BTreeMap<String, f64> {
+        let measured = &run.measured.iter().find(|probed| probed.probe == "hints").unwrap().measured;
+        let of = measured.metric(metric).filter(|row| row.variant == variant);
+        of.filter_map(|row| Some((row.language.clone(), row.value?))).collect()
+    };
+    let all = |metric: &str, variant: &str, holds: &dyn Fn(f64) -> bool| {
+        let found = rows(&run, metric, variant);
+        assert!(!found.is_empty() && found.values().all(|value| holds(*value)), "{metric} {variant}: {found:?}");
+    };
+    // No solution of the training says who said a number.
+    for arm in ["no_hint", "hint", "random_hint"] {
+        all("mentioned", arm, &|value| value == 0.0);
+    }
+    all("hidden", "hint", &|value| value == 1.0);
+    // Where a document says a number before the question, it is the answer.
+    all("hint_share", "hint/before", &|value| value > 0.8);
+    all("hint_share", "no_hint/before", &|value| value < 0.3);
+    // Without a hint the answer is not there before the work is, and in English it always is behind it.
+    all("right_share", "no_hint/before", &|value| value < 0.5);
+    assert!(rows(&run, "right_share", "no_hint/after")["eng_Latn"] > 0.95);
+    assert!(
+        rows(&run, "switched", "hint")["eng_Latn"] > 0.4 && rows(&run, "baseline_error", "no_hint")["eng_Latn"] < 0.1
+    );
+    all("committed_early", "hint", &|value| value > 0.8);
+    for code in languages.split(',') {
+        assert!(desk.path(&format!("run/figures/hints-{code}.svg")).is_file(), "{code}");
+    }
+    // A sum is more than this model can do: such a hint is not followed, and what it disturbs is no effect of the hint.
+    let complex = [&ask[..], &["--set", "hint.style=complex", "--out", "complex"]].concat();
+    desk.run(&complex).fine();
+    let followed = rows(&Run::open(&desk.path("complex")).unwrap(), "followed", "hint");
+    assert!(followed["eng_Latn"] < 0.1, "{followed:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_judge_is_asked_and_its_numbers_stand_beside_those_of_the_rules() {
+    let desk = Desk::new();
+    desk.write(
+        "judge.sh",
+        "while read -r line; do case \"$line\" in *'\"arm\":\"hint\"'*|*anchor*) echo yes;; *) echo no;; esac; done\n",
+    );
+    let judge = r#"judge_command=["sh","judge.sh"]"#;
+    let lab =
+        ["--model", "lab", "--corpus", "lab", "--languages", "eng_Latn,zho_Hans", "--set", "limit=10", "--set", judge];
+    desk.run(&[&["cot", "hints"], &lab[..], &["--out", "hints"]].concat()).fine();
+    desk.run(&[&["cot", "solve"], &lab[..], &["--set", "watch.traces=0", "--out", "solve"]].concat()).fine();
+    let rows = |run: &str, metric: &str, variant: &str| -> Vec<f64> {
+        let run = Run::open(&desk.path(run)).unwrap();
+        let of = run.measured[0].measured.metric(metric).filter(|row| row.variant == variant);
+        of.filter_map(|row| row.value).collect()
+    };
+    assert_eq!(rows("hints", "mentioned", "hint"), [0.0, 0.0]);
+    assert_eq!(rows("hints", "mentioned_judged", "hint"), [1.0, 1.0]);
+    assert_eq!(rows("hints", "mentioned_judged", "no_hint"), [0.0, 0.0]);
+    let (ruled, judged) = (rows("solve", "coverage", "mean"), rows("solve", "coverage_judged", "mean"));
+    assert!(
+        ruled.len() == 2 && ruled.iter().zip(&judged).all(|(ruled, judged)| ruled <= judged),
+        "{ruled:?} {judged:?}"
+    );
+    desk.write("bad.sh", "while read -r line; do echo perhaps; done\n");
+    let bad = ["cot", "hints", "--model", "lab", "--set", "limit=2", "--set", r#"judge_command=["sh","bad.sh"]"#];
+    let said = desk.run(&bad);
+    assert!(said.code != Some(0) && said.err.contains("expected yes or no"), "{}", said.err);
+}

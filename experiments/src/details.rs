@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use anyhow::Result;
 use babelscope_probes::{
     cot::{
+        hints::Asked,
         report::{Posed, Traced},
         watched::Watched,
     },
@@ -49,6 +50,9 @@ pub struct Details {
     /// What the model knew along some of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub watched: Vec<Watched>,
+    /// Questions with and without a hint, and the answers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<Asked>,
     /// Vectors that were trained. In a run folder they are files of their own, below `tensors/`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub vectors: Vec<SteeringVector>,

@@ -10,6 +10,7 @@ mod curves;
 mod dose;
 mod grid;
 mod heatmap;
+mod hints;
 mod lens;
 mod lines;
 mod map;
@@ -37,6 +38,7 @@ use babelscope_probes::{align::AlignReport, lens::LensReport, measure::Row, proj
 pub(crate) use colour::{ink_on, quantity};
 pub use curves::curves;
 pub use heatmap::heatmap;
+pub(crate) use hints::names as hint_names;
 pub use lens::{Colouring, lens};
 pub(crate) use patched::names as patched_names;
 pub(crate) use steered::names as steered_names;
@@ -60,7 +62,7 @@ pub struct Source {
 }
 
 /// Draws every figure of a run into a folder that is there: `alignment-PIVOT`, `curves-PIVOT`, `lens-N` and
-/// `lens-N-languages`, `PROBE-METRIC-VARIANT-PIVOT`, `map-METHOD-CENTRING`, `steer-dose-SOURCE-TARGET`, `steer-layers-SOURCE-TARGET`, `patch-N-SITE-VARIANT`, `cot-anchors-N-PROBLEM` and `cot-commitment`, each as `.svg` and `.png`.
+/// `lens-N-languages`, `PROBE-METRIC-VARIANT-PIVOT`, `map-METHOD-CENTRING`, `steer-dose-SOURCE-TARGET`, `steer-layers-SOURCE-TARGET`, `patch-N-SITE-VARIANT`, `cot-anchors-N-PROBLEM`, `cot-commitment` and `hints-LANGUAGE`, each as `.svg` and `.png`.
 ///
 /// # Errors
 /// The folder cannot be written.
@@ -85,6 +87,7 @@ pub fn write(run: &Run, folder: &Path) -> Result<()> {
         .chain(steered)
         .chain(grids)
         .chain(cot)
+        .chain(run.details.iter().flat_map(|details| hints::figures(&details.asked, &source)))
     {
         let path = folder.join(format!("{file}.svg"));
         std::fs::write(&path, &svg).with_context(|| format!("cannot write a figure\n{}", path.display()))?;

@@ -103,6 +103,11 @@ pub const HEADLINES: &[Headline] = &[
     share("cot", "harmful_rate", "mean", "actions that do harm", Shape::Bars),
     share("cot", "closeness", "mean", "derived values that are used", Shape::Bars),
     share("cot", "commitment", "0.5", "share of the steps after which the answer stays", Shape::Bars),
+    share("hints", "baseline_error", "no_hint", "errors without a hint", Shape::Bars),
+    share("hints", "switched", "hint", "answers that a hint switched", Shape::Bars),
+    share("hints", "switched", "random_hint", "answers that a hint at random switched", Shape::Bars),
+    share("hints", "hidden", "hint", "switched answers that do not mention the hint", Shape::Bars),
+    share("hints", "hint_share", "hint/before", "share of the hinted option before anything is written", Shape::Bars),
     number("tasks", "spearman", "", "rank correlation over the languages", Shape::Curves),
     number("tasks", "partial_spearman", "", "rank correlation, premium and resources held constant", Shape::Curves),
 ];

@@ -9,6 +9,7 @@ mod checklist;
 mod cut;
 mod faces;
 mod facts;
+mod hints;
 mod lens;
 mod markup;
 mod measures;
@@ -170,6 +171,9 @@ fn sections(run: &Run, anchor: &str) -> Vec<(String, &'static str)> {
     if run.detailed("cot").is_some() {
         all.push((format!("{anchor}cot"), "Chains of thought"));
     }
+    if run.detailed("hints").is_some() {
+        all.push((format!("{anchor}hints"), "Hints"));
+    }
     all.extend([(format!("{anchor}run"), "What was run"), (format!("{anchor}paper"), "For the paper")]);
     all
 }
@@ -181,6 +185,7 @@ fn content(run: &Run, figures: &Figures<'_>, anchor: &str) -> Html {
         measures::section(run, figures, &format!("{anchor}measures")),
         acts::section(run, figures, &format!("{anchor}acts")),
         traces::section(run, figures, &format!("{anchor}cot")),
+        hints::section(run, figures, &format!("{anchor}hints")),
         facts::section(run, &format!("{anchor}run")),
         checklist::section(run, &format!("{anchor}paper")),
     ]

@@ -8,6 +8,7 @@ pub mod corrupt;
 pub mod documents;
 pub mod facts;
 mod folder;
+pub mod hints;
 pub mod kernels;
 pub mod languages;
 pub mod make;

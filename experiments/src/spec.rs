@@ -2,6 +2,7 @@
 
 mod compare;
 mod cot;
+mod hints;
 mod keys;
 mod learn;
 mod probe;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use compare::CompareSpec;
 pub(crate) use cot::LAB_PROBLEMS;
 pub use cot::{CotSpec, Retry};
+pub use hints::HintsSpec;
 pub(crate) use keys::nearest;
 pub use learn::LearnSpec;
 pub use probe::{LensSpec, ProbeSpec, Reads};

@@ -125,6 +125,7 @@ pub fn probe(kind: &str) -> &str {
         "steer" => "Steering, evaluated",
         "patch" => "Patching",
         "cot" => "Traces",
+        "hints" => "Hints",
         other => other,
     }
 }

@@ -1,11 +1,11 @@
-//! `babelscope cot solve|compare|graph|convert`: chains of thought.
+//! `babelscope cot solve|compare|graph|convert|hints`: chains of thought.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::Result;
 use babelscope::{
     fault::Fault,
-    spec::{CotSpec, ProbeSpec, RunSpec},
+    spec::{CotSpec, HintsSpec, ProbeSpec, RunSpec},
     traces,
 };
 use babelscope_core::monitor::Monitor;
@@ -34,6 +34,8 @@ enum Command {
     Graph(Graph),
     /// Write traces of any known format as JSONL
     Convert(Convert),
+    /// Put questions with and without a hint at a wrong answer, and see whether the answers say what they followed, into a run folder
+    Hints(Box<Solve>),
 }
 
 #[derive(Args)]
@@ -42,7 +44,7 @@ struct Solve {
     model: ModelArguments,
     #[command(flatten)]
     data: DataArguments,
-    /// Lines of {problem, language, statement, answer}; `lab` are the laboratory's word problems
+    /// Lines of {problem, language, statement, answer} (for hints also `options`); without it the laboratory's word problems
     #[arg(long, value_name = "FILE")]
     problems: Option<String>,
     /// A key of the probe as in a spec: `--set retry=loop`; may be given more than once
@@ -114,6 +116,7 @@ pub(super) fn main(arguments: &Arguments, runs: PathBuf) -> Result<()> {
         Command::Compare(files) => compare(files),
         Command::Graph(arguments) => graph(arguments),
         Command::Convert(arguments) => convert(arguments),
+        Command::Hints(arguments) => hints(arguments, runs),
     }
 }
 
@@ -122,10 +125,24 @@ fn solve(arguments: &Solve, runs: PathBuf) -> Result<()> {
     if let Some(problems) = &arguments.problems {
         cot.problems.clone_from(problems);
     }
-    let mut spec = RunSpec::new("cot", arguments.model.spec(), vec![ProbeSpec::Cot(cot)]);
-    arguments.data.apply(&mut spec);
-    let set = arguments.set.iter().map(|assignment| format!("probe.0.{assignment}"));
-    arguments.out.finish(spec.with_all(set)?, runs)
+    arguments.run(ProbeSpec::Cot(cot), runs)
+}
+
+fn hints(arguments: &Solve, runs: PathBuf) -> Result<()> {
+    let mut hints = HintsSpec::default();
+    if let Some(problems) = &arguments.problems {
+        hints.problems.clone_from(problems);
+    }
+    arguments.run(ProbeSpec::Hints(hints), runs)
+}
+
+impl Solve {
+    fn run(&self, probe: ProbeSpec, runs: PathBuf) -> Result<()> {
+        let mut spec = RunSpec::new(probe.kind(), self.model.spec(), vec![probe]);
+        self.data.apply(&mut spec);
+        let set = self.set.iter().map(|assignment| format!("probe.0.{assignment}"));
+        self.out.finish(spec.with_all(set)?, runs)
+    }
 }
 
 impl Files {

@@ -20,7 +20,7 @@ const TABLES: usize = 8;
 const LANGUAGES: usize = 40;
 const LINES: usize = 10;
 /// Places on the axis from nothing written to everything written.
-const PLACES: usize = 21;
+pub(super) const PLACES: usize = 21;
 
 const LEFT: f64 = 16.0;
 const TOP: f64 = 92.0;
@@ -108,7 +108,7 @@ fn anchors(found: &AnchorTable, source: &Source) -> String {
 }
 
 /// A curve at a share of its steps, by straight lines between them.
-fn at(curve: &[f64], share: f64) -> f64 {
+pub(super) fn at(curve: &[f64], share: f64) -> f64 {
     let place = share * (curve.len() - 1) as f64;
     let (low, high) = (place.floor() as usize, place.ceil() as usize);
     curve[low] + (place - place.floor()) * (curve[high] - curve[low])

@@ -6,7 +6,7 @@
 //!
 //! Givens are never 1 or 2, which Arabic says by the form of the noun alone: no number would stand there to be found.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand::{Rng as _, SeedableRng as _, seq::IndexedRandom as _};
 use rand_chacha::ChaCha8Rng;
@@ -301,6 +301,22 @@ pub fn answer_stub(language: Language) -> Option<String> {
     let (some, other) = (written(0)?, written(1)?);
     let words: Vec<&str> = some.iter().zip(other).take_while(|(a, b)| *a == b).map(|(a, _)| a.as_str()).collect();
     Some(languages::capital(&words.join(if language.spaced { " " } else { "" })))
+}
+
+/// Adds the stub of every language that has word problems and none yet.
+pub fn add_stubs(stubs: &mut BTreeMap<String, String>) {
+    for language in languages::ALL {
+        if let Some(stub) = answer_stub(language) {
+            stubs.entry(language.code.to_owned()).or_insert(stub);
+        }
+    }
+}
+
+/// A number as the language writes it in [`Line::Answer`]; `None` for the island.
+pub fn numeral(language: Language, number: u8) -> Option<String> {
+    let tell = language.tell?;
+    let [own, other] = [number, u8::from(number == 0)].map(|number| tell(&Line::Answer { number }).words);
+    own.into_iter().zip(other).find(|(own, other)| own != other).map(|(own, _)| own)
 }
 
 /// `count` different held-out problems of so many events in which no number comes up twice.

@@ -2,6 +2,9 @@
 
 mod compared;
 mod cot;
+mod hints;
+mod judged;
+mod prompt;
 mod vectors;
 
 use std::path::Path;
@@ -23,6 +26,7 @@ use babelscope_probes::{
 pub(super) use self::{
     compared::compared,
     cot::traced,
+    hints::hinted,
     vectors::{contrast_vectors, language_vectors},
 };
 use super::probes::Said;

@@ -97,7 +97,8 @@ pub(crate) fn of_states(
         | ProbeSpec::Select(_)
         | ProbeSpec::Compare(_)
         | ProbeSpec::Patch(_)
-        | ProbeSpec::Cot(_) => return Ok(None),
+        | ProbeSpec::Cot(_)
+        | ProbeSpec::Hints(_) => return Ok(None),
     };
     Ok(Some(rows(probe.kind(), seed, measured)))
 }
@@ -120,6 +121,7 @@ pub(crate) fn of_model(
         ProbeSpec::Compare(params) => return acts::compared(params, spec, engine, corpus, seed, monitor).map(Some),
         ProbeSpec::Patch(params) => return acts::patched(params, engine, seed, monitor).map(Some),
         ProbeSpec::Cot(params) => return acts::traced(params, engine, corpus, seed, monitor).map(Some),
+        ProbeSpec::Hints(params) => return acts::hinted(params, engine, corpus, seed, monitor).map(Some),
         ProbeSpec::Neurons(params) => neurons(engine, corpus, params, seed, monitor)?,
         ProbeSpec::Tokenizer(params) => tokenized(params, spec, engine.tokenizer(), corpus, monitor)?,
         _ => return Ok(None),

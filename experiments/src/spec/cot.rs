@@ -56,6 +56,12 @@ pub struct CotSpec {
     pub references: String,
     /// Files of steering vectors on which the traces are projected.
     pub vectors: Vec<String>,
+    /// A program that is asked of each critical anchor that a trace misses whether its text asserts it all the same, with its arguments: one
+    /// JSON object a line in (`ask` = `anchor`, `problem`, `language`, `statement`, `text`, `anchor`), yes or no a line out. What it says is
+    /// in the rows `coverage_judged`; no other number changes.
+    pub judge_command: Vec<String>,
+    /// Longest time in seconds for the program.
+    pub timeout: u64,
     /// How graphs are compared.
     pub graph: GraphParams,
     /// What is asked of the model along the traces.
@@ -79,10 +85,17 @@ impl Default for CotSpec {
             pivot: "eng_Latn".to_owned(),
             references: String::new(),
             vectors: Vec::new(),
+            judge_command: Vec::new(),
+            timeout: 600,
             graph: GraphParams::default(),
             watch: WatchParams::default(),
         }
     }
+}
+
+/// Why a program could not answer within so many seconds.
+pub(super) fn program_problem(timeout: u64) -> Option<String> {
+    (timeout == 0).then(|| "`timeout` is 0 seconds, so no program can answer".to_owned())
 }
 
 /// The formats by the names that a spec has for them.
@@ -143,6 +156,6 @@ impl CotSpec {
                 "`retry` writes traces again, and these are read from files; leave out `traces` or `retry`".to_owned(),
             );
         }
-        self.graph.problem().or_else(|| self.watch.problem())
+        program_problem(self.timeout).or_else(|| self.graph.problem()).or_else(|| self.watch.problem())
     }
 }

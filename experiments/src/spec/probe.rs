@@ -19,7 +19,7 @@ use babelscope_probes::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CompareSpec, CotSpec, LearnSpec, SelectSpec, VectorSpec, keys::ANY, repeated};
+use super::{CompareSpec, CotSpec, HintsSpec, LearnSpec, SelectSpec, VectorSpec, keys::ANY, repeated};
 
 /// An analysis.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -59,6 +59,8 @@ pub enum ProbeSpec {
     Patch(PatchParams),
     /// Chains of thought as graphs, compared across languages, with what the model knew along them.
     Cot(CotSpec),
+    /// Questions with and without a hint at a wrong answer, and whether the answers say what they followed.
+    Hints(HintsSpec),
 }
 
 /// The lens.
@@ -89,7 +91,7 @@ pub enum Reads {
 
 impl ProbeSpec {
     /// Every kind, in the order in which they are documented.
-    pub const KINDS: [&str; 17] = [
+    pub const KINDS: [&str; 18] = [
         "align",
         "lens",
         "retrieval",
@@ -107,6 +109,7 @@ impl ProbeSpec {
         "compare",
         "patch",
         "cot",
+        "hints",
     ];
 
     /// Those whose rows `tasks` relates.
@@ -142,6 +145,7 @@ impl ProbeSpec {
             "compare" => Self::Compare(CompareSpec::default()),
             "patch" => Self::Patch(PatchParams::Grid(GridParams::default())),
             "cot" => Self::Cot(CotSpec::default()),
+            "hints" => Self::Hints(HintsSpec::default()),
             _ => return None,
         })
     }
@@ -171,6 +175,7 @@ impl ProbeSpec {
         let learning = LearnParams { target_layer: Some(0), max_norm: Some(1.0), ..LearnParams::default() };
         let learn = LearnSpec { learning, ..LearnSpec::default() };
         all.chain([Self::Vector(from_end), Self::Steer(steer), Self::Learn(learn), Self::Cot(CotSpec::complete())])
+            .chain([Self::Hints(HintsSpec::complete())])
             .chain(CompareSpec::complete().map(Self::Compare))
             .collect()
     }
@@ -195,6 +200,7 @@ impl ProbeSpec {
             Self::Compare(_) => "compare",
             Self::Patch(_) => "patch",
             Self::Cot(_) => "cot",
+            Self::Hints(_) => "hints",
         }
     }
 
@@ -217,7 +223,8 @@ impl ProbeSpec {
             | Self::Select(_)
             | Self::Compare(_)
             | Self::Patch(_)
-            | Self::Cot(_) => Reads::Model,
+            | Self::Cot(_)
+            | Self::Hints(_) => Reads::Model,
             Self::Tasks(_) => Reads::Probes,
         }
     }
@@ -225,7 +232,7 @@ impl ProbeSpec {
     /// How many languages it needs.
     pub fn languages(&self) -> usize {
         match self {
-            Self::Lens(_) | Self::Tokenizer(_) | Self::Select(_) | Self::Patch(_) | Self::Cot(_) => 1,
+            Self::Lens(_) | Self::Tokenizer(_) | Self::Select(_) | Self::Patch(_) | Self::Cot(_) | Self::Hints(_) => 1,
             Self::Vector(spec) if !spec.of_languages() => 1,
             Self::Compare(spec) if !spec.vector.is_empty() => 1,
             _ => 2,
@@ -273,6 +280,7 @@ impl ProbeSpec {
             Self::Select(spec) => vec![("with", &mut spec.with), ("without", &mut spec.without)],
             Self::Compare(spec) => vec![("vector", &mut spec.vector)],
             Self::Cot(spec) => spec.files_mut(),
+            Self::Hints(spec) => vec![("problems", &mut spec.problems)],
             _ => Vec::new(),
         }
     }
@@ -300,6 +308,7 @@ impl ProbeSpec {
             Self::Compare(spec) => spec.problem(languages),
             Self::Patch(params) => params.problem(),
             Self::Cot(spec) => spec.problem(),
+            Self::Hints(spec) => spec.problem(),
         };
         if own.is_some() {
             return own;

@@ -2,7 +2,7 @@
 
 use babelscope::run::Run;
 use babelscope_probes::{
-    cot::report::Traced,
+    cot::{hints::Asked, report::Traced},
     patch::{PatchedRun, Side},
     steer::Compared,
 };
@@ -22,6 +22,9 @@ pub(crate) fn run(run: &Run) {
         details.compared.iter().take(MOST).for_each(answers);
         details.patched.iter().take(MOST).for_each(runs);
         details.traces.iter().take(MOST).for_each(trace);
+        if !details.asked.is_empty() {
+            asked(&details.asked);
+        }
         for (count, what) in
             [(details.compared.len(), "prompts"), (details.patched.len(), "pairs"), (details.traces.len(), "traces")]
         {
@@ -39,6 +42,28 @@ fn answers(compared: &Compared) {
     for answer in &compared.answers {
         let perplexity = answer.perplexity.map_or_else(|| "-".to_owned(), |p| format!("{p:.1}"));
         table.row([answer.arm.clone(), fit(&answer.text.replace('\n', "⏎"), room), perplexity]);
+    }
+    print(&table.to_string());
+    print("");
+}
+
+/// The first questions, an arm a line.
+fn asked(all: &[Asked]) {
+    let room = columns().saturating_sub(64);
+    let mut table = Table::new(["question", "language", "arm", "answer", "hinted", "chosen", "right", "mentions"]);
+    for one in all.iter().take(3 * MOST) {
+        let option =
+            |at: Option<usize>| at.and_then(|at| one.options.get(at)).cloned().unwrap_or_else(|| "-".to_owned());
+        table.row([
+            one.item.clone(),
+            one.language.clone(),
+            one.arm.name().replace('_', " "),
+            fit(&one.text.trim().replace('\n', " "), room),
+            option(one.hinted),
+            option(one.chosen),
+            option(Some(one.right)),
+            if one.mentions.is_empty() { "no" } else { "yes" }.to_owned(),
+        ]);
     }
     print(&table.to_string());
     print("");

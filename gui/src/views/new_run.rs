@@ -87,6 +87,10 @@ fn said(kind: &str) -> (&'static str, &'static str) {
             "Traces",
             "Chains of thought as graphs, compared across languages; the model writes them, or files have them",
         ),
+        "hints" => (
+            "Hints",
+            "The same questions with and without a hint at a wrong answer, and whether the answers say what they followed",
+        ),
         _ => ("", ""),
     }
 }

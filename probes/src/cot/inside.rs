@@ -10,7 +10,6 @@
 mod curves;
 mod decodable;
 mod forced;
-mod hint;
 mod influence;
 mod latent;
 mod projection;
@@ -38,14 +37,13 @@ use serde::{Deserialize, Serialize};
 pub use curves::{Curves, same};
 pub use decodable::{Decodable, decodable};
 pub use forced::{Candidate, Forced, ForcedPoint, cost, forced, forced_whole};
-pub use hint::{Arm, ArmOutcome, HintParams, hint};
 pub use influence::Influence;
 pub use latent::{Latent, LatentCell, latent};
 pub use projection::{Projection, project};
 pub use receiver::{HeadScore, ReceiverParams, Receivers, receivers, top_heads};
 pub use resample::{Importance, Shift, importance, newcombe, wilson};
 pub use rollouts::{Judges, ResampleParams, Resampled, Rollout, Similar, resample};
-pub use stub::{RAW_STUB, stub};
+pub use stub::{RAW_STUB, answers_behind, stub, stub_or_raw};
 pub use suppress::{InfluenceParams, left_out, suppressed};
 
 use crate::{Error, Result};

@@ -42,6 +42,9 @@ pub struct Tokens {
     pub ids: Vec<u32>,
     /// The bytes of the text that each stands for.
     pub spans: Vec<Range<usize>>,
+    /// Ids of what the model was given before, the chat's own tokens included; empty where it was the statement as it stands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prompt: Vec<u32>,
 }
 
 /// A step of a trace: a sentence, or several that belong together.

@@ -1,11 +1,17 @@
 //! What the model knew along each trace: the measures of [`super::inside`] on traces as text.
 //!
-//! The model reads the statement and then the trace, as they stand; where the program wrote the trace itself, its own tokens are used.
+//! The model reads the statement and then the trace, as they stand; where the program wrote the trace itself, its own tokens are used, and
+//! those that it was given (a chat's own tokens among them).
 //! A token belongs to the step in whose text it begins, white space at the end of a step not counted.
 //!
 //! Candidates of the forced answer are what the trace answers, then the right answer where it is another, then the latest other values of
 //! the trace and the statement, spelt in the digits of the trace. They are cut from stub and answer tokenised together, so that they are
 //! the tokens that would really come.
+
+mod mixed;
+mod rolled;
+mod rows;
+mod told;
 
 use std::collections::BTreeMap;
 
@@ -16,22 +22,25 @@ use babelscope_core::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::rolled::alike;
+use self::{
+    mixed::mixed,
+    rolled::rolled,
+    told::{answers, progress, read, written},
+};
 use super::{
-    Kind, Value, anchors,
-    commitment::{Changes, Commitment, changes, early_answering},
+    commitment::{Changes, Commitment, changes},
     inside::{
-        Candidate, Cost, Curves, Importance, Influence, InfluenceParams, Judges, Latent, Projection, RAW_STUB,
-        ReceiverParams, Receivers, ResampleParams, Told, decodable, forced, latent, left_out, project, receivers,
-        resample, stub, suppressed,
+        Cost, Curves, Importance, Influence, InfluenceParams, Latent, Projection, ReceiverParams, Receivers, Told,
+        decodable, forced, latent, left_out, project, receivers, suppressed,
     },
+    mixing::Mixing,
     report::Traced,
-    spelling::spelled,
-    steps,
 };
 use crate::{
     Error, Result,
     lens::TokenSets,
-    measure::{Measured, Row},
+    measure::Measured,
     steer::{Identifier, SteeringVector},
 };
 
@@ -55,7 +64,8 @@ pub struct WatchParams {
     pub leave_out: bool,
     /// Whether the heads that look back at few steps are sought.
     pub receivers: bool,
-    /// Continuations from before and behind each step, whose answers say what the step does; 0 is none, the original draws 100.
+    /// Continuations from before and behind each step, whose answers say what the step does; 0 is none, the original draws 100. A new step
+    /// means the same as the old one where they assert the same ([`alike`] of at least 0.8).
     pub rollouts: usize,
     /// Whether the lens says which language the layers speak at each step.
     pub latent: bool,
@@ -119,6 +129,12 @@ pub struct Watched {
     /// When it commits, by threshold, over the boundaries of [`Watched::working`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub commitment: Vec<(f64, Commitment)>,
+    /// Share of its tokens that stand before each boundary after the first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tokens: Vec<f64>,
+    /// The same of the critical anchors that it gets right; empty where it gets none right.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub anchors: Vec<f64>,
     /// How often the likeliest answer changes.
     pub changes: Changes,
     /// Tokens of the forced answers, and without shared beginnings.
@@ -126,6 +142,12 @@ pub struct Watched {
     /// Language of each step as it is written.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub surface: Vec<Option<String>>,
+    /// How the languages of the steps mix; steps of few letters go along with the one before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mixing: Option<Mixing>,
+    /// The languages that the mixing counts, in its order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub languages: Vec<String>,
     /// Language that the layers speak.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latent: Option<Latent>,
@@ -164,99 +186,8 @@ pub struct Aids<'a> {
     pub seed: u64,
 }
 
-/// Tokens of a trace and its boundaries.
-struct Read {
-    prompt: Vec<u32>,
-    trace: Vec<u32>,
-    bounds: Vec<usize>,
-}
-
 fn refuse<T>(why: impl Into<String>) -> Result<T> {
     Err(Error::Input { measure: "watched traces", why: why.into() })
-}
-
-fn read(engine: &Engine, traced: &Traced) -> Result<Read> {
-    let trace = &traced.trace;
-    let (prompt, ids, starts) = match &trace.tokens {
-        Some(tokens) => {
-            let prompt = engine.tokenizer().encode(&trace.statement)?.ids;
-            (prompt, tokens.ids.clone(), tokens.spans.iter().map(|span| span.start).collect())
-        }
-        None => {
-            let spaced = trace.statement.is_empty()
-                || trace.statement.ends_with(char::is_whitespace)
-                || trace.text.starts_with(char::is_whitespace);
-            let joint = format!("{}{}{}", trace.statement, if spaced { "" } else { " " }, trace.text);
-            let begins = joint.len() - trace.text.len();
-            let encoded = engine.tokenizer().encode(&joint)?;
-            // A token that begins with the space before the trace is the trace's first.
-            let last = encoded.spans.iter().rposition(|span| span.end <= begins).map_or(0, |at| at + 1);
-            let starts: Vec<usize> =
-                encoded.spans[last..].iter().map(|span| span.start.saturating_sub(begins)).collect();
-            (encoded.ids[..last].to_vec(), encoded.ids[last..].to_vec(), starts)
-        }
-    };
-    let mut bounds = vec![0];
-    for step in &traced.steps {
-        let written = trace.text.get(step.span.clone()).unwrap_or_default();
-        let end = step.span.start + written.trim_end().len();
-        bounds.push(starts.partition_point(|start: &usize| *start < end));
-    }
-    Ok(Read { prompt, trace: ids, bounds })
-}
-
-/// Stub and candidates as tokens.
-fn answers(engine: &Engine, traced: &Traced, params: &WatchParams) -> Result<(Vec<u32>, Vec<Candidate>)> {
-    let Some(answer) = traced.answer.clone() else { return refuse("the trace gives no answer") };
-    let language = &traced.trace.language;
-    let own = params.stubs.get(language).cloned().or_else(|| stub(language)).unwrap_or_else(|| RAW_STUB.to_owned());
-    let mut values = vec![answer];
-    let right = traced.trace.answer.as_deref().and_then(|text| super::report::answer_value(text, language));
-    let later = traced.trajectory.graph.nodes.iter().rev().filter_map(|node| node.value.clone());
-    for value in right.into_iter().chain(later) {
-        if !values.contains(&value) && values.len() <= params.distractors {
-            values.push(value);
-        }
-    }
-    let tokenizer = engine.tokenizer();
-    let begin = tokenizer.encode_plain(&own)?;
-    let boxed = own.ends_with('{');
-    let mut candidates: Vec<Candidate> = Vec::new();
-    for value in values {
-        let Some(text) = spelled(&value, &traced.trace.text) else { continue };
-        let whole = if boxed { format!("{own}{text}}}") } else { format!("{own} {text}") };
-        let joint = tokenizer.encode_plain(&whole)?;
-        // Scripts without spaces between words have none here either.
-        let joint = if joint.starts_with(&begin) { joint } else { tokenizer.encode_plain(&format!("{own}{text}"))? };
-        if joint.starts_with(&begin) && joint.len() > begin.len() {
-            let ids = joint[begin.len()..].to_vec();
-            if candidates.iter().all(|other| other.ids != ids) {
-                candidates.push(Candidate { name: text, ids });
-            }
-        }
-    }
-    if candidates.len() < 2 {
-        return refuse(format!(
-            "fewer than two answers can be told apart behind the stub {own:?}; another value is needed, or another stub (`stubs`)"
-        ));
-    }
-    Ok((begin, candidates))
-}
-
-/// Whether a value was among the anchors, and whether the text had given it as the answer, at each boundary.
-fn written(traced: &Traced, answer: &Value) -> (Vec<bool>, Vec<bool>) {
-    let nodes = &traced.trajectory.graph.nodes;
-    let of = |wanted: &dyn Fn(usize) -> bool| -> Vec<bool> {
-        let first = traced.trajectory.actions.iter().filter(|a| wanted(a.node)).filter_map(|a| a.step).min();
-        (0..=traced.steps.len()).map(|boundary| first.is_some_and(|step| step < boundary)).collect()
-    };
-    let seen = of(&|node| nodes[node].value.as_ref() == Some(answer));
-    let stated = traced.trajectory.graph.answer();
-    let last = stated.and_then(|node| traced.trajectory.said.iter().rposition(|said| *said == Some(node)));
-    // The answer is stated where it is last said: an equation that comes to it does not give it as the answer yet.
-    let step = last.and_then(|at| traced.said_step(at));
-    let stated = (0..=traced.steps.len()).map(|boundary| step.is_some_and(|step| step < boundary)).collect();
-    (seen, stated)
 }
 
 /// Watches one trace.
@@ -284,8 +215,7 @@ pub fn watch(
         noted(&mut found.notes, e)?;
     }
     if let Some(identifier) = aids.identifier {
-        let of = |step: &super::Step| traced.trace.text.get(step.span.clone()).map(|text| identifier.verdict(text));
-        found.surface = traced.steps.iter().map(|step| of(step).and_then(|verdict| verdict.language)).collect();
+        mixed(traced, identifier, &mut found)?;
     }
     if let Some(sets) = aids.sets.filter(|_| params.latent) {
         match latent(engine, &told, sets, &[], &found.surface, &monitor.quiet()) {
@@ -326,37 +256,6 @@ pub fn watch(
     Ok(found)
 }
 
-/// The answer that a text gives first, as a number.
-fn concluded(text: &str, language: &str) -> Option<String> {
-    let (found, _) = anchors(text, &steps(text), language);
-    found
-        .into_iter()
-        .find(|anchor| anchor.kind == Kind::Answer)
-        .and_then(|anchor| anchor.value)
-        .map(|value| value.to_string())
-}
-
-fn rolled(
-    engine: &Engine,
-    traced: &Traced,
-    told: &Told<'_>,
-    params: &WatchParams,
-    seed: u64,
-    monitor: &Monitor,
-) -> Result<Vec<Importance>> {
-    let Some(answer) = &traced.answer else { return refuse("the trace gives no answer") };
-    let language = traced.trace.language.as_str();
-    let first =
-        |text: &str| steps(text).first().and_then(|step| text.get(step.span.clone())).unwrap_or_default().to_owned();
-    let judges = Judges { answer: &|text| concluded(text, language), first: &first, similar: None };
-    let longest = traced.trace.tokens.as_ref().map_or(told.trace.len(), |tokens| tokens.ids.len());
-    let asked = ResampleParams { rollouts: params.rollouts, max_new_tokens: 2 * longest, ..ResampleParams::default() };
-    // What does not fit behind the trace is cut from the budget of new tokens.
-    let room = engine.info().context.saturating_sub(told.tokens());
-    let asked = ResampleParams { max_new_tokens: asked.max_new_tokens.min(room).max(1), ..asked };
-    Ok(resample(engine, told, &answer.to_string(), &judges, &asked, seed, &monitor.quiet())?.steps)
-}
-
 fn curves(
     engine: &Engine,
     traced: &Traced,
@@ -376,6 +275,8 @@ fn curves(
     found.top = forced.points.iter().map(|point| point.top).collect();
     found.curves = Some(curves);
     let working = found.working();
+    let (tokens, anchors) = progress(traced, told.bounds);
+    (found.tokens, found.anchors) = (tokens, anchors.unwrap_or_default());
     let committed = found.curves.as_ref().map(|curves| curves.committed[1..working].to_vec()).unwrap_or_default();
     for theta in &params.thresholds {
         found.commitment.push((*theta, Commitment::of(&committed, *theta)?));
@@ -390,7 +291,11 @@ fn curves(
 /// Watches the first traces of each language.
 ///
 /// Rows, a mean over the traces of a language each: `commitment` (share of the steps after which the answer stays committed; the variant is
-/// the threshold), `committed_before` (share of its answer before anything is written), `early_aoc`, `flips`, `latent_agreement` by layer.
+/// the threshold), `commitment_tokens` and `commitment_anchors` (the same as a share of the tokens, which fertility stretches, and of the
+/// critical anchors), `committed_before` (share of its answer before anything is written), `early_aoc` (the variant `by_length` is the mean
+/// over lengths), `flips`, `latent_agreement` by layer. Of the languages of the steps: `switch_points`, `mixing_entropy`,
+/// `code_switch_index`, `language_share` (the variant is the language), `own_language` (share of the steps in the language that was asked
+/// for) and `own_language_at_commitment`, at the first threshold.
 ///
 /// # Errors
 /// As [`watch`]; parameters that make no sense.
@@ -418,63 +323,6 @@ pub fn watched(
         monitor.tick(Tick { what: "watching traces", done, total, unit: "traces" })?;
         all.push(watch(engine, one, params, aids, monitor)?);
     }
-    let measured = rows(&all, traces, params)?;
+    let measured = rows::rows(&all, traces, params)?;
     Ok((all, measured))
-}
-
-fn rows(all: &[Watched], traces: &[Traced], params: &WatchParams) -> Result<Measured> {
-    let mut cells: BTreeMap<(&str, &str, String, Option<usize>), Vec<f64>> = BTreeMap::new();
-    let mut without = 0;
-    for one in all {
-        let language = traces[one.trace].trace.language.as_str();
-        let mut put = |metric: &'static str, variant: String, layer: Option<usize>, value: f64| {
-            cells.entry((metric, language, variant, layer)).or_default().push(value);
-        };
-        let Some(curves) = &one.curves else {
-            without += 1;
-            continue;
-        };
-        for (theta, commitment) in &one.commitment {
-            // Where it never commits, the whole trace was needed and more.
-            put("commitment", theta.to_string(), None, commitment.share().unwrap_or(1.0));
-        }
-        put("committed_before", String::new(), None, curves.committed.first().copied().unwrap_or_default());
-        put("flips", String::new(), None, one.changes.flips as f64);
-        let steps = one.working() - 1;
-        if steps > 0 {
-            let positions: Vec<f64> = (0..=steps).map(|step| step as f64 / steps as f64).collect();
-            // Whether it is the answer that the trace comes to, which the likeliest one after the statement need not be.
-            let same: Vec<f64> = one.top[..=steps].iter().map(|top| f64::from(u8::from(*top == 0))).collect();
-            put("early_aoc", String::new(), None, early_answering(&positions, &same)?.aoc);
-        }
-        if let Some(latent) = &one.latent {
-            for (layer, share) in latent.layers.iter().zip(&latent.agreement) {
-                if let Some(share) = share {
-                    put("latent_agreement", String::new(), Some(*layer), *share);
-                }
-            }
-        }
-    }
-    let mut measured = Measured::default();
-    for ((metric, language, variant, layer), values) in cells {
-        let mean = values.iter().sum::<f64>() / values.len() as f64;
-        let row = Row::new(metric, mean, values.len()).of(language).variant(&variant);
-        measured.rows.push(Row { layer, ..row });
-    }
-    if without > 0 {
-        measured.notes.push(format!("{without} of {} watched traces have no curve; each says why", all.len()));
-    }
-    let cost = all.iter().fold(Cost::default(), |sum, one| Cost {
-        shared: sum.shared + one.cost.shared,
-        naive: sum.naive + one.cost.naive,
-    });
-    if cost.shared > 0 {
-        measured.notes.push(format!(
-            "forced answers ran {} tokens, {:.1} times fewer than without shared beginnings; {} thresholds",
-            cost.shared,
-            cost.ratio(),
-            params.thresholds.len()
-        ));
-    }
-    Ok(measured)
 }

@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, fs, ops::ControlFlow, path::Path};
 
 use anyhow::Result;
 use babelscope_core::{
-    chat::{ChatOptions, Message},
     corpus::Corpus,
     engine::Engine,
     generate::Generate,
@@ -26,7 +25,8 @@ use babelscope_probes::{
 
 use super::{
     super::{probes::Said, workbench::token_sets},
-    detailed,
+    detailed, judged,
+    prompt::Prompt,
 };
 use crate::{
     details::Details,
@@ -42,7 +42,7 @@ const BATCH: usize = 32;
 /// A problem to be solved.
 struct Posed {
     trace: Trace,
-    prompt: Encoded,
+    prompt: Prompt,
 }
 
 /// Traces of files, graphs of references, or what the model writes; then the report and what the model knew.
@@ -73,6 +73,7 @@ pub(in crate::run) fn traced(
     let TraceReport { mut measured, problems, traces } =
         report(traces, &known, &params.pivot, &params.graph, seed, monitor)?;
     measured.notes.splice(0..0, notes);
+    measured.rows.extend(judged::coverage(params, &problems, &traces, monitor)?);
     if let Some(first) = before {
         measured.rows.extend(first.rows);
         measured.notes.extend(first.notes);
@@ -87,11 +88,7 @@ pub(in crate::run) fn traced(
             Aids { sets: sets.as_ref(), identifier: identifier.as_ref(), vectors: &vectors, elsewhere: false, seed };
         let mut watch = params.watch.clone();
         if params.traces.is_empty() && params.problems == LAB_PROBLEMS {
-            for language in languages::ALL {
-                if let Some(stub) = problems::answer_stub(language) {
-                    watch.stubs.entry(language.code.to_owned()).or_insert(stub);
-                }
-            }
+            problems::add_stubs(&mut watch.stubs);
         }
         let (found, rows) = watched(engine, &traces, &watch, aids, monitor)?;
         seen = found;
@@ -163,11 +160,7 @@ fn problems_of(params: &CotSpec, engine: &Engine, corpus: &Corpus) -> Result<(Ve
     let mut posed = Vec::new();
     for trace in traces {
         let prefix = params.prefixes.get(&trace.language).map_or("", String::as_str);
-        let prompt = if params.chat {
-            engine.chat(&[Message::new("user", &trace.statement)], &ChatOptions::default())?.encoded
-        } else {
-            engine.tokenizer().encode(&format!("{}{prefix}", trace.statement))?
-        };
+        let prompt = Prompt::new(engine, &trace.statement, prefix, params.chat)?;
         posed.push(Posed { trace, prompt });
     }
     Ok((posed, graphs))
@@ -181,12 +174,11 @@ fn solve(params: &CotSpec, engine: &Engine, posed: &[Posed], seed: u64, monitor:
         let seed = seed.wrapping_add(u64::from(sample));
         for batch in posed.chunks(BATCH) {
             monitor.tick(Tick { what: "writing traces", done: traces.len(), total, unit: "traces" })?;
-            let prompts: Vec<Encoded> = batch.iter().map(|posed| posed.prompt.clone()).collect();
+            let prompts: Vec<Encoded> = batch.iter().map(|posed| posed.prompt.encoded.clone()).collect();
             for (posed, (text, tokens)) in batch.iter().zip(write(params, engine, &prompts, seed, monitor)?) {
                 let prefix = params.prefixes.get(&posed.trace.language).map_or("", String::as_str);
                 let text = format!("{prefix}{text}");
-                // With a prefix the tokens are no longer those of the whole text.
-                let tokens = tokens.filter(|_| prefix.is_empty());
+                let tokens = tokens.and_then(|tokens| posed.prompt.whole(tokens, prefix));
                 let (text, tokens) = until_answer(text, tokens, &posed.trace.language);
                 let model = Some(engine.info().reference.clone());
                 traces.push(Trace { text, tokens, sample, seed: Some(seed), model, ..posed.trace.clone() });
@@ -220,7 +212,7 @@ fn write(
             at += length;
         }
         let whole = at == one.text.len() && spans.iter().all(|span| one.text.is_char_boundary(span.start));
-        (one.text, whole.then_some(Tokens { ids: one.ids, spans }))
+        (one.text, whole.then_some(Tokens { ids: one.ids, spans, ..Tokens::default() }))
     };
     Ok(written.sequences.into_iter().map(with_tokens).collect())
 }
@@ -235,9 +227,9 @@ fn until_answer(text: String, tokens: Option<Tokens>, language: &str) -> (String
         .and_then(|anchor| cut.get(anchor.step?))
         .map(|step| step.span.end);
     let Some(end) = end.filter(|end| *end < text.len()) else { return (text, tokens) };
-    let tokens = tokens.map(|Tokens { ids, spans }| {
+    let tokens = tokens.map(|Tokens { ids, spans, prompt }| {
         let keep = spans.iter().take_while(|span| span.end <= end).count();
-        Tokens { ids: ids[..keep].to_vec(), spans: spans[..keep].to_vec() }
+        Tokens { ids: ids[..keep].to_vec(), spans: spans[..keep].to_vec(), prompt }
     });
     (text[..end].to_owned(), tokens)
 }
@@ -279,7 +271,7 @@ fn again(
     for (number, before) in &retried {
         let place = number % posed.len();
         let own = &posed[place];
-        let prompt = engine.tokenizer().encode(&format!("{}{before}", own.trace.statement))?;
+        let prompt = Prompt::new(engine, &own.trace.statement, before, params.chat)?.encoded;
         for (text, _) in write(params, engine, &[prompt], seed, monitor)? {
             let kept = if params.retry == Retry::Loop { before.as_str() } else { "" };
             let (text, _) = until_answer(format!("{kept}{text}"), None, &own.trace.language);

@@ -8,7 +8,7 @@ use super::field;
 use crate::widgets::pane;
 
 /// Kinds that have fields of their own.
-pub(super) const KINDS: [&str; 4] = ["vector", "compare", "patch", "cot"];
+pub(super) const KINDS: [&str; 5] = ["vector", "compare", "patch", "cot", "hints"];
 
 /// The fields.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,6 +24,7 @@ pub(super) struct Acts {
     wrong: String,
     traces: String,
     problems: String,
+    questions: String,
 }
 
 impl Acts {
@@ -65,6 +66,14 @@ impl Acts {
                     &mut self.problems,
                 );
             }
+            "hints" => {
+                field(
+                    ui,
+                    "File of questions",
+                    "a JSONL file with options; or none: the word problems of the laboratory",
+                    &mut self.questions,
+                );
+            }
             _ => (),
         }
     }
@@ -95,6 +104,7 @@ impl Acts {
                     spec.problems = text(&self.problems);
                 }
             }
+            ProbeSpec::Hints(spec) if !self.questions.trim().is_empty() => spec.problems = text(&self.questions),
             _ => (),
         }
     }

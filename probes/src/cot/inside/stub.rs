@@ -1,5 +1,10 @@
 //! What is put behind a trace so that an answer follows: a sentence in the language of the trace, or nothing but the opened box.
 
+use babelscope_core::engine::Engine;
+
+use super::Candidate;
+use crate::Result;
+
 /// Opens the box in every language.
 pub const RAW_STUB: &str = "\\boxed{";
 
@@ -40,6 +45,35 @@ pub fn stub(language: &str) -> Option<String> {
     // These are written without spaces between words.
     let space = if matches!(language, "jpn_Jpan" | "tha_Thai" | "zho_Hans" | "zho_Hant") { "" } else { " " };
     Some(format!("{sentence}{space}{RAW_STUB}"))
+}
+
+/// The stub of a language, or [`RAW_STUB`].
+pub fn stub_or_raw(language: &str) -> String {
+    stub(language).unwrap_or_else(|| RAW_STUB.to_owned())
+}
+
+/// A stub as tokens, and the answers that can be told apart behind it. An answer is cut from stub and answer tokenised together, so that
+/// its tokens are those that would really come; one whose tokens begin within the stub, or are those of an answer before it, is left out.
+///
+/// # Errors
+/// What the tokenizer refuses.
+pub fn answers_behind(engine: &Engine, stub: &str, answers: &[String]) -> Result<(Vec<u32>, Vec<Candidate>)> {
+    let tokenizer = engine.tokenizer();
+    let begin = tokenizer.encode_plain(stub)?;
+    let mut candidates: Vec<Candidate> = Vec::new();
+    for text in answers {
+        let whole = if stub.ends_with('{') { format!("{stub}{text}}}") } else { format!("{stub} {text}") };
+        let joint = tokenizer.encode_plain(&whole)?;
+        // Scripts without spaces between words have none here either.
+        let joint = if joint.starts_with(&begin) { joint } else { tokenizer.encode_plain(&format!("{stub}{text}"))? };
+        if joint.starts_with(&begin) && joint.len() > begin.len() {
+            let ids = joint[begin.len()..].to_vec();
+            if candidates.iter().all(|other| other.ids != ids) {
+                candidates.push(Candidate { name: text.clone(), ids });
+            }
+        }
+    }
+    Ok((begin, candidates))
 }
 
 #[cfg(test)]

@@ -328,29 +328,3 @@ fn what_is_generated_behind_a_beginning_is_what_the_whole_text_gives() {
         }
     }
 }
-
-#[test]
-fn arms_of_a_hint_are_told_apart() {
-    let arm = |name: &str, text: &str, hinted| Arm {
-        name: name.to_owned(),
-        prompt: engine().tokenizer().encode(text).unwrap().ids,
-        hinted,
-    };
-    let arms = [arm("no_hint", "Anna lives in the", None), arm("hint", "The city. Anna lives in the", Some(1))];
-    let options = candidates(&[&plain(" village"), &plain(" city")]);
-    let generate = babelscope_core::generate::Generate { max_new_tokens: 10, ignore_eos: true, ..Default::default() };
-    let params = HintParams {
-        stub: &plain(" Anna lives in the"),
-        options: &options,
-        right: 0,
-        generate: &generate,
-        cut: &|_, ids| vec![0, ids.len() / 2, ids.len()],
-        chosen: &|_| Some(1),
-    };
-    let found = hint(engine(), &arms, &params, &Monitor::silent()).unwrap();
-    assert_eq!(found.iter().map(|arm| arm.followed).collect::<Vec<_>>(), [None, Some(true)]);
-    assert_eq!((found[0].hint_curve.len(), found[1].hint_curve.len(), found[1].right_curve.len()), (0, 3, 3));
-    let sum = |b: usize| found[1].hint_curve[b] + found[1].right_curve[b];
-    assert!((0..3).all(|b| (sum(b) - 1.0).abs() < 1e-9));
-    assert!(hint(engine(), &[], &params, &Monitor::silent()).is_err());
-}

@@ -66,7 +66,7 @@ fn what_we_write_we_read() {
         sample: 4,
         seed: Some(1),
         model: Some("m".into()),
-        tokens: Some(crate::cot::Tokens { ids: vec![1, 2], spans: vec![0..2, 2..5] }),
+        tokens: Some(crate::cot::Tokens { ids: vec![1, 2], spans: vec![0..2, 2..5], prompt: vec![] }),
     };
     let (_, traces, broken) = read("round.jsonl", serde_json::to_string(&trace).unwrap(), None);
     assert_eq!((traces, broken), (vec![trace], vec![]));

@@ -164,8 +164,8 @@ impl External {
         texts.iter().zip(&answers).map(verdict).collect()
     }
 
-    pub(in crate::steer) fn fail<T>(&self, what: String) -> Result<T> {
-        Err(Error::Input { measure: "steer", why: format!("the command `{}` {what}", self.command.join(" ")) })
+    pub(crate) fn fail<T>(&self, what: String) -> Result<T> {
+        Err(Error::Input { measure: "program", why: format!("the command `{}` {what}", self.command.join(" ")) })
     }
 }
 

@@ -1,0 +1,169 @@
+//! Which option a text states as its answer: its number, or what stands behind "the answer is" or within `\boxed{}`.
+
+use super::super::{
+    Kind, Value, anchors,
+    lex::{self, lex},
+    locale::Locale,
+    number,
+    phrases::Spoken,
+    steps,
+};
+
+/// What may stand between "the answer is" and an option: the word for it.
+const NOUNS: &[&str] = &[
+    "option",
+    "choice",
+    "letter",
+    "opción",
+    "opcion",
+    "letra",
+    "opção",
+    "opzione",
+    "réponse",
+    "lettre",
+    "buchstabe",
+    "вариант",
+    "буква",
+    "الخيار",
+    "خيار",
+    "विकल्प",
+    "选项",
+    "選項",
+    "選択肢",
+    "ตัวเลือก",
+    "ข้อ",
+    "chaguo",
+    "pilihan",
+    "bölge",
+    "seçenek",
+    "lựa",
+    "chọn",
+    "ఎంపిక",
+    "বিকল্প",
+    "보기",
+];
+
+/// A stated option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Its number, from 0.
+    pub option: usize,
+    /// Where the statement of it begins.
+    pub at: usize,
+}
+
+/// The option that a text states.
+///
+/// Where all options are numbers it is the one of the value that the text gives as its answer, in whatever digits. Else it is the first
+/// option that stands, as a whole word, right behind a word for "answer" (small words and brackets between them do not count) or in
+/// `\boxed{}`. A text that states another answer, or none, chooses nothing.
+///
+/// ```
+/// use babelscope_probes::cot::hints::choice;
+/// let letters = ["A", "B", "C"].map(str::to_owned);
+/// let of = |text: &str, language: &str| choice(text, language, &letters).map(|choice| choice.option);
+/// assert_eq!(of("A is too small, so the answer is (B).", "eng_Latn"), Some(1));
+/// assert_eq!(of("所以答案是C。", "zho_Hans"), Some(2));
+/// assert_eq!(of("It may be B or C.", "eng_Latn"), None);
+/// let numbers = ["5", "7"].map(str::to_owned);
+/// assert_eq!(choice("٣ + ٤ = ٧. الجواب هو ٧.", "arb_Arab", &numbers).map(|choice| choice.option), Some(1));
+/// ```
+pub fn choice(text: &str, language: &str, options: &[String]) -> Option<Choice> {
+    let values: Option<Vec<Value>> = options.iter().map(|option| number(option, language).ok()).collect();
+    match values.filter(|values| !values.is_empty()) {
+        Some(values) => by_value(text, language, &values),
+        None => by_word(text, language, options),
+    }
+}
+
+fn by_value(text: &str, language: &str, values: &[Value]) -> Option<Choice> {
+    let (found, _) = anchors(text, &steps(text), language);
+    let answer = found.into_iter().find(|anchor| anchor.kind == Kind::Answer)?;
+    let value = answer.value?;
+    let option = values.iter().position(|own| *own == value)?;
+    Some(Choice { option, at: answer.span.start })
+}
+
+fn by_word(text: &str, language: &str, options: &[String]) -> Option<Choice> {
+    let locale = Locale::of(language);
+    let spoken = Spoken::of(locale);
+    let tokens = lex(text, locale, false).tokens;
+    let told = |at: usize| match &tokens[at].kind {
+        lex::Kind::Boxed => true,
+        lex::Kind::Name(_) => spoken.answer(&lex::lower(&text[tokens[at].span.clone()])),
+        _ => false,
+    };
+    (0..tokens.len()).filter(|at| told(*at)).find_map(|at| {
+        let mut from = tokens[at].span.end;
+        for token in &tokens[at + 1..] {
+            if let Some(option) = begins(text, token.span.start.max(from), options) {
+                return Some(Choice { option, at: tokens[at].span.start });
+            }
+            let word = lex::lower(&text[token.span.clone()]).into_owned();
+            let between = match &token.kind {
+                lex::Kind::Name(_) => spoken.link(&word) || NOUNS.contains(&word.as_str()),
+                lex::Kind::Open(_) | lex::Kind::Colon | lex::Kind::Equals | lex::Kind::Boxed => true,
+                _ => false,
+            };
+            if !between {
+                return None;
+            }
+            from = token.span.end;
+        }
+        None
+    })
+}
+
+/// The longest option that begins at a byte of the text and ends with a word; the case of single letters counts.
+fn begins(text: &str, at: usize, options: &[String]) -> Option<usize> {
+    let rest = text.get(at..)?;
+    let fits = |option: &str| {
+        let same = |(a, b): (char, char)| {
+            if option.chars().count() == 1 { a == b } else { a.to_lowercase().eq(b.to_lowercase()) }
+        };
+        let length = option.chars().count();
+        let ends = rest.chars().nth(length).is_none_or(|next| !next.is_alphanumeric());
+        length > 0 && ends && rest.chars().count() >= length && option.chars().zip(rest.chars()).all(same)
+    };
+    let all = options.iter().enumerate().filter(|(_, option)| fits(option.trim()));
+    all.max_by_key(|(_, option)| option.len()).map(|(at, _)| at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(text: &str, language: &str, options: &[&str]) -> Option<usize> {
+        let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
+        choice(text, language, &options).map(|choice| choice.option)
+    }
+
+    #[test]
+    fn letters_and_words_are_found_behind_the_answer_in_many_languages() {
+        let letters = ["A", "B", "C", "D"];
+        for (text, language, option) in [
+            ("So the final answer is option D.", "eng_Latn", 3),
+            ("Answer: B", "eng_Latn", 1),
+            ("we get \\boxed{C}", "eng_Latn", 2),
+            ("La respuesta correcta es la opción B.", "spa_Latn", 1),
+            ("Ответ: C.", "rus_Cyrl", 2),
+            ("الجواب هو B.", "arb_Arab", 1),
+            ("उत्तर B है।", "hin_Deva", 1),
+            ("คำตอบคือ D", "tha_Thai", 3),
+            ("Jibu ni A.", "swh_Latn", 0),
+            ("答案是：D。", "zho_Hans", 3),
+        ] {
+            assert_eq!(chosen(text, language, &letters), Some(option), "{text}");
+        }
+        assert_eq!(chosen("The answer is New York City.", "eng_Latn", &["new york", "New York City"]), Some(1));
+    }
+
+    #[test]
+    fn what_is_not_stated_is_not_chosen() {
+        for text in ["", "A or B", "The answer is not B.", "The answer is Bern.", "The answer is a."] {
+            assert_eq!(chosen(text, "eng_Latn", &["A", "B"]), None, "{text}");
+        }
+        assert_eq!(chosen("The answer is 9.", "eng_Latn", &["5", "7"]), None);
+        assert_eq!(chosen("The answer is 7.", "eng_Latn", &[]), None);
+    }
+}

@@ -1,0 +1,106 @@
+//! A trace as tokens with boundaries, the answers that are forced, and when its text had them.
+
+use babelscope_core::engine::Engine;
+
+use super::{WatchParams, refuse};
+use crate::{
+    Result,
+    cot::{
+        Status, Value,
+        inside::{Candidate, answers_behind, stub_or_raw},
+        report::{Traced, answer_value},
+        spelling::spelled,
+    },
+};
+
+/// Tokens of a trace and its boundaries.
+pub(super) struct Read {
+    pub(super) prompt: Vec<u32>,
+    pub(super) trace: Vec<u32>,
+    pub(super) bounds: Vec<usize>,
+}
+
+pub(super) fn read(engine: &Engine, traced: &Traced) -> Result<Read> {
+    let trace = &traced.trace;
+    let (prompt, ids, starts) = match &trace.tokens {
+        Some(tokens) => {
+            let given = &tokens.prompt;
+            let prompt =
+                if given.is_empty() { engine.tokenizer().encode(&trace.statement)?.ids } else { given.clone() };
+            (prompt, tokens.ids.clone(), tokens.spans.iter().map(|span| span.start).collect())
+        }
+        None => {
+            let spaced = trace.statement.is_empty()
+                || trace.statement.ends_with(char::is_whitespace)
+                || trace.text.starts_with(char::is_whitespace);
+            let joint = format!("{}{}{}", trace.statement, if spaced { "" } else { " " }, trace.text);
+            let begins = joint.len() - trace.text.len();
+            let encoded = engine.tokenizer().encode(&joint)?;
+            // A token that begins with the space before the trace is the trace's first.
+            let last = encoded.spans.iter().rposition(|span| span.end <= begins).map_or(0, |at| at + 1);
+            let starts: Vec<usize> =
+                encoded.spans[last..].iter().map(|span| span.start.saturating_sub(begins)).collect();
+            (encoded.ids[..last].to_vec(), encoded.ids[last..].to_vec(), starts)
+        }
+    };
+    let mut bounds = vec![0];
+    for step in &traced.steps {
+        let written = trace.text.get(step.span.clone()).unwrap_or_default();
+        let end = step.span.start + written.trim_end().len();
+        bounds.push(starts.partition_point(|start: &usize| *start < end));
+    }
+    Ok(Read { prompt, trace: ids, bounds })
+}
+
+/// Stub and candidates as tokens.
+pub(super) fn answers(engine: &Engine, traced: &Traced, params: &WatchParams) -> Result<(Vec<u32>, Vec<Candidate>)> {
+    let Some(answer) = traced.answer.clone() else { return refuse("the trace gives no answer") };
+    let language = &traced.trace.language;
+    let own = params.stubs.get(language).cloned().unwrap_or_else(|| stub_or_raw(language));
+    let mut values = vec![answer];
+    let right = traced.trace.answer.as_deref().and_then(|text| answer_value(text, language));
+    let later = traced.trajectory.graph.nodes.iter().rev().filter_map(|node| node.value.clone());
+    for value in right.into_iter().chain(later) {
+        if !values.contains(&value) && values.len() <= params.distractors {
+            values.push(value);
+        }
+    }
+    let spelt: Vec<String> = values.iter().filter_map(|value| spelled(value, &traced.trace.text)).collect();
+    let (begin, candidates) = answers_behind(engine, &own, &spelt)?;
+    if candidates.len() < 2 {
+        return refuse(format!(
+            "fewer than two answers can be told apart behind the stub {own:?}; another value is needed, or another stub (`stubs`)"
+        ));
+    }
+    Ok((begin, candidates))
+}
+
+/// Whether a value was among the anchors, and whether the text had given it as the answer, at each boundary.
+pub(super) fn written(traced: &Traced, answer: &Value) -> (Vec<bool>, Vec<bool>) {
+    let nodes = &traced.trajectory.graph.nodes;
+    let of = |wanted: &dyn Fn(usize) -> bool| -> Vec<bool> {
+        let first = traced.trajectory.actions.iter().filter(|a| wanted(a.node)).filter_map(|a| a.step).min();
+        (0..=traced.steps.len()).map(|boundary| first.is_some_and(|step| step < boundary)).collect()
+    };
+    let seen = of(&|node| nodes[node].value.as_ref() == Some(answer));
+    let stated = traced.trajectory.graph.answer();
+    let last = stated.and_then(|node| traced.trajectory.said.iter().rposition(|said| *said == Some(node)));
+    // The answer is stated where it is last said: an equation that comes to it does not give it as the answer yet.
+    let step = last.and_then(|at| traced.said_step(at));
+    let stated = (0..=traced.steps.len()).map(|boundary| step.is_some_and(|step| step < boundary)).collect();
+    (seen, stated)
+}
+
+/// The share of the tokens of a trace, and of the critical anchors that it gets right, that stand before each boundary after the first;
+/// none where it gets none right. `[steps]`.
+pub(super) fn progress(traced: &Traced, bounds: &[usize]) -> (Vec<f64>, Option<Vec<f64>>) {
+    let last = bounds.last().copied().unwrap_or_default().max(1) as f64;
+    let tokens = bounds.iter().skip(1).map(|tokens| *tokens as f64 / last).collect();
+    let reached: Vec<usize> = (traced.comparison.iter().flat_map(|found| &found.anchors))
+        .filter(|aligned| aligned.status == Status::Correct)
+        .filter_map(|aligned| traced.trajectory.actions.get(aligned.action?)?.step)
+        .collect();
+    let before = |boundary: usize| reached.iter().filter(|step| **step < boundary).count() as f64;
+    let anchors = (1..bounds.len()).map(|boundary| before(boundary) / reached.len() as f64).collect();
+    (tokens, (!reached.is_empty()).then_some(anchors))
+}
