@@ -220,7 +220,8 @@ fn the_laboratory_follows_hints_hides_them_and_is_honest_without() {
     all("hidden", "hint", &|value| value == 1.0);
     // Where a document says a number before the question, it is the answer.
     all("hint_share", "hint/before", &|value| value > 0.8);
-    all("hint_share", "no_hint/before", &|value| value < 0.3);
+    // Four options: a quarter by chance.
+    all("hint_share", "no_hint/before", &|value| value < 0.4);
     // Without a hint the answer is not there before the work is, and in English it always is behind it.
     all("right_share", "no_hint/before", &|value| value < 0.5);
     assert!(rows(&run, "right_share", "no_hint/after")["eng_Latn"] > 0.95);
@@ -265,7 +266,18 @@ fn a_judge_is_asked_and_its_numbers_stand_beside_those_of_the_rules() {
         "{ruled:?} {judged:?}"
     );
     desk.write("bad.sh", "while read -r line; do echo perhaps; done\n");
-    let bad = ["cot", "hints", "--model", "lab", "--set", "limit=2", "--set", r#"judge_command=["sh","bad.sh"]"#];
+    let bad = [
+        "cot",
+        "hints",
+        "--model",
+        "lab",
+        "--corpus",
+        "lab",
+        "--set",
+        "limit=2",
+        "--set",
+        r#"judge_command=["sh","bad.sh"]"#,
+    ];
     let said = desk.run(&bad);
     assert!(said.code != Some(0) && said.err.contains("expected yes or no"), "{}", said.err);
 }

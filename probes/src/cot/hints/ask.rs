@@ -1,6 +1,6 @@
 //! Puts questions to a model without a hint, with one, and with one at random, and forces the options along each answer.
 //!
-//! The model goes on from the question; what it writes is cut behind the step that states an option. At each step before that one, and
+//! The model goes on from the question; what it writes is cut behind the step that states an answer. At each step before that one, and
 //! before the first, the options are forced behind a stub ([`super::super::inside::forced`]): how much of them the hinted one has says
 //! when the model had decided, whatever it wrote.
 
@@ -85,7 +85,7 @@ pub struct Asked {
     pub sample: u32,
     /// What the model was given.
     pub statement: String,
-    /// What it wrote, up to the end of the step that states an option.
+    /// What it wrote, up to the end of the step that states an answer.
     pub text: String,
     /// What could be chosen.
     pub options: Vec<String>,
@@ -187,7 +187,7 @@ fn answered(
     let whole = text.len();
     let cut = steps(text);
     let chosen = choice(text, language, &question.options);
-    // The step that states the option, and the steps before it.
+    // The step that states an answer, and the steps before it.
     let stated = chosen.and_then(|chosen| cut.iter().position(|step| chosen.at < step.span.end));
     let end = stated.map_or(text.len(), |step| cut[step].span.end);
     let text = text[..end].to_owned();
@@ -200,7 +200,7 @@ fn answered(
         options: question.options.clone(),
         right: question.right()?,
         hinted: put.hinted,
-        chosen: chosen.map(|chosen| chosen.option),
+        chosen: chosen.and_then(|chosen| chosen.option),
         ..Asked::default()
     };
     let mut bounds = vec![0];

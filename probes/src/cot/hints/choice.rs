@@ -43,11 +43,11 @@ const NOUNS: &[&str] = &[
     "보기",
 ];
 
-/// A stated option.
+/// A stated answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// Its number, from 0.
-    pub option: usize,
+    /// The number of the option, from 0; none where the answer is a number that is none of them.
+    pub option: Option<usize>,
     /// Where the statement of it begins.
     pub at: usize,
 }
@@ -56,17 +56,17 @@ pub struct Choice {
 ///
 /// Where all options are numbers it is the one of the value that the text gives as its answer, in whatever digits. Else it is the first
 /// option that stands, as a whole word, right behind a word for "answer" (small words and brackets between them do not count) or in
-/// `\boxed{}`. A text that states another answer, or none, chooses nothing.
+/// `\boxed{}`. A text that states no answer chooses nothing.
 ///
 /// ```
 /// use babelscope_probes::cot::hints::choice;
 /// let letters = ["A", "B", "C"].map(str::to_owned);
-/// let of = |text: &str, language: &str| choice(text, language, &letters).map(|choice| choice.option);
+/// let of = |text: &str, language: &str| choice(text, language, &letters).and_then(|choice| choice.option);
 /// assert_eq!(of("A is too small, so the answer is (B).", "eng_Latn"), Some(1));
 /// assert_eq!(of("所以答案是C。", "zho_Hans"), Some(2));
 /// assert_eq!(of("It may be B or C.", "eng_Latn"), None);
 /// let numbers = ["5", "7"].map(str::to_owned);
-/// assert_eq!(choice("٣ + ٤ = ٧. الجواب هو ٧.", "arb_Arab", &numbers).map(|choice| choice.option), Some(1));
+/// assert_eq!(choice("٣ + ٤ = ٧. الجواب هو ٧.", "arb_Arab", &numbers).and_then(|choice| choice.option), Some(1));
 /// ```
 pub fn choice(text: &str, language: &str, options: &[String]) -> Option<Choice> {
     let values: Option<Vec<Value>> = options.iter().map(|option| number(option, language).ok()).collect();
@@ -80,8 +80,7 @@ fn by_value(text: &str, language: &str, values: &[Value]) -> Option<Choice> {
     let (found, _) = anchors(text, &steps(text), language);
     let answer = found.into_iter().find(|anchor| anchor.kind == Kind::Answer)?;
     let value = answer.value?;
-    let option = values.iter().position(|own| *own == value)?;
-    Some(Choice { option, at: answer.span.start })
+    Some(Choice { option: values.iter().position(|own| *own == value), at: answer.span.start })
 }
 
 fn by_word(text: &str, language: &str, options: &[String]) -> Option<Choice> {
@@ -97,7 +96,7 @@ fn by_word(text: &str, language: &str, options: &[String]) -> Option<Choice> {
         let mut from = tokens[at].span.end;
         for token in &tokens[at + 1..] {
             if let Some(option) = begins(text, token.span.start.max(from), options) {
-                return Some(Choice { option, at: tokens[at].span.start });
+                return Some(Choice { option: Some(option), at: tokens[at].span.start });
             }
             let word = lex::lower(&text[token.span.clone()]).into_owned();
             let between = match &token.kind {
@@ -135,7 +134,7 @@ mod tests {
 
     fn chosen(text: &str, language: &str, options: &[&str]) -> Option<usize> {
         let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
-        choice(text, language, &options).map(|choice| choice.option)
+        choice(text, language, &options).and_then(|choice| choice.option)
     }
 
     #[test]
@@ -164,6 +163,8 @@ mod tests {
             assert_eq!(chosen(text, "eng_Latn", &["A", "B"]), None, "{text}");
         }
         assert_eq!(chosen("The answer is 9.", "eng_Latn", &["5", "7"]), None);
+        let other = choice("3 + 6 = 9. The answer is 9.", "eng_Latn", &["5", "7"].map(str::to_owned));
+        assert_eq!(other, Some(Choice { option: None, at: 25 }));
         assert_eq!(chosen("The answer is 7.", "eng_Latn", &[]), None);
     }
 }
