@@ -24,6 +24,7 @@ pub mod loops;
 pub mod mixing;
 pub mod numbers;
 pub mod numerals;
+mod percent;
 mod phrases;
 mod prepare;
 pub mod read;

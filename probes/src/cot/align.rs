@@ -74,7 +74,8 @@ pub(crate) struct Denied {
 
 impl Denied {
     fn of(reference: &Graph, target: &Graph) -> Option<Self> {
-        let says = |graph: &Graph, at: usize| graph.nodes[at].value.clone().ok_or_else(|| graph.nodes[at].normal.clone());
+        let says =
+            |graph: &Graph, at: usize| graph.nodes[at].value.clone().ok_or_else(|| graph.nodes[at].normal.clone());
         let denied = Self { node: target.answer()?, anchor: reference.answer()? };
         (says(target, denied.node) != says(reference, denied.anchor)).then_some(denied)
     }

@@ -166,7 +166,11 @@ mod tests {
             let found = found(said, answer);
             let kinds: Vec<_> = found.harms.iter().map(|harm| (harm.action, harm.kind)).collect();
             assert_eq!((kinds, found.actions), (harms, actions), "{said:?}, answer {answer}");
-            assert_eq!((found.anchors[2].status, found.answer), (status, Some(answer == 29)), "{said:?}, answer {answer}");
+            assert_eq!(
+                (found.anchors[2].status, found.answer),
+                (status, Some(answer == 29)),
+                "{said:?}, answer {answer}"
+            );
             assert_eq!(found.recovery(), (answer != 29).then_some(0.0));
         }
         let kept = found(&["A", "B"], 34);

@@ -17,6 +17,7 @@ use super::{
     letters::{Class, class, in_word},
     locale::Locale,
     numerals::{digit, superscript, vulgar},
+    percent,
     regions::{Inside, Region, regions},
     words::{Count, count},
 };
@@ -120,7 +121,9 @@ pub(super) fn is_symbol(name: &str) -> bool {
     let first = chars.next();
     let rest =
         chars.as_str().trim_start_matches(|c: char| !c.is_alphabetic() && in_word(c)).trim_end_matches(['\'', '′']);
-    first.is_some_and(|c| c.is_alphabetic() && class(c) != Class::Han)
+    // A character of Han and a syllable of Hangul are words: 5개.
+    let word = |c: char| class(c) == Class::Han || matches!(c, '\u{ac00}'..='\u{d7a3}');
+    first.is_some_and(|c| c.is_alphabetic() && !word(c))
         && (rest.is_empty() || rest.starts_with(['_', '(']) || rest.chars().all(|c| digit(c).is_some()))
 }
 
@@ -253,8 +256,30 @@ impl<'a> Lexer<'a> {
         if let Some(sign) = sign.filter(|_| percent) {
             self.at += rest.len() - trimmed.len() + sign.len();
         }
+        let word = if percent { None } else { percent::behind(rest, self.locale.code) };
+        self.at += word.unwrap_or(0);
+        let percent = percent || word.is_some() || self.percent_before(start);
         let value = if percent { value / BigRational::from_integer(100.into()) } else { value };
         self.emit(Kind::Number(Box::new(Number { value, decimals, percent, written })), start);
+    }
+
+    /// Whether a number at `start` has its "percent" before it: yüzde 20, asilimia 20, %20.
+    fn percent_before(&mut self, start: usize) -> bool {
+        let before = &self.text[..start];
+        if percent::before(before, self.locale.code) {
+            return true;
+        }
+        // 20 %3 is a remainder.
+        let operand = |at: usize| {
+            at.checked_sub(1).is_some_and(|at| self.out[at].ends() && !matches!(self.out[at].kind, Kind::Name(_)))
+        };
+        let sign =
+            self.out.len().checked_sub(1).filter(|at| matches!(self.out[*at].kind, Kind::Break('%' | '٪' | '％')));
+        let tight = sign.filter(|at| self.gap == Gap::None && self.out[*at].gap != Gap::None && !operand(*at));
+        if tight.is_some() {
+            self.out.pop();
+        }
+        tight.is_some()
     }
 
     /// ² and its like: an exponent behind an operand; elsewhere the mark of a note.

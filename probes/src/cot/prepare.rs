@@ -25,6 +25,7 @@ const UNIT_WORDS: usize = 3;
 
 pub(super) fn prepare(lexed: &mut Lexed<'_>, text: &str, locale: Locale, spoken: Spoken) {
     spelled(lexed, text, locale, spoken);
+    bracketed(&mut lexed.tokens);
     signs(&mut lexed.tokens, locale, spoken);
     squares(&mut lexed.tokens);
     fuse(&mut lexed.tokens, text);
@@ -59,8 +60,11 @@ fn signs(tokens: &mut [Token<'_>], locale: Locale, spoken: Spoken) {
                     token.kind = Kind::Times;
                 }
             }
-            Kind::Name(name) if behind_value && number_follows && share(before) && spoken.of_which(&lower(name)) => {
-                token.kind = Kind::Times;
+            Kind::Name(name) if behind_value && number_follows && spoken.of_which(&lower(name)) => {
+                // 20% of 50; where the whole comes first, 50 का 20%.
+                if share(before) || (spoken.whole_first() && next.is_some_and(percent)) {
+                    token.kind = Kind::Times;
+                }
             }
             Kind::Colon => {
                 let tight = token.gap == Gap::None && next_gap == Gap::None;
@@ -106,6 +110,30 @@ fn signs(tokens: &mut [Token<'_>], locale: Locale, spoken: Spoken) {
     }
 }
 
+/// What is counted may stand in brackets behind its number, 15（元）, which multiplies nothing: the brackets go.
+fn bracketed(tokens: &mut Vec<Token<'_>>) {
+    let mut gone = Vec::new();
+    for i in 1..tokens.len() {
+        let opens = tokens[i].kind == Kind::Open('(') && tokens[i].gap < Gap::Border && tokens[i - 1].is_number();
+        let words = |token: &Token<'_>| matches!(token.kind, Kind::Name(_)) && !token.symbol();
+        let count = tokens[i + 1..].iter().take(UNIT_WORDS).take_while(|token| words(token)).count();
+        let close = i + 1 + count;
+        if opens && count > 0 && tokens.get(close).is_some_and(|token| token.kind == Kind::Close('(')) {
+            tokens[i + 1..close].iter_mut().for_each(|token| token.kind = Kind::Unit);
+            gone.extend([i, close]);
+        }
+    }
+    if gone.is_empty() {
+        return;
+    }
+    let (mut at, mut next) = (0, gone.into_iter().peekable());
+    tokens.retain(|_| {
+        let goes = next.next_if_eq(&at).is_some();
+        at += 1;
+        !goes
+    });
+}
+
 /// Marks the exponents of units: 6 cm², 6 m^2.
 fn squares(tokens: &mut [Token<'_>]) {
     for i in 2..tokens.len() {
@@ -123,10 +151,14 @@ fn squares(tokens: &mut [Token<'_>]) {
     }
 }
 
+fn percent(token: &Token<'_>) -> bool {
+    matches!(&token.kind, Kind::Number(number) if number.percent)
+}
+
 /// Whether the tokens end in a percentage or in a fraction such as 1/2.
 fn share(before: &[Token<'_>]) -> bool {
     match before {
-        [.., Token { kind: Kind::Number(number), .. }] if number.percent => true,
+        [.., last] if percent(last) => true,
         [.., Token { kind: Kind::Divide, gap: Gap::None, .. }, Token { kind: Kind::Number(_), gap: Gap::None, .. }] => {
             true
         }

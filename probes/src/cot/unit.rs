@@ -40,6 +40,8 @@ fn named(token: &Token<'_>, name: &str, spoken: Spoken) -> Option<Range<usize>> 
     let first = name.chars().next()?;
     let head = |length: usize| span.start..span.start + length;
     match class(first) {
+        // \text{元}
+        _ if name.len() < span.len() => Some(span),
         Class::Han => Some(head(first.len_utf8())),
         Class::Thai => classifier(name).map(|word| head(word.len())),
         Class::Kana if first == 'つ' => Some(head(first.len_utf8())),

@@ -6,10 +6,10 @@ use num_rational::BigRational;
 
 use super::{Kind, Lexer, Written, lower};
 use crate::cot::{
-    letters::{Class, class},
+    letters::{Class, class, in_word},
     numbers::{read, read_fraction},
     numerals::digit,
-    words::{leading_scale, scale},
+    words::{leading_scale, scale, scale_before},
 };
 
 impl Lexer<'_> {
@@ -25,7 +25,8 @@ impl Lexer<'_> {
         self.at = found.end;
         match found.number {
             Ok(number) => {
-                let value = self.scaled(number.value);
+                let (start, factor) = self.scale_before(start);
+                let value = self.scaled(number.value) * BigRational::from_integer(factor.into());
                 let before = &self.text[..start];
                 let thai_ordinal = self.locale.code == "tha" && before.trim_end().ends_with("ที่");
                 let ordinal = before.ends_with('第') || thai_ordinal;
@@ -65,6 +66,20 @@ impl Lexer<'_> {
             }
             None => self.emit_number(value, decimals, written, start),
         }
+    }
+
+    /// The word of scale before a number that begins at `start` (milioni 4) goes; where the number begins with it, and its factor.
+    fn scale_before(&mut self, start: usize) -> (usize, i64) {
+        let last = self.out.last().filter(|last| matches!(last.kind, Kind::Counted(_) | Kind::Name(_)));
+        let found = last.and_then(|last| {
+            let near = self.text.get(last.span.end..start).is_some_and(|gap| gap == " " || gap == "\u{a0}");
+            let factor = scale_before(&lower(&self.text[last.span.clone()]), self.locale.code).filter(|_| near)?;
+            Some((last.span.start, factor))
+        });
+        if found.is_some() {
+            self.out.pop();
+        }
+        found.unwrap_or((start, 1))
     }
 
     /// Multiplies by the words of scale that follow: 3 million, 1.5亿, 1万2000.
@@ -109,11 +124,13 @@ impl Lexer<'_> {
             return Some((parts.end + rest.chars().next().map_or(0, char::len_utf8), "marks an item of a list"));
         }
         let before = self.text[..start].trim_end_matches(' ');
+        // With its marks, so that no part of it is left over as a number.
+        let whole = || read(self.text, start, self.locale).end;
         if (before.ends_with(['#', '№']) && !before.ends_with("##")) || labelled(before) {
-            return Some((parts.end, "is a label"));
+            return Some((whole(), "is a label"));
         }
-        if self.gap == super::Gap::None && before.len() == start && hyphened(before) {
-            return Some((parts.end, "is part of a word"));
+        if self.gap == super::Gap::None && before.len() == start && hyphened(before, self.locale.code) {
+            return Some((whole(), "is part of a word"));
         }
         if let Some(length) = ordinal(rest, self.locale.code) {
             return Some((parts.end + length, "is an ordinal"));
@@ -153,12 +170,19 @@ fn labelled(before: &str) -> bool {
     })
 }
 
-/// COVID-19, GPT-4: a hyphen that joins the digits to a word.
-fn hyphened(before: &str) -> bool {
-    before.strip_suffix('-').is_some_and(|word| {
-        let mut letters = word.chars().rev().take_while(|c| class(*c) == Class::Joined);
-        letters.next().is_some() && letters.next().is_some()
-    })
+/// COVID-19, GPT-4, كوفيد-19: a hyphen that joins the digits to a word. In Zulu it joins what is counted (ezingu-24) to a number, unless
+/// the word is a name; prefixes that scripts without capitals join to numbers are shorter than names.
+fn hyphened(before: &str, language: &str) -> bool {
+    let Some(word) = before.strip_suffix('-') else { return false };
+    let last = word.chars().next_back().map_or(Class::None, class);
+    let letters = || word.chars().rev().take_while(|c| class(*c) == last || in_word(*c));
+    let count = letters().filter(|c| class(*c) == last).take(4).count();
+    match last {
+        Class::Joined if language == "zul" => count > 1 && letters().any(char::is_uppercase),
+        Class::Joined => count > 1,
+        Class::Spaced => count > 3 && language != "heb",
+        _ => false,
+    }
 }
 
 fn ordinal(rest: &str, language: &str) -> Option<usize> {
