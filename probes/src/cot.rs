@@ -34,6 +34,7 @@ mod regions;
 pub mod report;
 pub mod segment;
 mod settle;
+mod shown;
 mod spelled;
 pub mod spelling;
 pub mod statistics;
