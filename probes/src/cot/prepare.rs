@@ -60,11 +60,14 @@ fn signs(tokens: &mut [Token<'_>], locale: Locale, spoken: Spoken) {
                     token.kind = Kind::Times;
                 }
             }
-            Kind::Name(name) if behind_value && number_follows && spoken.of_which(&lower(name)) => {
-                // 20% of 50; where the whole comes first, 50 का 20%.
-                if share(before) || (spoken.whole_first() && next.is_some_and(percent)) {
-                    token.kind = Kind::Times;
-                }
+            // 20% of 50; where the whole comes first, 50 का 20%.
+            Kind::Name(name)
+                if behind_value
+                    && number_follows
+                    && spoken.of_which(&lower(name))
+                    && (share(before) || (spoken.whole_first() && next.is_some_and(percent))) =>
+            {
+                token.kind = Kind::Times;
             }
             Kind::Colon => {
                 let tight = token.gap == Gap::None && next_gap == Gap::None;
