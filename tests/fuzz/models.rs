@@ -9,7 +9,7 @@ use babelscope_core::{
     monitor::Monitor,
     tokens::Tokenizer,
 };
-use proptest::{collection::vec, prelude::*};
+use proptest::collection::vec;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
