@@ -17,7 +17,6 @@ use super::{
     letters::{Class, class, in_word},
     locale::Locale,
     numerals::{digit, superscript, vulgar},
-    percent,
     regions::{Inside, Region, regions},
     words::{Count, count},
 };
@@ -241,45 +240,6 @@ impl<'a> Lexer<'a> {
                 _ => self.other(c),
             }
         }
-    }
-
-    /// A number, with the sign of percent behind it.
-    pub(super) fn emit_number(&mut self, value: BigRational, decimals: usize, written: Written, start: usize) {
-        let rest = self.rest();
-        let trimmed = rest.trim_start_matches([' ', '\u{a0}', '\u{202f}', '\u{200e}', '\u{200f}', '\u{61c}']);
-        let sign = ["%", "\\%", "٪", "％", "﹪"].into_iter().find(|sign| trimmed.starts_with(*sign));
-        let percent = sign.is_some_and(|sign| {
-            // 20 % 3 is a remainder.
-            let behind = trimmed[sign.len()..].trim_start();
-            trimmed.len() == rest.len() || !behind.starts_with(|c| digit(c).is_some())
-        });
-        if let Some(sign) = sign.filter(|_| percent) {
-            self.at += rest.len() - trimmed.len() + sign.len();
-        }
-        let word = if percent { None } else { percent::behind(rest, self.locale.code) };
-        self.at += word.unwrap_or(0);
-        let percent = percent || word.is_some() || self.percent_before(start);
-        let value = if percent { value / BigRational::from_integer(100.into()) } else { value };
-        self.emit(Kind::Number(Box::new(Number { value, decimals, percent, written })), start);
-    }
-
-    /// Whether a number at `start` has its "percent" before it: yüzde 20, asilimia 20, %20.
-    fn percent_before(&mut self, start: usize) -> bool {
-        let before = &self.text[..start];
-        if percent::before(before, self.locale.code) {
-            return true;
-        }
-        // 20 %3 is a remainder.
-        let operand = |at: usize| {
-            at.checked_sub(1).is_some_and(|at| self.out[at].ends() && !matches!(self.out[at].kind, Kind::Name(_)))
-        };
-        let sign =
-            self.out.len().checked_sub(1).filter(|at| matches!(self.out[*at].kind, Kind::Break('%' | '٪' | '％')));
-        let tight = sign.filter(|at| self.gap == Gap::None && self.out[*at].gap != Gap::None && !operand(*at));
-        if tight.is_some() {
-            self.out.pop();
-        }
-        tight.is_some()
     }
 
     /// ² and its like: an exponent behind an operand; elsewhere the mark of a note.

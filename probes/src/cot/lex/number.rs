@@ -4,11 +4,12 @@ use std::ops::Range;
 
 use num_rational::BigRational;
 
-use super::{Kind, Lexer, Written, lower};
+use super::{Gap, Kind, Lexer, Number, Token, Written, lower};
 use crate::cot::{
     letters::{Class, class, in_word},
     numbers::{read, read_fraction},
     numerals::digit,
+    percent,
     words::{leading_scale, scale, scale_before},
 };
 
@@ -38,6 +39,45 @@ impl Lexer<'_> {
                 self.emit(Kind::Break(' '), start);
             }
         }
+    }
+
+    /// A number, with the sign of percent behind it.
+    pub(super) fn emit_number(&mut self, value: BigRational, decimals: usize, written: Written, start: usize) {
+        let rest = self.rest();
+        let trimmed = rest.trim_start_matches([' ', '\u{a0}', '\u{202f}', '\u{200e}', '\u{200f}', '\u{61c}']);
+        let sign = ["%", "\\%", "٪", "％", "﹪"].into_iter().find(|sign| trimmed.starts_with(*sign));
+        let percent = sign.is_some_and(|sign| {
+            // 20 % 3 is a remainder.
+            let behind = trimmed[sign.len()..].trim_start();
+            trimmed.len() == rest.len() || !behind.starts_with(|c| digit(c).is_some())
+        });
+        if let Some(sign) = sign.filter(|_| percent) {
+            self.at += rest.len() - trimmed.len() + sign.len();
+        }
+        let word = if percent { None } else { percent::behind(rest, self.locale.code) };
+        self.at += word.unwrap_or(0);
+        let percent = percent || word.is_some() || self.percent_before(start);
+        let value = if percent { value / BigRational::from_integer(100.into()) } else { value };
+        self.emit(Kind::Number(Box::new(Number { value, decimals, percent, written })), start);
+    }
+
+    /// Whether a number at `start` has its "percent" before it: yüzde 20, asilimia 20, %20.
+    fn percent_before(&mut self, start: usize) -> bool {
+        let before = &self.text[..start];
+        if percent::before(before, self.locale.code) {
+            return true;
+        }
+        // 20 %3 is a remainder.
+        let operand = |at: usize| {
+            at.checked_sub(1).is_some_and(|at| self.out[at].ends() && !matches!(self.out[at].kind, Kind::Name(_)))
+        };
+        let sign =
+            self.out.len().checked_sub(1).filter(|at| matches!(self.out[*at].kind, Kind::Break('%' | '٪' | '％')));
+        let tight = sign.filter(|at| self.gap == Gap::None && self.out[*at].gap != Gap::None && !operand(*at));
+        if tight.is_some() {
+            self.out.pop();
+        }
+        tight.is_some()
     }
 
     /// `.5`, where the lexer stands at the mark.
@@ -129,7 +169,7 @@ impl Lexer<'_> {
         if (before.ends_with(['#', '№']) && !before.ends_with("##")) || labelled(before) {
             return Some((whole(), "is a label"));
         }
-        if self.gap == super::Gap::None && before.len() == start && hyphened(before, self.locale.code) {
+        if self.gap == Gap::None && before.len() == start && hyphened(before, self.locale.code) {
             return Some((whole(), "is part of a word"));
         }
         if let Some(length) = ordinal(rest, self.locale.code) {
