@@ -10,6 +10,9 @@
 //! 4. What has another value stands **wrongly** for a reference node of the same shape; else for the one that its name stood for (an
 //!    update of itself, `x = x + 1`, does not count) or has in the reference; else, if it is the trace's answer, for the answer.
 //!
+//! An answer stands for no given: one that repeats a given is a wrong answer. An answer of another value than the reference's is wrong
+//! ([`Alignment::denied`]) even where its node rightly stands for a step on the way.
+//!
 //! **Shape**: operators and operands of a side of the equation, with each operand replaced by what the reference says where the node that it comes from stands
 //! for one. So `36 - 5 = 31` has the shape of `34 - 5 = 29` if 36 came from a wrong `2 * 17`. A mistake is counted once where it is
 //! made and once wherever it arrives; it is not counted as a gap.
@@ -56,6 +59,26 @@ pub(crate) struct Alignment {
     pub(crate) stands: Vec<Option<Stand>>,
     /// The node of the trace that matches each node of the reference.
     pub(crate) matched: Vec<Option<usize>>,
+    /// The trace's answer and the reference's, where they are not the same.
+    pub(crate) denied: Option<Denied>,
+}
+
+/// An answer that is not the reference's.
+#[derive(Clone, Copy)]
+pub(crate) struct Denied {
+    /// The node of the trace that is its answer, whatever it stands for.
+    pub(crate) node: usize,
+    /// The answer of the reference.
+    pub(crate) anchor: usize,
+}
+
+impl Denied {
+    fn of(reference: &Graph, target: &Graph) -> Option<Self> {
+        let says =
+            |graph: &Graph, at: usize| graph.nodes[at].value.clone().ok_or_else(|| graph.nodes[at].normal.clone());
+        let denied = Self { node: target.answer()?, anchor: reference.answer()? };
+        (says(target, denied.node) != says(reference, denied.anchor)).then_some(denied)
+    }
 }
 
 impl Alignment {
@@ -150,8 +173,11 @@ impl Wanted {
 
 /// Both graphs keep their promises ([`Graph::problem`]).
 pub(crate) fn align(reference: &Graph, target: &Graph) -> Alignment {
-    let mut alignment =
-        Alignment { stands: vec![None; target.nodes.len()], matched: vec![None; reference.nodes.len()] };
+    let mut alignment = Alignment {
+        stands: vec![None; target.nodes.len()],
+        matched: vec![None; reference.nodes.len()],
+        denied: Denied::of(reference, target),
+    };
     let (wanted, found) = (Side::new(reference), Side::new(target));
     givens(reference, target, &mut alignment);
     same_form(&wanted, &found, &mut alignment);
@@ -183,11 +209,12 @@ pub(crate) fn align(reference: &Graph, target: &Graph) -> Alignment {
             let right = same_value.and_then(|anchors| {
                 let fits = anchors.iter().filter(|anchor| {
                     let (want, there) = (&wants[**anchor], &reference.nodes[**anchor]);
-                    want.operands.is_empty()
+                    let fits = want.operands.is_empty()
                         || says.operands.is_empty()
                         || want.shared(&says) > 0
                         || (there.role == Role::Answer && node.role == Role::Answer)
-                        || (there.name.is_some() && there.name == node.name)
+                        || (there.name.is_some() && there.name == node.name);
+                    fits && (there.role != Role::Given || node.role != Role::Answer)
                 });
                 let score = |anchor: &usize| {
                     let want = &wants[*anchor];

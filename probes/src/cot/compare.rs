@@ -2,7 +2,8 @@
 //!
 //! Reference `G* = (A*, E*)` ([`crate::cot::Reference`]), critical anchors `K` (no givens), alignment as in [`crate::cot::align`]:
 //!
-//! - **status** of a critical anchor: correct (matched), wrong value (something stands wrongly for it, nothing matches), missing;
+//! - **status** of a critical anchor: correct (matched), wrong value (something stands wrongly for it, nothing matches; for the answer
+//!   also: the trace answers otherwise), missing;
 //! - **coverage** = correct critical anchors / |K|; **weighted**: each counts as often as nodes depend on it, itself included;
 //! - **edge fidelity** = #{(u, v) in E*: u and v correct, first(u) <= first(v), and what v was built from includes u} /
 //!   #{(u, v) in E*: v correct}; **over all edges** the same over |E*|. A trace that collapses after one step looks perfect in the
@@ -179,6 +180,9 @@ pub fn compare(reference: &Reference, trajectory: &Trajectory) -> Result<Compari
             wrong.entry(stand.anchor).or_insert(node);
         }
     }
+    if let Some(denied) = alignment.denied {
+        wrong.entry(denied.anchor).or_insert(denied.node);
+    }
     let aligned = |anchor: &usize| {
         let (status, node) = match (alignment.matched[*anchor], wrong.get(anchor)) {
             (Some(node), _) => (Status::Correct, Some(node)),
@@ -224,9 +228,10 @@ pub fn compare(reference: &Reference, trajectory: &Trajectory) -> Result<Compari
         *ever |= !stand.correct;
         *last = stand.correct;
     }
+    if let Some(denied) = alignment.denied {
+        last_word.insert(denied.anchor, (true, false));
+    }
     let went_wrong = last_word.values().filter(|(ever, _)| *ever);
-    let says = |at: usize| found.nodes[at].value.as_ref().ok_or(&found.nodes[at].normal);
-    let right = wanted.answer().map(|at| wanted.nodes[at].value.as_ref().ok_or(&wanted.nodes[at].normal));
     Ok(Comparison {
         coverage: anchors.iter().filter(|a| correct(a)).count() as f64 / anchors.len() as f64,
         weighted_coverage: weighed / reference.weights().iter().sum::<f64>(),
@@ -242,7 +247,7 @@ pub fn compare(reference: &Reference, trajectory: &Trajectory) -> Result<Compari
         first_wrong,
         went_wrong: went_wrong.clone().count(),
         recovered: went_wrong.filter(|(_, last)| *last).count(),
-        answer: found.answer().map(|at| Some(says(at)) == right),
+        answer: found.answer().map(|_| alignment.denied.is_none()),
         anchors,
         harms,
         stands: alignment.stands,

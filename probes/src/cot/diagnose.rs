@@ -3,7 +3,7 @@
 //! - **value changed**: anchors that get a wrong value ([`super::HarmKind`], all kinds but loops) from parents that are right: where a
 //!   mistake is made, not where it arrives;
 //! - **step dropped**: critical anchors that are missing; and the answer, if it is stated and derived from nothing while the reference
-//!   derives it;
+//!   derives it, or if the trace answers with an earlier result (a wrong value too: what leads on from there is not said);
 //! - **order swapped**: edges of the reference whose user comes before what it uses. A changed order of steps that do not depend on
 //!   one another is no corruption;
 //! - **loop inserted**: actions that only repeat ([`super::HarmKind::Loop`]), and the second of two equal blocks of actions in a row.
@@ -68,6 +68,7 @@ fn step_dropped(reference: &Reference, trajectory: &Trajectory, comparison: &Com
     let dropped = comparison.anchors.iter().filter(|aligned| match (aligned.status, aligned.node) {
         (Status::Missing, _) => true,
         (Status::Correct, Some(node)) => stated(aligned.anchor, node),
+        (Status::WrongValue, Some(node)) => comparison.stands[node].is_some_and(|stand| stand.correct),
         _ => false,
     });
     dropped.map(|aligned| aligned.anchor).collect()

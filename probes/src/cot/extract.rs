@@ -38,10 +38,13 @@ pub(super) fn extract(text: &str, steps: Option<&[Step]>, language: &str) -> (Ve
         references: Vec::new(),
         boxed: None,
         told: None,
+        opened: None,
     };
     scan.run();
-    let Scan { mut anchors, mut ignored, references, boxed, told, .. } = scan;
-    if let Some(found) = boxed.or(told).filter(|_| steps.is_some()).and_then(|at| anchors.get_mut(at)) {
+    let Scan { mut anchors, mut ignored, references, boxed, told, opened, .. } = scan;
+    let worded = || worded(opened?, &anchors, steps?);
+    let told = boxed.or_else(|| worded().or(told));
+    if let Some(found) = told.filter(|_| steps.is_some()).and_then(|at| anchors.get_mut(at)) {
         found.kind = Kind::Answer;
         if let (true, Some(value)) = (found.uses.is_empty(), &found.value) {
             found.uses.push(Use::Value(value.clone()));
@@ -72,6 +75,15 @@ struct Scan<'a> {
     /// The anchors that were boxed, or told as the answer, last.
     boxed: Option<usize>,
     told: Option<usize>,
+    /// Where the words begin that the last "answer is" leads to, if it leads to no number.
+    opened: Option<usize>,
+}
+
+/// The answer that is told in a sentence: the only anchor behind the word, if that is in the last step ("Answer: he has 17 books.").
+fn worded(opened: usize, anchors: &[Anchor], steps: &[Step]) -> Option<usize> {
+    let at = anchors.partition_point(|anchor| anchor.span.start < opened);
+    let last = steps.last().is_some_and(|last| last.span.start <= opened);
+    (last && at + 1 == anchors.len()).then_some(at)
 }
 
 impl<'a> Scan<'a> {
@@ -110,6 +122,8 @@ impl<'a> Scan<'a> {
         }
         if let Some(next) = answer(self.tokens, at, self.spoken) {
             *answer_at = Some(next);
+            let word = matches!(self.tokens[next].kind, lex::Kind::Name(_));
+            self.opened = word.then_some(self.tokens[next].span.start);
             return next;
         }
         if token.kind == lex::Kind::Boxed {
@@ -147,8 +161,10 @@ impl<'a> Scan<'a> {
             return Some(end);
         }
         let before = at.checked_sub(1).map(|before| &self.tokens[before]);
+        // So do numbers behind a remainder's sign: 7 % 4 = 3.
         let prose = before.is_some_and(|before| {
             before.gap < Gap::Border && before.ends() && !matches!(before.kind, lex::Kind::Close(_))
+                || before.kind == lex::Kind::Break('%')
         });
         let bares =
             chain.members.iter().all(bare) && chain.members.windows(2).any(|pair| pair[0].value() != pair[1].value());

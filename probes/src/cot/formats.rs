@@ -17,6 +17,7 @@ use std::{
 
 use super::{
     graph::{Graph, Node, Role},
+    shown::shown,
     value::Value,
 };
 use crate::{Error, Result};
@@ -64,7 +65,7 @@ fn ordered(format: &'static str, records: Vec<Record>) -> Result<Graph> {
     let mut places: HashMap<&str, usize> = HashMap::new();
     for (at, record) in records.iter().enumerate() {
         if places.insert(&record.id, at).is_some() {
-            return refuse(format!("{} comes twice; every id must be there once", record.id));
+            return refuse(format!("{} comes twice; every id must be there once", shown(&record.id)));
         }
     }
     let mut users: Vec<Vec<usize>> = vec![Vec::new(); records.len()];
@@ -72,12 +73,15 @@ fn ordered(format: &'static str, records: Vec<Record>) -> Result<Graph> {
     for (at, record) in records.iter().enumerate() {
         for parent in &record.parents {
             match places.get(parent.as_str()) {
-                Some(used) if *used == at => return refuse(format!("{} depends on itself", record.id)),
+                Some(used) if *used == at => return refuse(format!("{} depends on itself", shown(&record.id))),
                 Some(used) => {
                     users[*used].push(at);
                     waits[at] += 1;
                 }
-                None => return refuse(format!("{} depends on {parent}, which is not there", record.id)),
+                None => {
+                    let (record, parent) = (shown(&record.id), shown(parent));
+                    return refuse(format!("{record} depends on {parent}, which is not there"));
+                }
             }
         }
     }
@@ -109,7 +113,7 @@ fn ordered(format: &'static str, records: Vec<Record>) -> Result<Graph> {
     if let Some(stuck) = (0..records.len()).find(|at| place[*at].is_none()) {
         return refuse(format!(
             "the dependencies go round: {} waits for a step that waits for it",
-            on_circle(&records, &places, &place, stuck)
+            shown(on_circle(&records, &places, &place, stuck))
         ));
     }
     for edge in &mut graph.edges {

@@ -22,7 +22,8 @@ use super::{
     lex::{Kind, Token, lex},
     locale::Locale,
     phrases::Spoken,
-    prepare::{letter_unit, prepare},
+    prepare::prepare,
+    unit::letter_unit,
     value::Value,
 };
 

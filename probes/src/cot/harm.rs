@@ -4,7 +4,9 @@
 //!   loops twice, and one look back over the whole chain (`A, B, C, A, B, C`) does not: saying again what is so changes nothing;
 //! - **contradiction**: a reference anchor that was said correctly gets another value, from the same operands or from none;
 //! - **rederivation that changes it**: the same from other operands;
-//! - **wrong value**: a reference anchor gets a wrong value before any correct one.
+//! - **wrong value**: a reference anchor gets a wrong value before any correct one. A final answer that is not the reference's gives the
+//!   answer a wrong value whatever its node stands for: where it repeats an earlier result, the action that last says that result does
+//!   the harm, unless it does another.
 //!
 //! What stands for no reference anchor does no harm here: it is redundant.
 
@@ -106,6 +108,17 @@ pub(crate) fn harms(reference: &Graph, trajectory: &Trajectory, alignment: &Alig
             correct[stand.anchor] = true;
         }
     }
+    if let Some(denied) = alignment.denied
+        && let Some(action) = trajectory.actions.iter().rposition(|done| done.node == denied.node)
+    {
+        let kind = if correct[denied.anchor] { HarmKind::Contradiction } else { HarmKind::WrongValue };
+        let harm = Harm { action, kind, anchor: Some(denied.anchor) };
+        match harms.binary_search_by_key(&action, |harm| harm.action) {
+            Err(at) => harms.insert(at, harm),
+            Ok(at) if harms[at].kind == HarmKind::Loop => harms[at] = harm,
+            Ok(_) => {}
+        }
+    }
     harms
 }
 
@@ -113,7 +126,7 @@ pub(crate) fn harms(reference: &Graph, trajectory: &Trajectory, alignment: &Alig
 mod tests {
     use super::{HarmKind, loop_actions};
     use crate::cot::{
-        Reference, Trajectory, compare,
+        Reference, Status, Trajectory, compare,
         toy::{anchor, assertion, chain, givens},
     };
 
@@ -127,6 +140,41 @@ mod tests {
         assert_eq!(loops(&["A", "B", "C", "A", "B", "C"]), [0usize; 0]);
         assert_eq!(loops(&["A", "B", "A", "B", "A", "B", "C"]), [4, 5]);
         assert_eq!(loops(&["A", "B", "A", "C", "A"]), [0usize; 0]);
+    }
+
+    #[test]
+    fn a_final_answer_that_is_not_the_reference_s_is_wrong_whatever_it_repeats() {
+        use HarmKind::{Contradiction, Loop, WrongValue};
+        let reference = Reference::new(chain(&["A", "B", "C"]).graph).unwrap();
+        let found = |said: &[&str], answer: i64| {
+            let mut anchors: Vec<_> = said.iter().enumerate().map(|(step, what)| assertion(step, what)).collect();
+            anchors.push(anchor("answer", Some(said.len()), &answer.to_string(), answer, &[answer]));
+            compare(&reference, &Trajectory::of(&givens(), &anchors)).unwrap()
+        };
+        for (said, answer, actions, harms, status) in [
+            // A given, before and after the right result.
+            (&["A", "B"][..], 12, 3, vec![(2, WrongValue)], Status::WrongValue),
+            (&["A", "B", "C"], 12, 4, vec![(3, Contradiction)], Status::Correct),
+            // A result on the way, which stays correct.
+            (&["A", "B"], 34, 2, vec![(1, WrongValue)], Status::WrongValue),
+            (&["A", "B", "B"], 34, 3, vec![(2, WrongValue)], Status::WrongValue),
+            (&["A", "B", "C"], 17, 3, vec![(0, Contradiction)], Status::Correct),
+            // What is wrong already is not counted twice.
+            (&["A", "B=36"], 36, 2, vec![(1, WrongValue)], Status::WrongValue),
+            (&["A", "A", "B", "C"], 29, 4, vec![(1, Loop)], Status::Correct),
+        ] {
+            let found = found(said, answer);
+            let kinds: Vec<_> = found.harms.iter().map(|harm| (harm.action, harm.kind)).collect();
+            assert_eq!((kinds, found.actions), (harms, actions), "{said:?}, answer {answer}");
+            assert_eq!(
+                (found.anchors[2].status, found.answer),
+                (status, Some(answer == 29)),
+                "{said:?}, answer {answer}"
+            );
+            assert_eq!(found.recovery(), (answer != 29).then_some(0.0));
+        }
+        let kept = found(&["A", "B"], 34);
+        assert_eq!((kept.anchors[1].status, kept.coverage), (Status::Correct, 2.0 / 3.0));
     }
 
     #[test]

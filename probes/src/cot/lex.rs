@@ -120,7 +120,9 @@ pub(super) fn is_symbol(name: &str) -> bool {
     let first = chars.next();
     let rest =
         chars.as_str().trim_start_matches(|c: char| !c.is_alphabetic() && in_word(c)).trim_end_matches(['\'', '′']);
-    first.is_some_and(|c| c.is_alphabetic() && class(c) != Class::Han)
+    // A character of Han and a syllable of Hangul are words: 5개.
+    let word = |c: char| class(c) == Class::Han || matches!(c, '\u{ac00}'..='\u{d7a3}');
+    first.is_some_and(|c| c.is_alphabetic() && !word(c))
         && (rest.is_empty() || rest.starts_with(['_', '(']) || rest.chars().all(|c| digit(c).is_some()))
 }
 
@@ -238,23 +240,6 @@ impl<'a> Lexer<'a> {
                 _ => self.other(c),
             }
         }
-    }
-
-    /// A number, with the sign of percent behind it.
-    pub(super) fn emit_number(&mut self, value: BigRational, decimals: usize, written: Written, start: usize) {
-        let rest = self.rest();
-        let trimmed = rest.trim_start_matches([' ', '\u{a0}', '\u{202f}', '\u{200e}', '\u{200f}', '\u{61c}']);
-        let sign = ["%", "\\%", "٪", "％", "﹪"].into_iter().find(|sign| trimmed.starts_with(*sign));
-        let percent = sign.is_some_and(|sign| {
-            // 20 % 3 is a remainder.
-            let behind = trimmed[sign.len()..].trim_start();
-            trimmed.len() == rest.len() || !behind.starts_with(|c| digit(c).is_some())
-        });
-        if let Some(sign) = sign.filter(|_| percent) {
-            self.at += rest.len() - trimmed.len() + sign.len();
-        }
-        let value = if percent { value / BigRational::from_integer(100.into()) } else { value };
-        self.emit(Kind::Number(Box::new(Number { value, decimals, percent, written })), start);
     }
 
     /// ² and its like: an exponent behind an operand; elsewhere the mark of a note.

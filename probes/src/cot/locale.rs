@@ -1,7 +1,8 @@
 //! How a language writes its numbers: decimal and thousands marks, and whether it knows Han numerals.
 //!
 //! Marks after the Unicode CLDR (number symbols of the main locale of each language). Spanish is `Mixed`: Spain writes 1.234,5 and
-//! Mexico 1,234.5, so a comma before exactly three digits is refused there.
+//! Mexico 1,234.5, so a comma before exactly three digits is refused there; so are Khmer and Lao, which CLDR gives a decimal comma and
+//! whose texts write 80,000.
 
 /// Which mark separates the fraction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,7 @@ const LANGUAGES: &[Entry] = &[
     ("bul_Cyrl", "bg", Decimal::Comma, true, true),
     ("cat_Latn", "ca", Decimal::Comma, false, true),
     ("ces_Latn", "cs", Decimal::Comma, true, true),
+    ("ckb_Arab", "", Decimal::Point, false, false),
     ("dan_Latn", "da", Decimal::Comma, false, true),
     ("deu_Latn", "de", Decimal::Comma, false, true),
     ("ell_Grek", "el", Decimal::Comma, false, true),
@@ -50,6 +52,7 @@ const LANGUAGES: &[Entry] = &[
     ("eus_Latn", "eu", Decimal::Comma, false, true),
     ("fin_Latn", "fi", Decimal::Comma, true, true),
     ("fra_Latn", "fr", Decimal::Comma, true, false),
+    ("gaz_Latn", "om", Decimal::Point, false, false),
     ("guj_Gujr", "gu", Decimal::Point, false, false),
     ("hau_Latn", "ha", Decimal::Point, false, false),
     ("heb_Hebr", "he", Decimal::Point, false, true),
@@ -64,9 +67,9 @@ const LANGUAGES: &[Entry] = &[
     ("kan_Knda", "kn", Decimal::Point, false, false),
     ("kat_Geor", "ka", Decimal::Comma, true, true),
     ("kaz_Cyrl", "kk", Decimal::Comma, true, true),
-    ("khm_Khmr", "km", Decimal::Comma, false, false),
+    ("khm_Khmr", "km", Decimal::Mixed, false, false),
     ("kor_Hang", "ko", Decimal::Point, false, false),
-    ("lao_Laoo", "lo", Decimal::Comma, false, false),
+    ("lao_Laoo", "lo", Decimal::Mixed, false, false),
     ("lit_Latn", "lt", Decimal::Comma, true, true),
     ("lvs_Latn", "lv", Decimal::Comma, true, true),
     ("mal_Mlym", "ml", Decimal::Point, false, false),
@@ -76,9 +79,10 @@ const LANGUAGES: &[Entry] = &[
     ("nob_Latn", "no", Decimal::Comma, true, true),
     ("npi_Deva", "ne", Decimal::Point, false, false),
     ("pan_Guru", "pa", Decimal::Point, false, false),
+    ("pbt_Arab", "ps", Decimal::Point, false, false),
     ("pes_Arab", "fa", Decimal::Point, false, false),
     ("pol_Latn", "pl", Decimal::Comma, true, true),
-    ("por_Latn", "pt", Decimal::Comma, false, true),
+    ("por_Latn", "pt", Decimal::Comma, true, true),
     ("qec_Latn", "", Decimal::Middle, false, false),
     ("qis_Latn", "", Decimal::Point, false, false),
     ("ron_Latn", "ro", Decimal::Comma, false, true),
@@ -86,7 +90,8 @@ const LANGUAGES: &[Entry] = &[
     ("sin_Sinh", "si", Decimal::Point, false, false),
     ("slk_Latn", "sk", Decimal::Comma, true, true),
     ("slv_Latn", "sl", Decimal::Comma, false, true),
-    ("spa_Latn", "es", Decimal::Mixed, false, true),
+    ("som_Latn", "so", Decimal::Point, false, false),
+    ("spa_Latn", "es", Decimal::Mixed, true, true),
     ("srp_Cyrl", "sr", Decimal::Comma, false, true),
     ("swe_Latn", "sv", Decimal::Comma, true, true),
     ("swh_Latn", "sw", Decimal::Point, false, false),
@@ -94,6 +99,7 @@ const LANGUAGES: &[Entry] = &[
     ("tel_Telu", "te", Decimal::Point, false, false),
     ("tgl_Latn", "tl", Decimal::Point, false, false),
     ("tha_Thai", "th", Decimal::Point, false, false),
+    ("tir_Ethi", "ti", Decimal::Point, false, false),
     ("tur_Latn", "tr", Decimal::Comma, false, true),
     ("ukr_Cyrl", "uk", Decimal::Comma, true, true),
     ("urd_Arab", "ur", Decimal::Point, false, false),

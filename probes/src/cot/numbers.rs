@@ -7,7 +7,7 @@
 //! - one mark that is d: decimal, except that 1,234 is refused where both habits are common (Spanish, unknown languages);
 //! - one mark that is not d: thousands before exactly three digits; else a full stop is decimal (3.14 is written everywhere) and a
 //!   comma is refused (1,5 may be a list);
-//! - U+066B is decimal and U+066C thousands; no-break and thin spaces and apostrophes are thousands before exactly three digits, a
+//! - U+066B is decimal and U+066C thousands, as is the Arabic comma before exactly three digits; no-break and thin spaces and apostrophes are thousands before exactly three digits, a
 //!   plain space where the language writes it so.
 //!
 //! What is refused is no number and is listed with the reason. Beyond [`MOST_DIGITS`] digits a number is refused too.
@@ -79,7 +79,7 @@ fn mark(rest: &str, locale: Locale) -> Option<(Mark, usize)> {
         ',' => Mark::Comma,
         '·' if locale.decimal == Decimal::Middle => Mark::Decimal,
         '٫' => Mark::Decimal,
-        '٬' | '\u{a0}' | '\u{202f}' | '\u{2009}' | '\'' | '’' => Mark::Group,
+        '٬' | '،' | '\u{a0}' | '\u{202f}' | '\u{2009}' | '\'' | '’' => Mark::Group,
         ' ' if locale.spaces => Mark::Group,
         '{' if rest.starts_with("{,}") => return Some((Mark::Comma, 3)),
         '{' if rest.starts_with("{.}") => return Some((Mark::Point, 3)),
@@ -239,6 +239,9 @@ mod tests {
             ("१,२३,४५६.५", "hin_Deva", "246913/2"),
             ("١٬٢٣٤٫٥", "arb_Arab", "2469/2"),
             ("۱۲٫۵", "pes_Arab", "25/2"),
+            ("۱۲۲،۶۵۳", "pes_Arab", "122653"),
+            ("128 948", "spa_Latn", "128948"),
+            ("42.000", "khm_Khmr", "42000"),
             ("1{,}234", "eng_Latn", "1234"),
             ("3·14", "qec_Latn", "157/50"),
             ("１２．５", "jpn_Jpan", "25/2"),
@@ -253,6 +256,7 @@ mod tests {
     fn two_readings_are_refused_with_the_reason() {
         for (text, language) in [
             ("1,234", "spa_Latn"),
+            ("1,234", "khm_Khmr"),
             ("1.234", "xxx_Latn"),
             ("1,5", "eng_Latn"),
             ("1.2.3", "eng_Latn"),
@@ -270,6 +274,7 @@ mod tests {
             ("1,2,3", "eng_Latn", "1"),
             ("5, 6", "eng_Latn", "5"),
             ("1 234", "eng_Latn", "1"),
+            ("٥،٦", "arb_Arab", "٥"),
             ("5.", "eng_Latn", "5"),
             ("5٣", "arb_Arab", "5"),
             ("12'34", "deu_Latn", "12"),

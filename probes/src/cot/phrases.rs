@@ -260,6 +260,11 @@ impl Spoken {
         self.any(word, |phrases, word| has(phrases.of, word))
     }
 
+    /// Whether "of" stands behind the whole: 50 का 20%, 50的20%.
+    pub(super) fn whole_first(self) -> bool {
+        self.own.is_some_and(|own| matches!(own.code, "hin" | "zho" | "jpn" | "kor" | "ben" | "tel"))
+    }
+
     /// A small word, which is never a unit.
     pub(super) fn small(self, word: &str) -> bool {
         self.any(word, |phrases, word| {

@@ -16,15 +16,15 @@ use super::{
     numerals::digit,
     phrases::Spoken,
     spelled::spelled,
+    unit::{bracketed, letter_unit, squares, units},
 };
 
 /// Brackets within brackets.
 const DEEPEST: usize = 40;
-/// Words between a number and the next sign that are taken for a unit.
-const UNIT_WORDS: usize = 3;
 
 pub(super) fn prepare(lexed: &mut Lexed<'_>, text: &str, locale: Locale, spoken: Spoken) {
     spelled(lexed, text, locale, spoken);
+    bracketed(&mut lexed.tokens);
     signs(&mut lexed.tokens, locale, spoken);
     squares(&mut lexed.tokens);
     fuse(&mut lexed.tokens, text);
@@ -59,7 +59,13 @@ fn signs(tokens: &mut [Token<'_>], locale: Locale, spoken: Spoken) {
                     token.kind = Kind::Times;
                 }
             }
-            Kind::Name(name) if behind_value && number_follows && share(before) && spoken.of_which(&lower(name)) => {
+            // 20% of 50; where the whole comes first, 50 का 20%.
+            Kind::Name(name)
+                if behind_value
+                    && number_follows
+                    && spoken.of_which(&lower(name))
+                    && (share(before) || (spoken.whole_first() && next.is_some_and(percent))) =>
+            {
                 token.kind = Kind::Times;
             }
             Kind::Colon => {
@@ -106,27 +112,14 @@ fn signs(tokens: &mut [Token<'_>], locale: Locale, spoken: Spoken) {
     }
 }
 
-/// Marks the exponents of units: 6 cm², 6 m^2.
-fn squares(tokens: &mut [Token<'_>]) {
-    for i in 2..tokens.len() {
-        let [.., number, unit, power] = &tokens[..i] else { continue };
-        let exponent =
-            power.kind == Kind::Power && power.gap == Gap::None && tokens[i].is_number() && tokens[i].gap == Gap::None;
-        let named = match &unit.kind {
-            Kind::Name(name) => !unit.symbol() || (letter_unit(name) && !unit.maths),
-            _ => false,
-        };
-        if exponent && named && number.is_number() {
-            tokens[i - 1].kind = Kind::Unit;
-            tokens[i].kind = Kind::Unit;
-        }
-    }
+fn percent(token: &Token<'_>) -> bool {
+    matches!(&token.kind, Kind::Number(number) if number.percent)
 }
 
 /// Whether the tokens end in a percentage or in a fraction such as 1/2.
 fn share(before: &[Token<'_>]) -> bool {
     match before {
-        [.., Token { kind: Kind::Number(number), .. }] if number.percent => true,
+        [.., last] if percent(last) => true,
         [.., Token { kind: Kind::Divide, gap: Gap::None, .. }, Token { kind: Kind::Number(_), gap: Gap::None, .. }] => {
             true
         }
@@ -265,58 +258,6 @@ fn names<'a>(tokens: &[Token<'a>]) -> HashSet<Cow<'a, str>> {
         pair[0].symbol() && equals(pair.get(1)) && !operator(before) && !before.is_some_and(|before| before.is_number())
     });
     named.filter_map(|(_, pair)| if let Kind::Name(name) = &pair[0].kind { Some(name.clone()) } else { None }).collect()
-}
-
-/// Letters that are units where they are not known as names.
-pub(super) fn letter_unit(name: &str) -> bool {
-    matches!(name, "m" | "g" | "s" | "h" | "l" | "L" | "t" | "м" | "г" | "с" | "ч" | "л" | "т")
-}
-
-/// Marks words between a number and the next sign as its unit.
-fn units(tokens: &mut [Token<'_>], names: &HashSet<Cow<'_, str>>) {
-    for i in 0..tokens.len() {
-        if !matches!(tokens[i].kind, Kind::Number(_) | Kind::Close('(' | '{')) {
-            continue;
-        }
-        let mut end = i + 1;
-        if tokens.get(end).is_some_and(|next| next.kind == Kind::Currency && next.gap <= Gap::Space)
-            && !tokens.get(end + 1).is_some_and(|next| next.is_number() && next.gap == Gap::None)
-        {
-            tokens[end].kind = Kind::Unit;
-        }
-        while end < tokens.len() && end - i <= 2 * UNIT_WORDS {
-            let word = match &tokens[end].kind {
-                Kind::Currency => !tokens.get(end + 1).is_some_and(|next| next.is_number() && next.gap == Gap::None),
-                Kind::Name(name) => {
-                    !tokens[end].symbol()
-                        || (letter_unit(name) && !names.contains(name))
-                        || class(name.chars().next().unwrap_or(' ')) == Class::Kana
-                }
-                Kind::Unit => true,
-                Kind::Divide => {
-                    let per = tokens.get(end + 1).filter(|next| tokens[end].gap == Gap::None && next.gap == Gap::None);
-                    let name = |next: &Token<'_>| matches!(next.kind, Kind::Name(_)) && (end > i + 1 || !next.symbol());
-                    per.is_some_and(name) && tokens[end - 1].kind != Kind::Divide
-                }
-                _ => false,
-            };
-            if !word || (tokens[end].gap == Gap::Border && !tokens[end].maths && tokens[i].maths && end > i + 3) {
-                break;
-            }
-            end += 1;
-        }
-        if tokens[end - 1].kind == Kind::Divide {
-            end -= 1;
-        }
-        let first = i.checked_sub(1).filter(|at| tokens[*at].kind == Kind::Currency).unwrap_or(i);
-        let computed =
-            operator(first.checked_sub(1).and_then(|at| tokens.get(at))) || matches!(tokens[i].kind, Kind::Close(_));
-        let next = tokens.get(end);
-        let closes = next.is_some_and(|next| matches!(next.kind, Kind::Close(_)));
-        if end > i + 1 && (operator(next) || closes || (equals(next) && computed)) {
-            tokens[i + 1..end].iter_mut().for_each(|token| token.kind = Kind::Unit);
-        }
-    }
 }
 
 /// Marks operands that multiply the one before them: 2A, 2(3 + 4), (1 + 2)(3 + 4), x y in mathematics.

@@ -27,7 +27,7 @@ use std::{
 
 use serde_json::Value as Json;
 
-use super::{locale::full, trace::Trace};
+use super::{locale::full, shown::shown, trace::Trace};
 use crate::{Error, Result};
 
 /// How traces are stored.
@@ -274,11 +274,7 @@ fn needed(row: &Json, keys: &[&str]) -> std::result::Result<String, String> {
 
 /// A value as it is shown in a message.
 fn shortened(value: &Json) -> String {
-    let text = value.to_string();
-    match text.char_indices().nth(60) {
-        Some((at, _)) => format!("{} ...", &text[..at]),
-        None => text,
-    }
+    shown(&value.to_string())
 }
 
 #[cfg(test)]

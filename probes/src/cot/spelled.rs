@@ -59,7 +59,8 @@ fn run(tokens: &[Token<'_>], start: usize, text: &str, locale: Locale, spoken: S
         let joiner = match &next.kind {
             Kind::Minus => next.gap == Gap::None && tokens.get(end + 1).is_some_and(|token| token.gap == Gap::None),
             Kind::Name(word) => {
-                let open = last == Count::Beyond || (locale.code == "swh" && matches!(last, Count::Number(10 | 20)));
+                let tens = matches!(locale.code, "swh" | "fra") && matches!(last, Count::Number(10 | 20));
+                let open = last == Count::Beyond || tens;
                 open && spoken.and(&lower(word))
             }
             _ => false,
@@ -87,6 +88,9 @@ fn sum(run: &[Token<'_>], locale: Locale) -> Option<(i64, Written)> {
             Some((10 + unit, Written::Words))
         }
         ([Count::Number(10), Count::Number(unit @ 2..=9)], "swh") => Some((10 + unit, Written::Words)),
+        // dua belas
+        ([Count::Number(unit @ 2..=9), Count::Number(10)], "ind" | "zsm") => Some((10 + unit, Written::Words)),
+        ([Count::Number(10), Count::Number(unit @ 7..=9)], "fra") => Some((10 + unit, Written::Words)),
         ([Count::Number(10), Count::One], "swh") => Some((11, Written::Words)),
         _ => None,
     }

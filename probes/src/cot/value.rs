@@ -6,6 +6,11 @@ use num_rational::BigRational;
 use num_traits::ToPrimitive as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
+use super::shown::shown;
+
+/// Characters of a value; reading one takes the square of them.
+const LONGEST: usize = 10_000;
+
 /// An exact rational number; written and stored as `29`, `-7/2`.
 ///
 /// ```
@@ -40,7 +45,13 @@ impl FromStr for Value {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("expected a whole number or a fraction such as 7/2, got {text:?}");
+        let wrong = || {
+            let got = shown(&format!("{:?}", text.get(..LONGEST).unwrap_or(text)));
+            format!("expected a whole number or a fraction such as 7/2, of at most {LONGEST} characters, got {got}")
+        };
+        if text.len() > LONGEST {
+            return Err(wrong());
+        }
         if text.split('/').nth(1).is_some_and(|below| below.trim_start_matches(['-', '+']).chars().all(|c| c == '0')) {
             return Err(wrong());
         }

@@ -1,15 +1,19 @@
-//! Words that number: zero to twenty in the laboratory's languages, Thai and Han numerals, and words that multiply (million, लाख).
+//! Words that number: zero to twenty in the languages of the laboratory and of MGSM, and words that multiply (million, लाख).
 //!
 //! A number word is read only when nothing else belongs to it: "twenty-five" and "two hundred" are refused as a whole, because their
 //! parts would be wrong. The word for one is an article or a pronoun as often as a number: it counts in a problem's statement alone,
-//! where a given too many costs nothing. Han and Thai numerals are whole systems and are read whole.
+//! where a given too many costs nothing. Thai and Han numerals: `words/unspaced.rs`.
 
 use std::{
     collections::{BTreeMap, HashMap},
     sync::LazyLock,
 };
 
-use super::{numerals, phrases::shifted};
+use super::phrases::shifted;
+
+mod unspaced;
+
+pub(super) use unspaced::{classifier, han, leading_scale, thai};
 
 /// What a word says about numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +69,37 @@ const WORDS: &[(&str, &str, &str)] = &[
          tano/watano/mitano/vitano/matano sita saba nane/wanane/minane/vinane/manane tisa kumi - - - - - - - - - ishirini",
         "thelathini arobaini hamsini sitini sabini themanini tisini mia elfu laki milioni",
     ),
+    (
+        "fra",
+        "zéro un/une deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize - - - vingt",
+        "vingts trente quarante cinquante soixante septante huitante nonante cent cents mille million millions milliard milliards \
+         douzaine",
+    ),
+    (
+        "deu",
+        "null ein/eine/einen/einem/einer/eines/eins zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn \
+         fünfzehn sechzehn siebzehn achtzehn neunzehn zwanzig",
+        "dreißig vierzig fünfzig sechzig siebzig achtzig neunzig hundert tausend million millionen milliarde milliarden dutzend",
+    ),
+    // নয় alone is "is not".
+    (
+        "ben",
+        "শূন্য এক দুই/দু তিন চার পাঁচ ছয় সাত আট নয়টি/নয়টা/নয়জন দশ এগারো/এগার বারো তেরো চৌদ্দ/চোদ্দ পনেরো/পনের ষোলো/ষোল \
+         সতেরো/সতের আঠারো/আঠার উনিশ কুড়ি/বিশ",
+        "ত্রিশ চল্লিশ পঞ্চাশ ষাট সত্তর আশি নব্বই শত একশো একশ হাজার লাখ লক্ষ কোটি",
+    ),
+    (
+        "tel",
+        "సున్నా ఒకటి/ఒక/ఒక్క/ఒక్కటి రెండు/రెండేసి/ఇద్దరు మూడు/ముగ్గురు నాలుగు/నలుగురు ఐదు/అయిదు/ఐదుగురు ఆరు/ఆరుగురు ఏడు/ఏడుగురు \
+         ఎనిమిది తొమ్మిది పది పదకొండు పన్నెండు పదమూడు పద్నాలుగు/పధ్నాలుగు పదిహేను పదహారు పదిహేడు పద్దెనిమిది \
+         పందొమ్మిది/పంతొమ్మిది ఇరవై",
+        "ముప్పై నలభై యాభై అరవై డెబ్బై ఎనభై తొంభై వంద వందలు వెయ్యి వేలు లక్ష",
+    ),
+    (
+        "ind",
+        "nol/kosong satu dua tiga empat lima enam tujuh delapan/lapan sembilan sepuluh/belas sebelas - - - - - - - - -",
+        "puluh seratus ratus seribu ribu juta miliar selusin lusin",
+    ),
     ("qis", "- yx dvy thry fowr pymf", ""),
 ];
 
@@ -72,6 +107,8 @@ const WORDS: &[(&str, &str, &str)] = &[
 const SCALES: &[(&str, &str)] = &[
     ("eng", "hundred=100 thousand=1000 million=1000000 billion=1000000000 lakh=100000 crore=10000000"),
     ("spa", "mil=1000 millón=1000000 millones=1000000"),
+    ("por", "mil=1000 milhão=1000000 milhões=1000000 bilhão=1000000000 bilhões=1000000000"),
+    ("ita", "mila=1000 milione=1000000 milioni=1000000 miliardo=1000000000 miliardi=1000000000"),
     ("fra", "mille=1000 million=1000000 millions=1000000 milliard=1000000000 milliards=1000000000"),
     ("deu", "tausend=1000 million=1000000 millionen=1000000 milliarde=1000000000 milliarden=1000000000"),
     (
@@ -80,8 +117,13 @@ const SCALES: &[(&str, &str)] = &[
          миллиард=1000000000 миллиарда=1000000000 миллиардов=1000000000 млрд=1000000000",
     ),
     ("arb", "ألف=1000 آلاف=1000 مليون=1000000 ملايين=1000000 مليار=1000000000"),
-    ("hin", "सौ=100 हज़ार=1000 हजार=1000 लाख=100000 करोड़=10000000"),
-    ("ben", "হাজার=1000 লাখ=100000 লক্ষ=100000 কোটি=10000000"),
+    ("pes", "هزار=1000 میلیون=1000000 میلیارد=1000000000"),
+    ("urd", "ہزار=1000 لاکھ=100000 کروڑ=10000000"),
+    ("hin", "सौ=100 हज़ार=1000 हजार=1000 लाख=100000 करोड़=10000000 मिलियन=1000000"),
+    ("mar", "हजार=1000 लाख=100000 कोटी=10000000"),
+    ("npi", "हजार=1000 लाख=100000 करोड=10000000"),
+    ("ben", "হাজার=1000 লাখ=100000 লক্ষ=100000 কোটি=10000000 মিলিয়ন=1000000"),
+    ("tam", "ஆயிரம்=1000 லட்சம்=100000 கோடி=10000000 மில்லியன்=1000000"),
     ("tel", "వేలు=1000 వేల=1000 లక్ష=100000 లక్షలు=100000 లక్షల=100000 కోట్లు=10000000"),
     ("ind", "ribu=1000 juta=1000000 miliar=1000000000"),
     ("zsm", "ribu=1000 juta=1000000"),
@@ -125,11 +167,24 @@ static MULTIPLIERS: LazyLock<Table<i64>> = LazyLock::new(|| {
     SCALES.iter().map(|(language, list)| (*language, read(list))).collect()
 });
 
+/// What is counted, joined to a Bengali number word: পাঁচটি.
+const BENGALI_CLASSIFIERS: [&str; 6] = ["টি", "টা", "টে", "জন", "খানা", "খানি"];
+
 /// What a word, in lower case, counts in a language.
 pub(super) fn count(word: &str, language: &str) -> Option<Count> {
-    let table = COUNTS.get(language)?;
-    // The Arabic "and" is written together with what follows.
-    table.get(word).or_else(|| table.get(word.strip_prefix('و').filter(|_| language == "arb")?)).copied()
+    let table = COUNTS.get(if language == "zsm" { "ind" } else { language })?;
+    let found = |word: &str| table.get(word).copied();
+    match language {
+        // The Arabic "and" is written together with what follows.
+        "arb" => found(word).or_else(|| found(word.strip_prefix('و')?)),
+        "ben" => {
+            // Unicode has two spellings of this letter; the table has the one of NFC.
+            let word = word.replace('\u{9df}', "\u{9af}\u{9bc}");
+            let stem = || BENGALI_CLASSIFIERS.iter().find_map(|end| word.strip_suffix(end));
+            found(&word).or_else(|| found(stem()?))
+        }
+        _ => found(word),
+    }
 }
 
 /// What a word, in lower case, multiplies the number before it by.
@@ -137,150 +192,15 @@ pub(super) fn scale(word: &str, language: &str) -> Option<i64> {
     MULTIPLIERS.get(language)?.get(word).copied()
 }
 
-/// The word of scale with which a text without spaces begins: its length in bytes and its factor.
-pub(super) fn leading_scale(rest: &str, language: &str) -> Option<(usize, i64)> {
-    let c = rest.chars().next()?;
-    match language {
-        "zho" | "jpn" | "yue" => scale(c.encode_utf8(&mut [0; 4]), language).map(|factor| (c.len_utf8(), factor)),
-        "tha" => {
-            let (word, factor) = THAI_SCALES.iter().skip(1).find(|(word, _)| rest.starts_with(word))?;
-            (counts(&rest[word.len()..], classified)).then_some((word.len(), *factor as i64))
-        }
+/// The word of scale that stands before its number: milioni 4.
+pub(super) fn scale_before(word: &str, language: &str) -> Option<i64> {
+    match (language, word) {
+        ("swh", "elfu") => Some(1000),
+        ("swh", "laki") => Some(100_000),
+        ("swh", "milioni") => Some(1_000_000),
+        ("swh", "bilioni") => Some(1_000_000_000),
         _ => None,
     }
-}
-
-const THAI: [(&str, u64); 12] = [
-    ("หนึ่ง", 1),
-    ("เอ็ด", 1),
-    ("สอง", 2),
-    ("ยี่", 2),
-    ("สาม", 3),
-    ("สี่", 4),
-    ("ห้า", 5),
-    ("หก", 6),
-    ("เจ็ด", 7),
-    ("แปด", 8),
-    ("เก้า", 9),
-    ("ศูนย์", 0),
-];
-const THAI_SCALES: [(&str, u64); 6] =
-    [("สิบ", 10), ("ร้อย", 100), ("พัน", 1000), ("หมื่น", 10_000), ("แสน", 100_000), ("ล้าน", 1_000_000)];
-
-/// What may stand behind a Thai or a Han number: things are counted with these.
-const THAI_CLASSIFIERS: [&str; 46] = [
-    "ตัว",
-    "เล่ม",
-    "ลูก",
-    "ใบ",
-    "ดวง",
-    "ดอก",
-    "คน",
-    "อัน",
-    "ชิ้น",
-    "บาท",
-    "วัน",
-    "ชั่วโมง",
-    "นาที",
-    "วินาที",
-    "กล่อง",
-    "ถุง",
-    "ขวด",
-    "จาน",
-    "คัน",
-    "หลัง",
-    "ต้น",
-    "ผล",
-    "ฟอง",
-    "แผ่น",
-    "ครั้ง",
-    "ปี",
-    "เดือน",
-    "สัปดาห์",
-    "เม็ด",
-    "เส้น",
-    "เครื่อง",
-    "กิโลเมตร",
-    "เมตร",
-    "กิโลกรัม",
-    "กรัม",
-    "ลิตร",
-    "เท่า",
-    "แท่ง",
-    "คู่",
-    "โหล",
-    "ห้อง",
-    "โต๊ะ",
-    "กระป๋อง",
-    "ถ้วย",
-    "ตะกร้า",
-    "หน้า",
-];
-const HAN_CLASSIFIERS: &str = "个個只隻本条條头頭匹根顶頂把盏盞张張件块塊元天人年月名位辆輛台棵颗顆枝支朵双雙对對套包箱盒瓶杯碗袋\
-                               米斤克升里吨岁歲倍层層页頁家间間座艘架门門口粒片份篇首小时時分钟鐘冊枚匹羽軒円つ";
-
-/// The Thai number at the beginning of a text: its length in bytes and its value; `None` where it goes on as another word.
-pub(super) fn thai(rest: &str) -> Option<(usize, u64)> {
-    let (mut at, mut total, mut digit) = (0, 0, None);
-    let mut below = u64::MAX;
-    loop {
-        let here = &rest[at..];
-        if let Some((word, value)) = THAI.iter().find(|(word, _)| here.starts_with(word)).filter(|_| digit.is_none()) {
-            digit = Some(*value);
-            at += word.len();
-        } else if let Some((word, power)) =
-            THAI_SCALES.iter().find(|(word, power)| here.starts_with(word) && *power < below)
-        {
-            total += digit.take().unwrap_or(1) * power;
-            below = *power;
-            at += word.len();
-        } else {
-            break;
-        }
-    }
-    (at > 0 && counts(&rest[at..], classified)).then_some((at, total + digit.unwrap_or(0)))
-}
-
-/// The Thai classifier with which a text begins.
-pub(super) fn classifier(rest: &str) -> Option<&'static str> {
-    THAI_CLASSIFIERS.into_iter().filter(|word| rest.starts_with(word)).max_by_key(|word| word.len())
-}
-
-fn classified(rest: &str) -> bool {
-    classifier(rest).is_some()
-}
-
-/// The Han number at the beginning of a text: its length, its value, and whether it is the bare word for one.
-///
-/// A single character must stand before a classifier or beside a sign of mathematics (三角形 is no three of anything); so must a
-/// longer one that is no proper numeral.
-pub(super) fn han(before: &str, rest: &str) -> Option<(usize, u64, bool)> {
-    let length = rest.find(|c| !numerals::is_han(c)).unwrap_or(rest.len());
-    let (text, after) = rest.split_at(length);
-    let beside = sign(before.trim_end().chars().next_back()) || sign(after.trim_start().chars().next());
-    let classified = after.starts_with(|c| HAN_CLASSIFIERS.contains(c)) && !after.starts_with("个别");
-    let single = text.chars().nth(1).is_none();
-    let plain = !text.contains(|c| numerals::han_scale(c).is_some());
-    let begins_whole = !text.starts_with(['百', '千', '万', '萬', '亿', '億']);
-    let proper =
-        begins_whole && if plain { text.contains(['零', '〇']) || after.starts_with('年') } else { !single };
-    let word = (text == "十" && after.starts_with('分') && !after.starts_with("分钟")) || text == "万一";
-    // "答案是四。": what something is or comes to, with nothing behind it.
-    let named =
-        before.ends_with(['是', '为', '為', '得', '到', '：', ':']) && !after.starts_with(char::is_alphanumeric);
-    let reads = begins_whole && !word && (beside || named || if single { classified } else { proper });
-    let value = numerals::han(text).filter(|_| reads)?;
-    Some((length, value, text == "一" && !beside))
-}
-
-/// Signs of mathematics, beside which a numeral counts.
-fn sign(c: Option<char>) -> bool {
-    c.is_some_and(|c| "+-−×÷*/=＝＋－·^()（）{}$%".contains(c))
-}
-
-/// Whether what follows lets a number without spaces around it stand: no letter, or a classifier.
-fn counts(after: &str, classifier: fn(&str) -> bool) -> bool {
-    !after.starts_with(char::is_alphabetic) || classifier(after)
 }
 
 #[cfg(test)]
@@ -301,6 +221,14 @@ mod tests {
             ("बीस", "hin", 20),
             ("vitano", "swh", 5),
             ("pymf", "qis", 5),
+            ("neun", "deu", 9),
+            ("quinze", "fra", 15),
+            ("নয়টি", "ben", 9),
+            ("দুটি", "ben", 2),
+            ("ছ\u{9df}টি", "ben", 6),
+            ("নয়", "ben", 0),
+            ("ఐదు", "tel", 5),
+            ("lapan", "zsm", 8),
             ("ẗẅo", "qec", 0),
         ] {
             let wanted = (value > 0).then_some(Count::Number(value));
@@ -314,24 +242,9 @@ mod tests {
     }
 
     #[test]
-    fn thai_and_han_numbers_are_read_where_they_count() {
-        assert_eq!(thai("สามตัว"), Some(("สาม".len(), 3)));
-        assert_eq!(thai("ยี่สิบเอ็ด คน").map(|n| n.1), Some(21));
-        assert_eq!(thai("หนึ่งร้อยห้าสิบ").map(|n| n.1), Some(150));
-        assert_eq!(thai("สามารถ"), None);
-        assert_eq!(han("", "三十五").map(|n| n.1), Some(35));
-        assert_eq!(han("有", "三个苹果").map(|n| n.1), Some(3));
-        assert_eq!(han("+ ", "七。").map(|n| n.1), Some(7));
-        assert_eq!(han("", "一个"), Some((3, 1, true)));
-        for (before, word) in [("", "三角形"), ("", "一起"), ("", "十分重要"), ("", "万一"), ("", "千万")]
-        {
-            assert_eq!(han(before, word), None, "{word}");
-        }
-    }
-
-    #[test]
     fn words_multiply_what_stands_before_them() {
         assert_eq!((scale("million", "eng"), scale("लाख", "hin")), (Some(1_000_000), Some(100_000)));
         assert_eq!(leading_scale("万元", "zho"), Some((3, 10_000)));
+        assert_eq!((scale_before("milioni", "swh"), scale_before("million", "eng")), (Some(1_000_000), None));
     }
 }

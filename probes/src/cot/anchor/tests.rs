@@ -3,6 +3,9 @@ use proptest::prelude::*;
 use super::*;
 use crate::cot::segment::steps;
 
+/// What real traces and corpora (`tests/real_traces.rs`) showed, in sentences of our own.
+mod written;
+
 fn read(text: &str, language: &str) -> (Vec<Anchor>, Vec<Ignored>) {
     anchors(text, &steps(text), language)
 }
@@ -313,60 +316,6 @@ fn nothing_is_lost(text: &str, language: &str) {
         last = anchor.span.start;
     }
     assert!(ignored.iter().all(|ignored| !ignored.why.is_empty() && text.get(ignored.span.clone()).is_some()));
-}
-
-/// The corpora and traces of `shared` beside the repository, where they are there.
-#[test]
-#[expect(clippy::print_stderr, reason = "a check that could not be made must be seen")]
-fn no_number_of_real_texts_is_lost() {
-    let shared = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let Ok(folders) = std::fs::read_dir(shared.join("corpora")) else {
-        return eprintln!("skipped: no shared/corpora beside the repository");
-    };
-    let mut numbers = 0;
-    for folder in folders.filter_map(|folder| std::fs::read_dir(folder.ok()?.path()).ok()) {
-        for file in folder
-            .filter_map(|file| Some(file.ok()?.path()))
-            .filter(|file| file.extension().is_some_and(|end| end == "txt"))
-        {
-            let (language, text) =
-                (file.file_stem().unwrap().to_str().unwrap(), std::fs::read_to_string(&file).unwrap());
-            text.lines().for_each(|line| nothing_is_lost(line, language));
-            nothing_is_lost(&text, language);
-            numbers += digit_runs(&text).len();
-        }
-    }
-    assert!(numbers > 1000, "{numbers}");
-}
-
-/// Worked solutions of MGSM say the same equations and answers in its eleven languages, but for two that write other formulas.
-#[test]
-#[expect(clippy::print_stderr, reason = "a check that could not be made must be seen")]
-fn worked_solutions_of_mgsm_are_the_same_in_every_language() {
-    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../shared/traces/mgsm_exemplars_ccby4/exemplars.json");
-    let Ok(text) = std::fs::read_to_string(&file) else {
-        return eprintln!("skipped: no shared/traces beside the repository");
-    };
-    let all: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let claims = |language: &str, problem: &str| {
-        let answer = all[language][problem]["a"].as_str().unwrap();
-        nothing_is_lost(answer, language);
-        let found = said(answer, language).into_iter().filter(|(kind, ..)| *kind != Kind::Quantity);
-        found.map(|(kind, normal, _)| (kind, normal)).collect::<Vec<_>>()
-    };
-    let mut differ = Vec::new();
-    for (language, problems) in all.as_object().unwrap() {
-        for problem in problems.as_object().unwrap().keys() {
-            let english = claims("en", problem);
-            assert!(english.iter().any(|(kind, _)| *kind == Kind::Answer));
-            if claims(language, problem) != english {
-                differ.push(format!("{language} {problem}"));
-            }
-        }
-    }
-    // ja 8 writes "3+2で5台", sw 3 has "+ 74" for "= 74": other formulas than in English.
-    assert_eq!(differ, ["ja 8", "sw 3"]);
 }
 
 #[test]

@@ -220,3 +220,19 @@ fn an_answer_that_is_stated_and_not_derived_is_a_dropped_step() {
     let found = diagnose(&reference, &Trajectory::of(&crate::cot::toy::givens(), &anchors)).unwrap();
     assert_eq!((found.step_dropped, found.value_changed), (vec![4], vec![]));
 }
+
+#[test]
+fn an_answer_that_repeats_a_given_or_an_earlier_result_is_a_changed_value() {
+    let reference = Reference::new(chain(&["A", "B", "C"]).graph).unwrap();
+    let found = |said: &[&str], answer: i64| {
+        let mut anchors: Vec<Anchor> =
+            said.iter().enumerate().map(|(step, what)| crate::cot::toy::assertion(step, what)).collect();
+        anchors.push(anchor("answer", Some(said.len()), &answer.to_string(), answer, &[answer]));
+        let found = diagnose(&reference, &Trajectory::of(&crate::cot::toy::givens(), &anchors)).unwrap();
+        (found.value_changed, found.step_dropped)
+    };
+    assert_eq!(found(&["A", "B", "C"], 12), (vec![4], vec![]));
+    assert_eq!(found(&["A", "B"], 12), (vec![4], vec![]));
+    assert_eq!(found(&["A", "B"], 34), (vec![4], vec![4]));
+    assert_eq!(found(&["A", "B", "C"], 34), (vec![4], vec![]));
+}

@@ -14,7 +14,10 @@ use serde_json::{Value as Json, json};
 use super::{Parsed, Record, checked, ordered, written};
 use crate::{
     Error, Result,
-    cot::graph::{Graph, Node, Role},
+    cot::{
+        graph::{Graph, Node, Role},
+        shown::{json as json_error, shown},
+    },
 };
 
 const FORMAT: &str = "attribution graph";
@@ -59,7 +62,7 @@ pub fn export(graph: &Graph, slug: &str, prompt: &str, model: &str) -> Result<St
     columns.values_mut().enumerate().for_each(|(at, column)| *column = at);
     let labels: Vec<String> = columns
         .keys()
-        .map(|step| step.map_or_else(|| "problem".to_owned(), |step| format!("step {}", step + 1)))
+        .map(|step| step.map_or_else(|| "problem".to_owned(), |step| format!("step {}", step.saturating_add(1))))
         .collect();
     let column = |node: &Node| columns.get(&node.step).copied().unwrap_or_default();
     let id = |at: usize| {
@@ -100,7 +103,10 @@ pub fn export(graph: &Graph, slug: &str, prompt: &str, model: &str) -> Result<St
 pub fn import(json: &[u8], parse: &dyn Fn(&str) -> Parsed) -> Result<Graph> {
     let file: File = serde_json::from_slice(json).map_err(|e| Error::Input {
         measure: FORMAT,
-        why: format!("expected an object with `nodes` (each with `node_id`) and `links` (`source`, `target`): {e}"),
+        why: format!(
+            "expected an object with `nodes` (each with `node_id`) and `links` (`source`, `target`): {}",
+            json_error(&e)
+        ),
     })?;
     let target = file.nodes.iter().position(|point| point.is_target_logit == Some(true));
     let logit = || file.nodes.iter().position(|point| point.feature_type.as_deref() == Some("logit"));
@@ -128,7 +134,7 @@ pub fn import(json: &[u8], parse: &dyn Fn(&str) -> Parsed) -> Result<Graph> {
     if let Some(id) = parents.keys().find(|id| !records.iter().any(|record| record.id == named(id))) {
         return Err(Error::Input {
             measure: FORMAT,
-            why: format!("a link leads to {}, which is not there", named(id)),
+            why: format!("a link leads to {}, which is not there", shown(&named(id))),
         });
     }
     ordered(FORMAT, records)

@@ -10,7 +10,10 @@ use serde_json::Value as Json;
 use super::{Parsed, Record, checked, ordered, written};
 use crate::{
     Error, Result,
-    cot::graph::{Graph, Node, Role},
+    cot::{
+        graph::{Graph, Node, Role},
+        shown::{json, shown},
+    },
 };
 
 const FORMAT: &str = "DAG-MATH";
@@ -71,14 +74,19 @@ pub fn export(graph: &Graph) -> Result<String> {
 /// assert_eq!(round.unwrap_err().to_string(), "DAG-MATH: step 7 depends on itself");
 /// # Ok::<(), babelscope_probes::Error>(())
 /// ```
-pub fn import(json: &[u8], parse: &dyn Fn(&str) -> Parsed) -> Result<Graph> {
+pub fn import(text: &[u8], parse: &dyn Fn(&str) -> Parsed) -> Result<Graph> {
     let refuse = |why| Error::Input { measure: FORMAT, why };
-    let lines: Vec<Line> = serde_json::from_slice(json)
-        .map_err(|e| refuse(format!("expected a list of {{step_id, edge, direct_dependent_steps, node}}: {e}")))?;
+    let lines: Vec<Line> = serde_json::from_slice(text).map_err(|e| {
+        refuse(format!("expected a list of {{step_id, edge, direct_dependent_steps, node}}: {}", json(&e)))
+    })?;
     let step = |id: &Json| match id {
         Json::Number(n) => Ok(format!("step {n}")),
-        Json::String(s) => Ok(format!("step {s}")),
-        other => Err(refuse(format!("expected a number as the id of a step, got {other}"))),
+        // "3" is the step that another line calls 3.
+        Json::String(s) if s.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) => {
+            Ok(format!("step {s}"))
+        }
+        Json::String(s) => Ok(format!("step {s:?}")),
+        other => Err(refuse(format!("expected a number as the id of a step, got {}", shown(&other.to_string())))),
     };
     let last = lines.len().saturating_sub(1);
     let foreign = lines.iter().all(|line| line.anchor.is_none());

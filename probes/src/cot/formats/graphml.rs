@@ -14,7 +14,10 @@ use quick_xml::{
 use super::{Parsed, Record, checked, ordered, written};
 use crate::{
     Error, Result,
-    cot::graph::{Graph, Node, Role},
+    cot::{
+        graph::{Graph, Node, Role},
+        shown::{json, shown},
+    },
 };
 
 const FORMAT: &str = "GraphML";
@@ -127,7 +130,8 @@ pub fn import(xml: &[u8], parse: &dyn Fn(&str) -> Parsed) -> Result<Graph> {
     let mut file = File::default();
     loop {
         let at = reader.buffer_position();
-        let broken = |e: &dyn std::fmt::Display| refuse(format!("the file is no XML at byte {at}: {e}"));
+        let broken =
+            |e: &dyn std::fmt::Display| refuse(format!("the file is no XML at byte {at}: {}", shown(&e.to_string())));
         match reader.read_event().map_err(|e| broken(&e))? {
             Event::Start(tag) => file.start(&tag, false)?,
             Event::Empty(tag) => file.start(&tag, true)?,
@@ -144,7 +148,7 @@ pub fn import(xml: &[u8], parse: &dyn Fn(&str) -> Parsed) -> Result<Graph> {
                     Some(c) => file.text.push(c),
                     None => match resolve_predefined_entity(&name) {
                         Some(text) => file.text.push_str(text),
-                        None => return Err(refuse(format!("the entity &{name}; at byte {at} is not known"))),
+                        None => return Err(refuse(format!("the entity &{}; at byte {at} is not known", shown(&name)))),
                     },
                 }
             }
@@ -153,7 +157,7 @@ pub fn import(xml: &[u8], parse: &dyn Fn(&str) -> Parsed) -> Result<Graph> {
         }
     }
     if let Some(open) = file.open.last() {
-        return Err(refuse(format!("the file ends inside <{open}>")));
+        return Err(refuse(format!("the file ends inside <{}>", shown(open))));
     }
     if file.graphs != 1 {
         return Err(refuse(format!("expected one <graph>, got {}", file.graphs)));
@@ -164,11 +168,14 @@ pub fn import(xml: &[u8], parse: &dyn Fn(&str) -> Parsed) -> Result<Graph> {
 impl File {
     fn start(&mut self, tag: &BytesStart<'_>, empty: bool) -> Result<()> {
         let name = String::from_utf8_lossy(tag.local_name().as_ref()).into_owned();
+        let unread = |e: &dyn std::fmt::Display| {
+            refuse(format!("an attribute of <{}> cannot be read: {}", shown(&name), shown(&e.to_string())))
+        };
         let mut attributes: BTreeMap<String, String> = BTreeMap::new();
         for attribute in tag.attributes() {
-            let attribute = attribute.map_err(|e| refuse(format!("an attribute of <{name}> cannot be read: {e}")))?;
+            let attribute = attribute.map_err(|e| unread(&e))?;
             let value = attribute.normalized_value(XmlVersion::Implicit1_0);
-            let value = value.map_err(|e| refuse(format!("an attribute of <{name}> cannot be read: {e}")))?;
+            let value = value.map_err(|e| unread(&e))?;
             let key = String::from_utf8_lossy(attribute.key.as_ref()).into_owned();
             attributes.insert(key, value.into_owned());
         }
@@ -235,19 +242,24 @@ impl File {
             });
         }
         if let Some(id) = parents.keys().find(|id| !self.points.iter().any(|point| point.id == **id)) {
-            return Err(refuse(format!("an edge leads to {}, which is not there", named(id))));
+            return Err(refuse(format!("an edge leads to {}, which is not there", shown(&named(id)))));
         }
         ordered(FORMAT, records)
     }
 }
 
 impl Point {
+    /// As messages call it.
+    fn shown(&self) -> String {
+        shown(&format!("node {:?}", self.id))
+    }
+
     fn field(&self, field: &str) -> Result<Option<String>> {
         if let Some(quoted) = self.data.get(&format!("{field}_json")) {
             let text = serde_json::from_str(quoted);
             return text
                 .map(Some)
-                .map_err(|e| refuse(format!("node {:?}: `{field}_json` is no JSON string: {e}", self.id)));
+                .map_err(|e| refuse(format!("{}: `{field}_json` is no JSON string: {}", self.shown(), json(&e))));
         }
         Ok(self.data.get(field).cloned())
     }
@@ -255,7 +267,11 @@ impl Point {
     fn number(&self, field: &str) -> Result<Option<usize>> {
         let number = |text: String| {
             let wrong = |e: std::num::ParseIntError| {
-                refuse(format!("node {:?}: `{field}` must be a whole number, got {text:?}: {e}", self.id))
+                refuse(format!(
+                    "{}: `{field}` must be a whole number, got {}: {e}",
+                    self.shown(),
+                    shown(&format!("{text:?}"))
+                ))
             };
             text.parse().map_err(wrong)
         };
@@ -273,7 +289,7 @@ impl Point {
             let label = text.or(self.field("label")?).or(self.field("name")?).unwrap_or_else(|| self.id.clone());
             return Ok(written(&label, role, at, parse));
         };
-        let value = |text: String| text.parse().map_err(|why| refuse(format!("node {:?}: {why}", self.id)));
+        let value = |text: String| text.parse().map_err(|why| refuse(format!("{}: {why}", self.shown())));
         Ok(Node {
             role,
             value: self.field("value")?.map(value).transpose()?,

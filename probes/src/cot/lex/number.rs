@@ -4,12 +4,13 @@ use std::ops::Range;
 
 use num_rational::BigRational;
 
-use super::{Kind, Lexer, Written, lower};
+use super::{Gap, Kind, Lexer, Number, Token, Written, lower};
 use crate::cot::{
-    letters::{Class, class},
+    letters::{Class, class, in_word},
     numbers::{read, read_fraction},
     numerals::digit,
-    words::{leading_scale, scale},
+    percent,
+    words::{leading_scale, scale, scale_before},
 };
 
 impl Lexer<'_> {
@@ -25,7 +26,8 @@ impl Lexer<'_> {
         self.at = found.end;
         match found.number {
             Ok(number) => {
-                let value = self.scaled(number.value);
+                let (start, factor) = self.scale_before(start);
+                let value = self.scaled(number.value) * BigRational::from_integer(factor.into());
                 let before = &self.text[..start];
                 let thai_ordinal = self.locale.code == "tha" && before.trim_end().ends_with("ที่");
                 let ordinal = before.ends_with('第') || thai_ordinal;
@@ -37,6 +39,45 @@ impl Lexer<'_> {
                 self.emit(Kind::Break(' '), start);
             }
         }
+    }
+
+    /// A number, with the sign of percent behind it.
+    pub(super) fn emit_number(&mut self, value: BigRational, decimals: usize, written: Written, start: usize) {
+        let rest = self.rest();
+        let trimmed = rest.trim_start_matches([' ', '\u{a0}', '\u{202f}', '\u{200e}', '\u{200f}', '\u{61c}']);
+        let sign = ["%", "\\%", "٪", "％", "﹪"].into_iter().find(|sign| trimmed.starts_with(*sign));
+        let percent = sign.is_some_and(|sign| {
+            // 20 % 3 is a remainder.
+            let behind = trimmed[sign.len()..].trim_start();
+            trimmed.len() == rest.len() || !behind.starts_with(|c| digit(c).is_some())
+        });
+        if let Some(sign) = sign.filter(|_| percent) {
+            self.at += rest.len() - trimmed.len() + sign.len();
+        }
+        let word = if percent { None } else { percent::behind(rest, self.locale.code) };
+        self.at += word.unwrap_or(0);
+        let percent = percent || word.is_some() || self.percent_before(start);
+        let value = if percent { value / BigRational::from_integer(100.into()) } else { value };
+        self.emit(Kind::Number(Box::new(Number { value, decimals, percent, written })), start);
+    }
+
+    /// Whether a number at `start` has its "percent" before it: yüzde 20, asilimia 20, %20.
+    fn percent_before(&mut self, start: usize) -> bool {
+        let before = &self.text[..start];
+        if percent::before(before, self.locale.code) {
+            return true;
+        }
+        // 20 %3 is a remainder.
+        let operand = |at: usize| {
+            at.checked_sub(1).is_some_and(|at| self.out[at].ends() && !matches!(self.out[at].kind, Kind::Name(_)))
+        };
+        let sign =
+            self.out.len().checked_sub(1).filter(|at| matches!(self.out[*at].kind, Kind::Break('%' | '٪' | '％')));
+        let tight = sign.filter(|at| self.gap == Gap::None && self.out[*at].gap != Gap::None && !operand(*at));
+        if tight.is_some() {
+            self.out.pop();
+        }
+        tight.is_some()
     }
 
     /// `.5`, where the lexer stands at the mark.
@@ -65,6 +106,20 @@ impl Lexer<'_> {
             }
             None => self.emit_number(value, decimals, written, start),
         }
+    }
+
+    /// The word of scale before a number that begins at `start` (milioni 4) goes; where the number begins with it, and its factor.
+    fn scale_before(&mut self, start: usize) -> (usize, i64) {
+        let last = self.out.last().filter(|last| matches!(last.kind, Kind::Counted(_) | Kind::Name(_)));
+        let found = last.and_then(|last| {
+            let near = self.text.get(last.span.end..start).is_some_and(|gap| gap == " " || gap == "\u{a0}");
+            let factor = scale_before(&lower(&self.text[last.span.clone()]), self.locale.code).filter(|_| near)?;
+            Some((last.span.start, factor))
+        });
+        if found.is_some() {
+            self.out.pop();
+        }
+        found.unwrap_or((start, 1))
     }
 
     /// Multiplies by the words of scale that follow: 3 million, 1.5亿, 1万2000.
@@ -109,11 +164,13 @@ impl Lexer<'_> {
             return Some((parts.end + rest.chars().next().map_or(0, char::len_utf8), "marks an item of a list"));
         }
         let before = self.text[..start].trim_end_matches(' ');
+        // With its marks, so that no part of it is left over as a number.
+        let whole = || read(self.text, start, self.locale).end;
         if (before.ends_with(['#', '№']) && !before.ends_with("##")) || labelled(before) {
-            return Some((parts.end, "is a label"));
+            return Some((whole(), "is a label"));
         }
-        if self.gap == super::Gap::None && before.len() == start && hyphened(before) {
-            return Some((parts.end, "is part of a word"));
+        if self.gap == Gap::None && before.len() == start && hyphened(before, self.locale.code) {
+            return Some((whole(), "is part of a word"));
         }
         if let Some(length) = ordinal(rest, self.locale.code) {
             return Some((parts.end + length, "is an ordinal"));
@@ -153,12 +210,19 @@ fn labelled(before: &str) -> bool {
     })
 }
 
-/// COVID-19, GPT-4: a hyphen that joins the digits to a word.
-fn hyphened(before: &str) -> bool {
-    before.strip_suffix('-').is_some_and(|word| {
-        let mut letters = word.chars().rev().take_while(|c| class(*c) == Class::Joined);
-        letters.next().is_some() && letters.next().is_some()
-    })
+/// COVID-19, GPT-4, كوفيد-19: a hyphen that joins the digits to a word. In Zulu it joins what is counted (ezingu-24) to a number, unless
+/// the word is a name; prefixes that scripts without capitals join to numbers are shorter than names.
+fn hyphened(before: &str, language: &str) -> bool {
+    let Some(word) = before.strip_suffix('-') else { return false };
+    let last = word.chars().next_back().map_or(Class::None, class);
+    let letters = || word.chars().rev().take_while(|c| class(*c) == last || in_word(*c));
+    let count = letters().filter(|c| class(*c) == last).take(4).count();
+    match last {
+        Class::Joined if language == "zul" => count > 1 && letters().any(char::is_uppercase),
+        Class::Joined => count > 1,
+        Class::Spaced => count > 3 && language != "heb",
+        _ => false,
+    }
 }
 
 fn ordinal(rest: &str, language: &str) -> Option<usize> {

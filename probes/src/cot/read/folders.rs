@@ -8,7 +8,10 @@ use std::{
 use serde_json::Value as Json;
 
 use super::{Broken, Context, refuse, under};
-use crate::{Result, cot::trace::Trace};
+use crate::{
+    Result,
+    cot::{shown, trace::Trace},
+};
 
 const SOLUTION: &str = "base_solution.json";
 const CHUNKS: &str = "chunks_labeled.json";
@@ -44,7 +47,7 @@ pub(super) fn open(context: Context) -> Result<Box<dyn Iterator<Item = std::resu
 fn json(path: PathBuf) -> std::result::Result<Json, Broken> {
     let broken = |why: String| Broken { path: path.clone(), line: None, why };
     let bytes = fs::read(&path).map_err(|why| broken(why.to_string()))?;
-    serde_json::from_slice(&bytes).map_err(|why| broken(format!("expected JSON: {why}")))
+    serde_json::from_slice(&bytes).map_err(|why| broken(format!("expected JSON: {}", shown::json(&why))))
 }
 
 fn read(context: &Context, problem: String, folder: &Path) -> std::result::Result<Trace, Broken> {

@@ -4,8 +4,11 @@ use std::fs;
 
 use serde_json::Value as Json;
 
-use super::{Broken, Context, refuse, under, written};
-use crate::{Result, cot::trace::Trace};
+use super::{Broken, Context, refuse, shortened, under, written};
+use crate::{
+    Result,
+    cot::{shown, trace::Trace},
+};
 
 /// Opens a log; it is one object, so it is read as a whole. Epochs are samples.
 pub(super) fn open(context: &Context) -> Result<Box<dyn Iterator<Item = std::result::Result<Trace, Broken>> + Send>> {
@@ -15,7 +18,7 @@ pub(super) fn open(context: &Context) -> Result<Box<dyn Iterator<Item = std::res
     };
     let log: Json = match serde_json::from_slice(&bytes) {
         Ok(log) => log,
-        Err(why) => return refuse(&context.path, format!("expected a log in JSON: {why}")),
+        Err(why) => return refuse(&context.path, format!("expected a log in JSON: {}", shown::json(&why))),
     };
     let Some(samples) = log.get("samples").and_then(Json::as_array) else {
         return refuse(
@@ -49,7 +52,13 @@ fn trace(context: &Context, sample: &Json, index: usize, model: Option<String>) 
         Some(Json::Array(targets)) => targets.first().and_then(written),
         target => target.and_then(written),
     };
-    let epoch = sample.get("epoch").and_then(Json::as_u64).unwrap_or(1).saturating_sub(1);
+    let epoch = match sample.get("epoch") {
+        None | Some(Json::Null) => 1,
+        Some(value) => value
+            .as_u64()
+            .ok_or_else(|| format!("expected a whole number under \"epoch\", got {}", shortened(value)))?,
+    };
+    let epoch = epoch.saturating_sub(1);
     Ok(Trace {
         problem: under(sample, &["id"]).unwrap_or_else(|| (index + 1).to_string()),
         language,

@@ -3,7 +3,10 @@
 use std::fs::File;
 
 use super::{Broken, Context, refuse};
-use crate::{Result, cot::trace::Trace};
+use crate::{
+    Result,
+    cot::{shown::shown, trace::Trace},
+};
 
 type Read = std::result::Result<Trace, Broken>;
 
@@ -21,7 +24,7 @@ pub(super) fn open(context: Context) -> Result<Box<dyn Iterator<Item = Read> + S
     Ok(Box::new(table.into_byte_records().flat_map(move |record| {
         let record = match record {
             Ok(record) => record,
-            Err(why) => return vec![Err(context.broken(None, why.to_string()))],
+            Err(why) => return vec![Err(context.broken(None, shown(&why.to_string())))],
         };
         let line = record.position().map(|position| usize::try_from(position.line()).unwrap_or(usize::MAX));
         let first = line == Some(1);

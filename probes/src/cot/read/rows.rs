@@ -8,7 +8,13 @@ use std::{
 use serde_json::Value as Json;
 
 use super::{Broken, Context, full, language_part, needed, refuse, shortened, under, written};
-use crate::{Result, cot::trace::Trace};
+use crate::{
+    Result,
+    cot::{
+        shown::json,
+        trace::{Tokens, Trace},
+    },
+};
 
 type Read = std::result::Result<Trace, Broken>;
 /// The traces of a row, or why there are none.
@@ -38,7 +44,7 @@ pub(super) fn open(context: Context, row: Row) -> Result<Box<dyn Iterator<Item =
                 Err(why) => vec![Err(context.broken(None, format!("element {}: {why}", i + 1)))],
             })))
         }
-        Err(why) => refuse(&context.path, format!("expected a JSON array of rows: {why}")),
+        Err(why) => refuse(&context.path, format!("expected a JSON array of rows: {}", json(&why))),
     }
 }
 
@@ -90,7 +96,8 @@ impl Lines {
         if text.trim().is_empty() {
             return Ok(Vec::new());
         }
-        let row: Json = serde_json::from_str(text).map_err(|why| format!("expected an object of JSON: {why}"))?;
+        let row: Json =
+            serde_json::from_str(text).map_err(|why| format!("expected an object of JSON: {}", json(&why)))?;
         if !row.is_object() {
             return Err(format!("expected an object of JSON, got {}", shortened(&row)));
         }
@@ -101,18 +108,16 @@ impl Lines {
 /// A row of our own lines.
 pub(super) fn own(context: &Context, row: &Json, _: usize) -> std::result::Result<Vec<Trace>, String> {
     let (problem, text) = (needed(row, &["problem"])?, needed(row, &["text"])?);
-    let whole = |key: &str| match row.get(key) {
-        None | Some(Json::Null) => Ok(None),
-        Some(value) => value
-            .as_u64()
-            .map(Some)
-            .ok_or_else(|| format!("expected a whole number under \"{key}\", got {}", shortened(value))),
+    let seed = match row.get("seed") {
+        None | Some(Json::Null) => None,
+        Some(value) => Some(
+            value
+                .as_u64()
+                .ok_or_else(|| format!("expected a whole number under \"seed\", got {}", shortened(value)))?,
+        ),
     };
-    let sample = whole("sample")?.unwrap_or_default();
     let tokens = row.get("tokens").filter(|tokens| !tokens.is_null());
-    let tokens = tokens
-        .map(|tokens| serde_json::from_value(tokens.clone()).map_err(|why| format!("tokens: {why}")))
-        .transpose()?;
+    let tokens = tokens.map(|tokens| fitting(tokens, &text)).transpose()?;
     let stated = under(row, &["statement_language"]);
     Ok(vec![Trace {
         problem,
@@ -121,11 +126,46 @@ pub(super) fn own(context: &Context, row: &Json, _: usize) -> std::result::Resul
         statement_language: stated.map(|stated| full(&stated).unwrap_or(stated)),
         text,
         answer: under(row, &["answer"]),
-        sample: u32::try_from(sample).map_err(|why| format!("expected a sample below 2^32, got {sample}: {why}"))?,
-        seed: whole("seed")?,
+        sample: sample(row)?,
+        seed,
         model: under(row, &["model"]),
         tokens,
     }])
+}
+
+/// Tokens of a text: a span for each, in the order of the text and within it.
+fn fitting(tokens: &Json, text: &str) -> std::result::Result<Tokens, String> {
+    let tokens: Tokens =
+        serde_json::from_value(tokens.clone()).map_err(|why| format!("under \"tokens\": {}", json(&why)))?;
+    let (ids, spans) = (tokens.ids.len(), tokens.spans.len());
+    if ids != spans {
+        return Err(format!("expected a span for each of {ids} ids under \"tokens\", got {spans} spans"));
+    }
+    let inside = |at: &usize| {
+        let span = &tokens.spans[*at];
+        let before = at.checked_sub(1).map_or(0, |before| tokens.spans[before].start);
+        before <= span.start && span.start <= span.end && span.end <= text.len()
+    };
+    match (0..spans).find(|at| !inside(at)) {
+        Some(at) => Err(format!(
+            "expected spans under \"tokens\" in the order of the text and within its {} bytes, got {:?} for token {}",
+            text.len(),
+            tokens.spans[at],
+            at + 1
+        )),
+        None => Ok(tokens),
+    }
+}
+
+/// A number that tells tries apart.
+fn sample(row: &Json) -> std::result::Result<u32, String> {
+    match row.get("sample") {
+        None | Some(Json::Null) => Ok(0),
+        Some(value) => value
+            .as_u64()
+            .and_then(|sample| u32::try_from(sample).ok())
+            .ok_or_else(|| format!("expected a whole number below 2^32 under \"sample\", got {}", shortened(value))),
+    }
 }
 
 /// A row of PolyMath: reasoning and reply become one text. An id such as `low-en-12` names the language; the problem's name is what is left
@@ -151,7 +191,6 @@ pub(super) fn polymath(context: &Context, row: &Json, index: usize) -> std::resu
         (None, Some(named)) => named,
         _ => own?,
     };
-    let sample = row.get("sample").and_then(Json::as_u64).and_then(|sample| u32::try_from(sample).ok());
     let (answer, model) = (under(row, &["answer", "gold"]), under(row, &["model"]));
     Ok(vec![Trace {
         problem,
@@ -160,7 +199,7 @@ pub(super) fn polymath(context: &Context, row: &Json, index: usize) -> std::resu
         text: text.join("\n\n"),
         answer,
         model,
-        sample: sample.unwrap_or_default(),
+        sample: sample(row)?,
         ..Trace::default()
     }])
 }

@@ -47,7 +47,7 @@ fn own_lines_are_read_and_broken_ones_reported() {
         "line 6: expected an object of JSON, got [1,2]",
         "line 7: expected a language",
         "line 8: expected a text under \"text\", got [1]",
-        "line 9: expected a whole number under \"sample\", got -1",
+        "line 9: expected a whole number below 2^32 under \"sample\", got -1",
     ]) {
         assert!(message.starts_with(wanted), "{message}");
     }
