@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use num_rational::BigRational;
 
-use super::{Gap, Kind, Lexer, Number, Token, Written, lower};
+use super::{Gap, Kind, Lexer, Number, Written, lower};
 use crate::cot::{
     letters::{Class, class, in_word},
     numbers::{read, read_fraction},
