@@ -7,7 +7,7 @@ use super::{
     named,
 };
 use crate::{
-    text::Line,
+    text::{Line, tip},
     theme::{Palette, SMALL},
 };
 
@@ -78,7 +78,7 @@ impl Cells<'_> {
             let output = if wide { area.show(ui, draw).inner } else { draw(ui) };
             if let Some((row, column)) = output.hovered {
                 let text = (self.describe)(row, column);
-                output.response.on_hover_ui_at_pointer(|ui| drop(Line::new(text).show(ui)));
+                output.response.on_hover_ui_at_pointer(|ui| tip(ui, &text));
             }
             output.chosen
         })

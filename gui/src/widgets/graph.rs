@@ -12,7 +12,7 @@ use super::{
     verdict::Verdict,
 };
 use crate::{
-    text::Line,
+    text::{Line, tip},
     theme::{BODY, Palette, SMALL},
 };
 
@@ -20,6 +20,8 @@ use crate::{
 const SPACING: Spacing = Spacing { node: Vec2::new(156.0, 46.0), gap: Vec2::new(18.0, 40.0) };
 /// Least and most zoom.
 const ZOOM: (f32, f32) = (0.3, 2.0);
+/// Least zoom that is taken without being asked for.
+const READABLE: f32 = 0.75;
 /// Below this zoom a box has no second line, and its text is cut less.
 const SMALLEST: f32 = 0.6;
 
@@ -66,17 +68,12 @@ impl Drawn {
 }
 
 /// What the picture remembers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct View {
-    zoom: f32,
+    /// What a person has chosen; without that a graph that is a little too wide is made to fit.
+    zoom: Option<f32>,
     /// The node that was brought into sight last.
     seen: Option<usize>,
-}
-
-impl Default for View {
-    fn default() -> Self {
-        Self { zoom: 1.0, seen: None }
-    }
 }
 
 /// How the picture is called and drawn.
@@ -98,33 +95,36 @@ pub struct Graph<'a> {
 impl Graph<'_> {
     /// Draws the picture; gives the node that was clicked.
     pub fn show(&self, ui: &mut Ui, view: &mut View) -> Option<usize> {
-        self.zooming(ui, view);
+        let zoom = self.zooming(ui, view);
         let area = ScrollArea::both().id_salt(self.id).auto_shrink([false, true]).max_height(self.height);
-        area.scroll_source(ScrollSource::ALL).show(ui, |ui| self.inside(ui, view)).inner
+        area.scroll_source(ScrollSource::ALL).show(ui, |ui| self.inside(ui, view, zoom)).inner
     }
 
-    fn zooming(&self, ui: &mut Ui, view: &mut View) {
+    /// The zoom, with its buttons.
+    fn zooming(&self, ui: &mut Ui, view: &mut View) -> f32 {
+        let whole = self.drawn.places.size.max(Vec2::splat(1.0));
+        let room = vec2(ui.max_rect().width() - 16.0, self.height - 16.0) / whole;
+        let zoom = view.zoom.unwrap_or_else(|| room.x.clamp(READABLE, 1.0));
         ui.horizontal(|ui| {
             for (label, name, factor) in [("−", "smaller", 0.8), ("+", "larger", 1.25)] {
                 if ui.button(label).accessible_name(format!("{name} graph")).clicked() {
-                    view.zoom = (view.zoom * factor).clamp(ZOOM.0, ZOOM.1);
+                    view.zoom = Some((zoom * factor).clamp(ZOOM.0, ZOOM.1));
                 }
             }
             if ui.button("Fit").accessible_name("fit the graph").clicked() {
-                let whole = self.drawn.places.size.max(Vec2::splat(1.0));
-                let room = vec2(ui.max_rect().width() - 16.0, self.height - 16.0);
-                view.zoom = (room / whole).min_elem().clamp(ZOOM.0, 1.0);
+                view.zoom = Some(room.min_elem().clamp(ZOOM.0, 1.0));
             }
-            super::pane::note(ui, format!("{:.0} %", 100.0 * view.zoom));
+            super::pane::note(ui, format!("{:.0} %", 100.0 * zoom));
         });
+        zoom
     }
 
-    fn inside(&self, ui: &mut Ui, view: &mut View) -> Option<usize> {
-        let size = self.drawn.places.size * view.zoom;
+    fn inside(&self, ui: &mut Ui, view: &mut View, zoom: f32) -> Option<usize> {
+        let size = self.drawn.places.size * zoom;
         let (rect, response) = ui.allocate_exact_size(size.max(vec2(ui.available_width(), 0.0)), Sense::hover());
         if response.contains_pointer() {
-            let zoom = ui.input(egui::InputState::zoom_delta);
-            view.zoom = (view.zoom * zoom).clamp(ZOOM.0, ZOOM.1);
+            let by = ui.input(egui::InputState::zoom_delta);
+            view.zoom = if by == 1.0 { view.zoom } else { Some((zoom * by).clamp(ZOOM.0, ZOOM.1)) };
         }
         let said = format!("{} nodes, {} edges", self.drawn.vertices.len(), self.drawn.edges.len());
         response.widget_info(|| {
@@ -133,9 +133,9 @@ impl Graph<'_> {
             info
         });
         let start = rect.min + vec2(0.5 * (rect.width() - size.x).max(0.0), 0.0);
-        let place = |at: Pos2| start + at.to_vec2() * view.zoom;
+        let place = |at: Pos2| start + at.to_vec2() * zoom;
         let boxes: Vec<Rect> = (self.drawn.places.places.iter())
-            .map(|middle| Rect::from_center_size(place(*middle), SPACING.node * view.zoom))
+            .map(|middle| Rect::from_center_size(place(*middle), SPACING.node * zoom))
             .collect();
         let mut clicked = None;
         let mut hovered = None;
@@ -145,7 +145,7 @@ impl Graph<'_> {
             clicked = if node.clicked() { Some(at) } else { clicked };
             if node.hovered() {
                 hovered = Some(at);
-                node.on_hover_ui(|ui| drop(Line::new(vertex.said.as_str()).show(ui)));
+                node.on_hover_ui(|ui| tip(ui, &vertex.said));
             }
         }
         let first = self.chosen.first().copied();
@@ -161,11 +161,11 @@ impl Graph<'_> {
         let strong: Vec<usize> =
             if self.chosen.is_empty() { hovered.into_iter().collect() } else { self.chosen.to_vec() };
         let near = self.near(&strong);
-        self.edges(ui.painter(), &boxes, &place, view.zoom, (&strong, seen), &colours);
+        self.edges(ui.painter(), &boxes, &place, zoom, (&strong, seen), &colours);
         for (at, (vertex, spot)) in self.drawn.vertices.iter().zip(&boxes).enumerate() {
             if seen.intersects(*spot) {
                 let faded = !strong.is_empty() && !near[at];
-                paint_box(ui.painter(), vertex, *spot, view.zoom, (self.chosen.contains(&at), faded), &colours);
+                paint_box(ui.painter(), vertex, *spot, zoom, (self.chosen.contains(&at), faded), &colours);
             }
         }
         self.influences(ui.painter(), &boxes, seen, &colours);

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Height of a row, and of the table where it is longer.
-const ROW: f32 = 30.0;
+const ROW: f32 = 32.0;
 const HEIGHT: f32 = 320.0;
 /// Widths of the columns: number, part, text, form, value, critical, what it is built on.
 const WIDTHS: [f32; 7] = [26.0, 100.0, 220.0, 220.0, 70.0, 60.0, 130.0];
@@ -136,7 +136,7 @@ fn head(ui: &mut Ui, shown: &Shown<'_>, (graph, critical): (&Graph, usize)) -> O
 /// A cell of a fixed width.
 fn cell<R>(ui: &mut Ui, column: usize, content: impl FnOnce(&mut Ui) -> R) -> R {
     let layout = egui::Layout::left_to_right(egui::Align::Center);
-    ui.allocate_ui_with_layout(vec2(WIDTHS[column], ROW - 4.0), layout, |ui| {
+    ui.allocate_ui_with_layout(vec2(WIDTHS[column], ROW), layout, |ui| {
         ui.set_min_width(WIDTHS[column]);
         content(ui)
     })
@@ -156,8 +156,9 @@ fn rows(ui: &mut Ui, state: &mut State, graph: &Graph, critical: &[usize]) -> Op
     });
     let parents = graph.parents();
     let mut wish = None;
-    let area = ScrollArea::vertical().id_salt("nodes of the reference").max_height(HEIGHT).auto_shrink([false, true]);
-    area.show_rows(ui, ROW, graph.nodes.len(), |ui, range| {
+    // As high as its rows, also where the screen around it leaves no room.
+    let area = ScrollArea::vertical().id_salt("nodes of the reference").auto_shrink([false, true]);
+    area.max_height(HEIGHT).min_scrolled_height(HEIGHT).show_rows(ui, ROW, graph.nodes.len(), |ui, range| {
         for at in range {
             let own = (at, &graph.nodes[at], parents[at].as_slice(), critical.contains(&at));
             ui.horizontal(|ui| wish = row(ui, state, graph, own).or(wish.take()));

@@ -86,7 +86,13 @@ pub(super) struct Look<'a> {
 
 impl Bar {
     fn paint(&self, painter: &Painter, spot: Rect, colours: &Palette) {
-        let text = if self.range.0 < 0.0 { format!("{:+.2}", self.value) } else { format!("{:.2}", self.value) };
+        let text = match self.range {
+            (low, _) if low < 0.0 => format!("{:+.2}", self.value),
+            // Attention on a step of a long trace is a small number.
+            (_, high) if high < 0.01 => format!("{:.0e}", self.value),
+            (_, high) if high < 0.1 => format!("{:.3}", self.value),
+            _ => format!("{:.2}", self.value),
+        };
         let line = Line::new(text).size(SMALL - 1.0).color(colours.text).width(spot.width() - 2.0);
         line.paint(painter, pos2(spot.center().x, spot.top() + 0.5 * NUMBER), Align2::CENTER_CENTER);
         let field = Rect::from_min_max(pos2(spot.left() + 6.0, spot.top() + NUMBER), spot.max - egui::vec2(6.0, 3.0));
@@ -167,6 +173,11 @@ impl Strips {
         self.columns = std::iter::once("problem".to_owned()).chain((1..=steps).map(|n| n.to_string())).collect();
         self.key = Some(key);
         true
+    }
+
+    /// Whether there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.names.is_empty()
     }
 
     /// Draws the strips; gives the part that was clicked.

@@ -19,7 +19,7 @@ use super::{
 use crate::{data::Loaded, measures::number, widgets::pane};
 
 /// Height of a strip of bars.
-const ROW: f32 = 48.0;
+const ROW: f32 = 58.0;
 
 /// The bars and the map of one trace.
 #[derive(Debug, Default)]
@@ -70,7 +70,6 @@ fn amounts(name: String, values: &[Option<f64>], steps: usize, unit: &str) -> St
     let most = values.iter().flatten().copied().fold(0.0, f64::max);
     let cell = |step: usize| {
         let value = values.get(step).copied().flatten()?;
-        // Attention on a step of a long trace is a small number.
         let said = if value != 0.0 && value.abs() < 5e-3 {
             format!("{value:.2e}{unit}")
         } else {
@@ -89,7 +88,7 @@ fn strips(watched: &Watched, steps: usize) -> Vec<Strip> {
     }
     for effect in Effect::ALL {
         if let Some(own) = effect.of(watched) {
-            let name = format!("effect on later steps, {}", effect.name());
+            let name = format!("effect when {}", effect.name());
             all.push(amounts(name, &own.of_each(), steps, " nats"));
         }
     }
@@ -130,7 +129,8 @@ fn heads(ui: &mut Ui, who: &str, receivers: &Receivers) {
         for (rank, (block, head)) in receivers.top.iter().enumerate() {
             let known = receivers.heads.iter().find(|own| (own.block, own.head) == (*block, *head));
             let kurtosis = known.and_then(|own| own.kurtosis).map_or_else(|| "none".to_owned(), number);
-            let label = ui.label(egui::RichText::new(format!("block {block} head {head}: {kurtosis}")).small());
+            let text = egui::RichText::new(format!("block {block} head {head}: {kurtosis}")).small();
+            let label = ui.add(egui::Label::new(text).extend());
             let label = label
                 .on_hover_text("Kurtosis of what the head gives each step, seen from later steps; a normal one has 0");
             label.accessible_name(format!(
@@ -148,7 +148,19 @@ pub(super) fn show(ui: &mut Ui, state: &mut State, shown: &Shown<'_>, effect: &m
     let name = format!("{} importance of steps", shown.who);
     let tint = |_: &str| Color32::TRANSPARENT;
     let look = Look { name: &name, height: ROW, part: shown.part, languages: &[], tint: &tint };
+    if state.strips.is_empty() {
+        pane::note(
+            ui,
+            format!(
+                "{}: nothing of this was measured; the notes further up say why, where it was asked for",
+                shown.who
+            ),
+        );
+    }
     let mut clicked = state.strips.show(ui, &look);
+    if !watched.importance.is_empty() && watched.importance.iter().all(|one| one.different.is_none()) {
+        pane::note(ui, "nothing compared the new steps by meaning, so there is no counterfactual importance");
+    }
     if let Some(receivers) = &watched.receivers {
         heads(ui, shown.who, receivers);
         receivers.notes.iter().for_each(|text| note(ui, text));
