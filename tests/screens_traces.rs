@@ -7,7 +7,7 @@ use babelscope_tests::{
     acts,
     synthetic::LAYERS,
     traces,
-    window::{Window, click, click_cell, copied, fake_window, labels, pick, settle, showing, value},
+    window::{Window, click, click_cell, copied, fake_window, labels, pick, see, settle, showing, shows, value},
 };
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
@@ -21,15 +21,6 @@ fn on<'a>(run: Run) -> Window<'a> {
     let mut window = showing(run);
     click(&mut window, "Traces");
     window
-}
-
-fn see(window: &mut Window<'_>, label: &str) {
-    window.get_by_label(label).scroll_to_me();
-    settle(window);
-}
-
-fn shows(window: &Window<'_>, part: &str) -> bool {
-    window.query_all_by_label_contains(part).next().is_some()
 }
 
 /// The one name that begins and ends so.

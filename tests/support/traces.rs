@@ -105,7 +105,7 @@ fn watched(number: usize, traced: &Traced) -> Watched {
         let own = layer + 1 >= LAYERS;
         LatentCell { languages: vec![0.5, 0.5], scripts: Vec::new(), top: Some(usize::from(own)) }
     };
-    Watched {
+    let found = Watched {
         trace: number,
         curves: Some(Curves {
             answer: "5".to_owned(),
@@ -143,9 +143,9 @@ fn watched(number: usize, traced: &Traced) -> Watched {
             steps: vec![(0..steps).map(|step| step as f64).collect()],
             prompt: vec![1.0],
         }],
-        notes: vec!["made up".to_owned()],
         ..Watched::default()
-    }
+    };
+    Watched { notes: vec!["made up".to_owned()], ..found }
 }
 
 /// A run with these traces, of which those in Arabic and Thai were watched.

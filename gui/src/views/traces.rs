@@ -154,10 +154,11 @@ impl Shown {
     ) {
         let Front { index, chosen, .. } = &mut self.front;
         index.show(ui, chosen, selection);
-        pane::note(ui, "what the model wrote, step by step; it need not be how it came to the answer");
-        if held.edited(self.front.problem()) > 0 {
-            pane::note(ui, "compared with the reference as it was edited below");
-        }
+        // One line in either case, so that an edit moves nothing on the screen.
+        let edited =
+            if held.edited(self.front.problem()) > 0 { " · compared with the reference as edited below" } else { "" };
+        let text = "what the model wrote, step by step; it need not be how it came to the answer";
+        pane::note(ui, format!("{text}{edited}"));
         ui.horizontal_wrapped(|ui| Verdict::ALL.into_iter().for_each(|verdict| verdict.legend(ui)));
         let two = self.front.told[1].is_some();
         let size = (loaded.stamp, HEIGHT);
@@ -179,11 +180,14 @@ impl Shown {
     fn told(&mut self, ui: &mut Ui, (side, numbered): (usize, bool), loaded: &Loaded, held: Held<'_>) {
         let Some(told) = &self.front.told[side] else { return };
         if let Some(traced) = held.trace(told.trace) {
-            ui.strong(said(&traced.trace.language));
-            pane::note(ui, summary::summary(traced));
-            if let Some(harm) = summary::first_harm(traced) {
-                pane::note(ui, harm);
-            }
+            // Columns would stretch the lines to their width.
+            ui.vertical(|ui| {
+                ui.strong(said(&traced.trace.language));
+                pane::note(ui, summary::summary(traced));
+                if let Some(harm) = summary::first_harm(traced) {
+                    pane::note(ui, harm);
+                }
+            });
         }
         let text = Text { told, side, focus: &self.front.focus, numbered, stamp: loaded.stamp, height: HEIGHT };
         if let Some(clicked) = text.show(ui, &mut self.texts[side]) {

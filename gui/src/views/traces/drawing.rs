@@ -44,7 +44,7 @@ pub(super) fn show(
             influence = effect.map_or(&[], |effect| &picture.influence[effect as usize]);
         }
     });
-    let Some((_, picture)) = &front.picture else {
+    let Some((key, picture)) = &front.picture else {
         return pane::note(ui, "there is no graph");
     };
     if picture.drawn.vertices().is_empty() {
@@ -63,6 +63,7 @@ pub(super) fn show(
     };
     let drawn = Graph {
         id: ui.scope_id().with(("graph of traces", stamp)),
+        key: *key,
         name: "graph of the trace",
         drawn: &picture.drawn,
         chosen: &chosen,

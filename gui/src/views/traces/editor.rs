@@ -116,8 +116,10 @@ fn head(ui: &mut Ui, shown: &Shown<'_>, (graph, critical): (&Graph, usize)) -> O
     let mut wish = None;
     ui.horizontal_wrapped(|ui| {
         let mut said = format!("{} nodes, {} edges, {critical} critical", graph.nodes.len(), graph.edges.len());
-        if shown.edits > 0 {
-            said = format!("{said}; edited here {} times", shown.edits);
+        match shown.edits {
+            0 => (),
+            1 => said.push_str("; 1 edit"),
+            edits => said = format!("{said}; {edits} edits"),
         }
         pane::note(ui, said);
         let undo = ui.add_enabled(shown.edits > 0, egui::Button::new("Undo"));

@@ -89,7 +89,8 @@ impl Bar {
         let text = match self.range {
             (low, _) if low < 0.0 => format!("{:+.2}", self.value),
             // Attention on a step of a long trace is a small number.
-            (_, high) if high < 0.01 => format!("{:.0e}", self.value),
+            (_, high) if high < 0.001 => format!("{:.0e}", self.value),
+            (_, high) if high < 0.01 => format!("{:.4}", self.value),
             (_, high) if high < 0.1 => format!("{:.3}", self.value),
             _ => format!("{:.2}", self.value),
         };

@@ -43,7 +43,7 @@ fn by_rollouts(all: &[Importance], steps: usize) -> [Strip; 4] {
     let resampling = |step: usize| {
         let one = of(step)?;
         let [before, behind] = one.accuracy.map(|accuracy| number(accuracy.value));
-        let more = format!("; right are {behind} of {} behind it and {before} of {} before it", one.n[1], one.n[0]);
+        let more = format!("; right: {behind} of {} behind it, {before} of {} before it", one.n[1], one.n[0]);
         Some(difference(&one.resampling, &more))
     };
     let counterfactual =
@@ -195,7 +195,7 @@ mod tests {
         let Cell::Bar(bar) = &found[0].cells[2] else { panic!("no bar: {:?}", found[0]) };
         assert_eq!((bar.value, bar.range), (0.5, (-1.0, 1.0)));
         assert!(bar.said.starts_with("0.500 (95 %: "), "{}", bar.said);
-        assert!(bar.said.contains("right are 0.750 of 4 behind it and 0.250 of 4 before it"), "{}", bar.said);
+        assert!(bar.said.contains("right: 0.750 of 4 behind it, 0.250 of 4 before it"), "{}", bar.said);
         assert_eq!(found[0].cells[1], Cell::Empty);
     }
 
