@@ -107,6 +107,7 @@ fn a_run_that_asked_for_nothing_says_which_keys_ask() {
     assert!(window.query_by_label("influence").is_none());
     let keys = ["[probe.watch]", "rollouts = 20", "receivers = true", "suppress = true", "leave_out = true"];
     assert!(keys.iter().all(|key| shows(&window, key)));
+    assert!(!shows(&window, "nothing of this was measured"));
     press(&mut window, "Help for What each step is worth");
     assert!(shows(&window, "A helpful step is above 0 in resampling"));
     let full = on(traces::run());

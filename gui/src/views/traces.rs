@@ -228,8 +228,9 @@ impl Shown {
     }
 
     fn worth(&mut self, ui: &mut Ui, settings: &mut TracesSettings, loaded: &Loaded, held: Held<'_>) {
+        let asked = worth::asked(loaded);
         self.watched(ui, (loaded, held), |ui, side, screen, shown| {
-            worth::show(ui, &mut screen.worth[side], shown, &mut settings.effect)
+            worth::show(ui, &mut screen.worth[side], shown, &mut settings.effect, asked)
         });
         worth::ask(ui, loaded);
     }

@@ -96,25 +96,29 @@ fn strips(watched: &Watched, steps: usize) -> Vec<Strip> {
     all
 }
 
-/// The keys of `[probe.watch]` that ask for what the run was not asked for, each with what it gives.
-fn not_asked(loaded: &Loaded) -> Vec<&'static str> {
+/// The keys of `[probe.watch]` that ask for all of this, each with what it gives, and whether the run has set it.
+fn keys(loaded: &Loaded) -> Option<[(bool, &'static str); 4]> {
     let watch = loaded.run.spec.probe.iter().find_map(|probe| match probe {
         ProbeSpec::Cot(spec) => Some(&spec.watch),
         _ => None,
-    });
-    let Some(watch) = watch else { return Vec::new() };
-    let keys = [
-        (watch.rollouts == 0, "rollouts = 20 (importance)"),
-        (!watch.receivers, "receivers = true (heads that look back)"),
-        (!watch.suppress, "suppress = true (steps cut from sight)"),
-        (!watch.leave_out, "leave_out = true (steps left out)"),
-    ];
-    keys.into_iter().filter(|(missing, _)| *missing).map(|(_, key)| key).collect()
+    })?;
+    Some([
+        (watch.rollouts > 0, "rollouts = 20 (importance)"),
+        (watch.receivers, "receivers = true (heads that look back)"),
+        (watch.suppress, "suppress = true (steps cut from sight)"),
+        (watch.leave_out, "leave_out = true (steps left out)"),
+    ])
 }
 
-/// Says which keys ask for what the run does not have.
+/// Whether the run has asked for any of this.
+pub(super) fn asked(loaded: &Loaded) -> bool {
+    keys(loaded).is_none_or(|keys| keys.iter().any(|(set, _)| *set))
+}
+
+/// Says which keys ask for what the run did not ask for.
 pub(super) fn ask(ui: &mut Ui, loaded: &Loaded) {
-    let missing = not_asked(loaded);
+    let keys = keys(loaded).into_iter().flatten();
+    let missing: Vec<&str> = keys.filter(|(set, _)| !set).map(|(_, key)| key).collect();
     if !missing.is_empty() {
         pane::note(ui, format!("This run did not ask for everything; under [probe.watch]: {}.", missing.join(", ")));
     }
@@ -141,21 +145,22 @@ fn heads(ui: &mut Ui, who: &str, receivers: &Receivers) {
     });
 }
 
-/// Draws bars, heads and the map of steps by steps; gives the part that was clicked.
-pub(super) fn show(ui: &mut Ui, state: &mut State, shown: &Shown<'_>, effect: &mut Effect) -> Option<usize> {
+/// Draws bars, heads and the map of steps by steps, or says that there is nothing where something was `asked` for; gives the part that was
+/// clicked.
+pub(super) fn show(
+    ui: &mut Ui,
+    state: &mut State,
+    shown: &Shown<'_>,
+    effect: &mut Effect,
+    asked: bool,
+) -> Option<usize> {
     let watched = shown.watched;
     state.strips.refresh(Id::unique((shown.stamp, watched.trace)), shown.steps, || strips(watched, shown.steps));
     let name = format!("{} importance of steps", shown.who);
     let tint = |_: &str| Color32::TRANSPARENT;
     let look = Look { name: &name, height: ROW, part: shown.part, languages: &[], tint: &tint };
-    if state.strips.is_empty() {
-        pane::note(
-            ui,
-            format!(
-                "{}: nothing of this was measured; the notes further up say why, where it was asked for",
-                shown.who
-            ),
-        );
+    if asked && state.strips.is_empty() {
+        pane::note(ui, format!("{}: nothing of this was measured; the notes further up say why", shown.who));
     }
     let mut clicked = state.strips.show(ui, &look);
     if !watched.importance.is_empty() && watched.importance.iter().all(|one| one.different.is_none()) {
