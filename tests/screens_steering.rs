@@ -7,7 +7,7 @@ use babelscope_probes::patch::PatchParams;
 use babelscope_tests::{
     acts,
     synthetic::LAYERS,
-    window::{Window, click, click_cell, copied, fake_window, labels, pick, settle, showing, until, value},
+    window::{Window, click, click_cell, copied, fake_window, labels, pick, see, settle, showing, shows, until, value},
 };
 use egui::{Event, Key, Modifiers, PointerButton, Pos2};
 use egui_kittest::kittest::Queryable as _;
@@ -30,15 +30,6 @@ fn asking<'a>() -> (Window<'a>, Receiver<RunSpec>) {
     settle(&mut window);
     click(&mut window, "Steering");
     (window, specs)
-}
-
-fn see(window: &mut Window<'_>, label: &str) {
-    window.get_by_label(label).scroll_to_me();
-    settle(window);
-}
-
-fn shows(window: &Window<'_>, part: &str) -> bool {
-    window.query_all_by_label_contains(part).next().is_some()
 }
 
 fn compare(spec: &RunSpec) -> CompareSpec {

@@ -7,7 +7,7 @@ use babelscope_probes::project::MapMethod;
 use babelscope_tests::{
     measured::{self, NO_WORDS, TOKENIZERS},
     synthetic::{self, LAYERS},
-    window::{HEAT_MAP, Window, click, click_cell, labels, pick, press, settle, showing, value},
+    window::{HEAT_MAP, Window, click, click_cell, labels, pick, press, see, settle, showing, value},
 };
 use egui::{Event, Key, Modifiers, PointerButton, Pos2};
 use egui_kittest::kittest::Queryable as _;
@@ -26,11 +26,6 @@ fn on<'a>(screen: &str, tab: Option<&str>) -> Window<'a> {
 
 fn line(code: &str, at: usize) -> String {
     synthetic::corpus().lines(code).unwrap()[at].clone()
-}
-
-fn see(window: &mut Window<'_>, label: &str) {
-    window.get_by_label(label).scroll_to_me();
-    settle(window);
 }
 
 /// Moves a slider by an arrow key as far as it goes.

@@ -88,12 +88,30 @@ pub fn derivation(problem: &problems::Problem) -> Graph {
     graph
 }
 
-/// What the text of a node asserts: its first equation or assignment, else its first number.
-fn parsed(text: &str, language: &str) -> Parsed {
+/// What the text of a node asserts: its first equation or assignment, else its first number; no canonical form where it has none of these.
+pub fn parsed(text: &str, language: &str) -> Parsed {
     let (said, _) = anchors(text, &steps(text), language);
     let first = said.into_iter().next().or_else(|| givens(text, language).0.into_iter().next());
     let Some(anchor) = first else { return unparsed(text) };
     Parsed { normal: anchor.normal, value: anchor.value, name: anchor.name }
+}
+
+/// Writes the reference of a problem as `PROBLEM.json` into a folder, which is made where it is not there; gives the key of a spec that reads
+/// it.
+///
+/// # Errors
+/// A problem whose name is none of a file, a graph that breaks its promises, a reference that is there already, a folder that cannot be
+/// written to.
+pub fn save_reference(folder: &Path, problem: &str, graph: &Graph) -> Result<String> {
+    if Path::new(problem).file_name().is_none_or(|name| name != problem) {
+        let why = format!("the problem is called {problem:?}, which is no name of a file; rename it in the traces");
+        return Err(Fault::data(why).into());
+    }
+    let folder = std::path::absolute(folder).map_err(|e| Fault::write("the folder of the references", folder, &e))?;
+    let text = dag_math::export(graph)?;
+    fs::create_dir_all(&folder).map_err(|e| Fault::write("the folder of the references", &folder, &e))?;
+    save(&folder.join(format!("{problem}.json")), &text)?;
+    Ok(format!("references = {}", toml::Value::from(folder.display().to_string())))
 }
 
 /// Writes a new file; one that is there already is never replaced.
@@ -104,4 +122,27 @@ pub fn save(path: &Path, text: &str) -> Result<()> {
     let put =
         |file: &mut fs::File| Ok(file.write_all(text.as_bytes()).map_err(|e| Fault::write("the file", path, &e))?);
     atomic::write(path, "the file", |_| false, put)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_is_written_once_and_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("new");
+        let node = |role, text: &str| {
+            let Parsed { normal, value, name } = parsed(text, "eng_Latn");
+            Node { role, normal, value, name, text: text.to_owned(), step: None, span: 0..0 }
+        };
+        let nodes = vec![node(Role::Given, "3"), node(Role::Answer, "3 + 4 = 7")];
+        let graph = Graph { nodes, edges: vec![(0, 1)] };
+        let line = save_reference(&place, "cups", &graph).unwrap();
+        let key: CotSpec = toml::from_str(&line).unwrap();
+        assert_eq!(references(&key).unwrap(), BTreeMap::from([("cups".to_owned(), graph.clone())]));
+        assert!(save_reference(&place, "cups", &graph).unwrap_err().to_string().contains("already"));
+        assert!(save_reference(&place, "a/cups", &graph).unwrap_err().to_string().contains("no name of a file"));
+        assert_eq!(parsed("so it goes", "eng_Latn").normal, "");
+    }
 }

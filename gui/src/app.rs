@@ -317,6 +317,15 @@ impl App {
                 ctx.copy_text(text);
                 self.log.push(Level::Info, format!("copied {what}"));
             }
+            Action::SaveReference { folder, problem, graph } => {
+                match babelscope::traces::save_reference(&folder, &problem, &graph) {
+                    Ok(line) => {
+                        self.log.push(Level::Info, format!("saved the reference of {problem} in {}", folder.display()));
+                        self.traces_view.saved(line);
+                    }
+                    Err(why) => self.fail(format!("{why:#}")),
+                }
+            }
             Action::Fail(why) => self.fail(why),
             Action::Inspect(text) => {
                 self.settings.screen = Screen::Lens;

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use babelscope::{remote::Place, serve::Token, spec::RunSpec};
+use babelscope_probes::cot::Graph;
 use egui::{Key, KeyboardShortcut, Modifiers};
 
 use crate::{views::Screen, worker::Slot};
@@ -25,6 +26,15 @@ pub enum Action {
         what: String,
         /// The text.
         text: String,
+    },
+    /// Write the reference of a problem into a folder.
+    SaveReference {
+        /// The folder.
+        folder: PathBuf,
+        /// The problem.
+        problem: String,
+        /// Its reference.
+        graph: Box<Graph>,
     },
     /// Say that something cannot be done.
     Fail(String),

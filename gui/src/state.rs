@@ -17,6 +17,7 @@ use crate::{
         steering::Tab as SteeringTab,
         structure::Tab as StructureTab,
         tokenizer::Tab as TokenizerTab,
+        traces::Effect,
     },
 };
 
@@ -224,6 +225,8 @@ impl Default for PatchingSettings {
 pub struct TracesSettings {
     /// Whether the graph has what each step does to the later ones.
     pub influence: bool,
+    /// In which way steps are taken from the later ones.
+    pub effect: Effect,
 }
 
 /// How serious a notice is.

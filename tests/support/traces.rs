@@ -4,12 +4,20 @@
 
 use std::collections::BTreeMap;
 
-use babelscope::{details::Details, run::Run, spec::ProbeSpec, tables::measures::Probed};
+use babelscope::{
+    details::Details,
+    run::Run,
+    spec::{CotSpec, ProbeSpec},
+    tables::measures::Probed,
+};
 use babelscope_core::monitor::Monitor;
 use babelscope_probes::cot::{
     Trace,
     commitment::{Changes, Commitment},
-    inside::{Cost, Curves, Influence, Latent, LatentCell, Projection},
+    inside::{
+        Cost, Curves, HeadScore, Importance, Influence, Latent, LatentCell, Projection, Receivers, Shift, newcombe,
+        wilson,
+    },
     report::{Traced, report},
     table::GraphParams,
     watched::Watched,
@@ -47,6 +55,46 @@ pub fn committed(boundary: usize, steps: usize) -> f64 {
     boundary as f64 / steps as f64
 }
 
+/// Four of six rollouts are right behind a step and two before it; the first step is like any other.
+fn importance(step: usize) -> Importance {
+    let [before, behind] = [wilson(2, 6), wilson(4, 6)];
+    Importance {
+        step,
+        n: [6, 6],
+        accuracy: [before, behind],
+        resampling: Shift { accuracy: newcombe(behind, before), kl: 0.25 },
+        counterfactual: (step > 0).then(|| Shift { accuracy: newcombe(wilson(0, 3), behind), kl: 0.75 }),
+        different: Some(wilson(3, 6)),
+        overdetermined: 0.5,
+    }
+}
+
+/// Two heads, of which the second looks back the more pointedly.
+fn receivers(steps: usize) -> Receivers {
+    let vertical: Vec<Option<f64>> =
+        (0..steps).map(|step| (step + 1 < steps).then(|| 0.25 * (step + 1) as f64)).collect();
+    let head = |block, head, kurtosis| HeadScore { block, head, kurtosis: Some(kurtosis), vertical: vertical.clone() };
+    Receivers {
+        heads: vec![head(1, 0, 1.5), head(2, 1, 2.5)],
+        top: vec![(2, 1), (1, 0)],
+        attention: (0..steps).map(|step| vec![0.25; step + 1]).collect(),
+        score: vertical.clone(),
+        notes: Vec::new(),
+    }
+}
+
+/// What earlier steps do to later ones: `scale` nats, less by the place of the earlier one.
+fn influence(change: &str, scale: f64, steps: usize) -> Influence {
+    Influence {
+        change: change.to_owned(),
+        temperature: 1.0,
+        kl: (0..steps).map(|step| (0..step).map(|before| scale / (1.0 + before as f64)).collect()).collect(),
+        log_kl: (0..steps).map(|step| vec![0.0; step]).collect(),
+        cost: Cost::default(),
+        notes: Vec::new(),
+    }
+}
+
 /// What was known along a trace, by rule: it commits evenly, the lens follows at half the height.
 fn watched(number: usize, traced: &Traced) -> Watched {
     let steps = traced.steps.len();
@@ -57,7 +105,7 @@ fn watched(number: usize, traced: &Traced) -> Watched {
         let own = layer + 1 >= LAYERS;
         LatentCell { languages: vec![0.5, 0.5], scripts: Vec::new(), top: Some(usize::from(own)) }
     };
-    Watched {
+    let found = Watched {
         trace: number,
         curves: Some(Curves {
             answer: "5".to_owned(),
@@ -83,14 +131,10 @@ fn watched(number: usize, traced: &Traced) -> Watched {
             surface: vec![Some(language.to_owned()); steps],
             agreement: vec![Some(1.0); LAYERS + 1],
         }),
-        influence: Some(Influence {
-            change: "suppressed".to_owned(),
-            temperature: 1.0,
-            kl: (0..steps).map(|step| (0..step).map(|before| 1.0 / (1.0 + before as f64)).collect()).collect(),
-            log_kl: (0..steps).map(|step| vec![0.0; step]).collect(),
-            cost: Cost::default(),
-            notes: Vec::new(),
-        }),
+        influence: Some(influence("suppressed", 1.0, steps)),
+        left_out: Some(influence("left_out", 2.0, steps)),
+        receivers: Some(receivers(steps)),
+        importance: (0..steps).map(importance).collect(),
         projections: vec![Projection {
             vector: "made up".to_owned(),
             layers: vec![2],
@@ -99,9 +143,9 @@ fn watched(number: usize, traced: &Traced) -> Watched {
             steps: vec![(0..steps).map(|step| step as f64).collect()],
             prompt: vec![1.0],
         }],
-        notes: vec!["made up".to_owned()],
         ..Watched::default()
-    }
+    };
+    Watched { notes: vec!["made up".to_owned()], ..found }
 }
 
 /// A run with these traces, of which those in Arabic and Thai were watched.
@@ -120,7 +164,10 @@ pub fn of(traces: Vec<Trace>) -> Run {
         watched,
         ..Details::default()
     });
-    run.spec.probe.push(ProbeSpec::of_kind("cot").unwrap());
+    let mut spec = CotSpec::default();
+    let watch = &mut spec.watch;
+    (watch.rollouts, watch.receivers, watch.suppress, watch.leave_out) = (6, true, true, true);
+    run.spec.probe.push(ProbeSpec::Cot(spec));
     run
 }
 
@@ -132,6 +179,34 @@ pub fn run() -> Run {
     traces.push(trace("spoons", "arb_Arab", "٣ + ٤ = ٨. الجواب هو ٨."));
     traces.push(Trace { sample: 1, ..trace("spoons", "arb_Arab", TEXTS[0]) });
     of(traces)
+}
+
+/// The same with nothing but what is watched always.
+pub fn sparse() -> Run {
+    let mut run = run();
+    for watched in run.details.iter_mut().flat_map(|details| &mut details.watched) {
+        (watched.influence, watched.left_out, watched.receivers) = (None, None, None);
+        watched.importance.clear();
+    }
+    run.spec.probe.retain(|probe| probe.kind() != "cot");
+    run.spec.probe.push(ProbeSpec::Cot(CotSpec::default()));
+    run
+}
+
+/// A run with one long trace in which each step is built on three before it.
+pub fn woven(steps: usize) -> Run {
+    let value = |n: usize| 1000 + n;
+    let first = "1001 + 0 = 1001. 1001 + 1 = 1002. 1002 + 1 = 1003. 1003 + 1 = 1004. 1004 + 1 = 1005. ";
+    let step = |n: usize| format!("{} + {} - {} = {}. ", value(n - 1), value(n - 4), value(n - 5), value(n));
+    let text: String = std::iter::once(first.to_owned()).chain((6..=steps).map(step)).collect();
+    of(vec![Trace { answer: Some(value(steps).to_string()), ..trace("weave", "eng_Latn", &text) }])
+}
+
+/// A run with one long trace that is a tree: each step is built on the one at half its place.
+pub fn tree(steps: usize) -> Run {
+    let step = |n: usize| format!("{} + {} = {}. ", 1000 + n / 2, n - n / 2, 1000 + n);
+    let text: String = (1..=steps).map(step).collect();
+    of(vec![Trace { answer: Some((1000 + steps).to_string()), ..trace("tree", "eng_Latn", &text) }])
 }
 
 /// A run with one long trace: each step adds one to the value before.

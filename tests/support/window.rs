@@ -115,6 +115,17 @@ pub fn click(window: &mut Window<'_>, label: &str) {
     settle(window);
 }
 
+/// Scrolls to the one thing of this name.
+pub fn see(window: &mut Window<'_>, label: &str) {
+    window.get_by_label(label).scroll_to_me();
+    settle(window);
+}
+
+/// Whether anything has a name with this in it.
+pub fn shows(window: &Window<'_>, part: &str) -> bool {
+    window.query_all_by_label_contains(part).next().is_some()
+}
+
 /// Clicks the cell of a grid that is `row` from the top of `rows` and `column` from the left of `columns`.
 pub fn click_cell(window: &mut Window<'_>, grid: &str, (row, rows): (usize, usize), (column, columns): (usize, usize)) {
     let rect = window.get_by_label(grid).rect();

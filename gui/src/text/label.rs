@@ -12,6 +12,7 @@ use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::bidi::{base_direction, visible, visual_order};
 use super::fonts::font_id;
+use super::passage::Passage;
 
 /// A line of text in any script. Build it, then [`Line::show`] it as a label or [`Line::paint`] it.
 ///
@@ -43,6 +44,16 @@ pub struct LaidLine {
 /// A label with `text`; see [`Line`].
 pub fn line(ui: &mut Ui, text: &str) -> Response {
     Line::new(text).show(ui)
+}
+
+/// What a tooltip says: a line where it fits, and as many as it needs where it does not.
+pub fn tip(ui: &mut Ui, text: &str) {
+    let line = Line::new(text);
+    if line.layout(ui.painter()).galley.size().x <= ui.available_width() {
+        line.show(ui);
+    } else {
+        Passage::new(text).show(ui);
+    }
 }
 
 impl<'a> Line<'a> {
@@ -215,11 +226,7 @@ impl Widget for Line<'_> {
             let at = anchor.align_size_within_rect(size, rect);
             ui.painter().galley(at.min, laid.galley, color);
         }
-        let response = if laid.elided {
-            response.on_hover_ui(|ui| drop(Line::new(self.text.as_ref()).show(ui)))
-        } else {
-            response
-        };
+        let response = if laid.elided { response.on_hover_ui(|ui| tip(ui, &self.text)) } else { response };
         if self.copyable {
             response.context_menu(|ui| {
                 if ui.button("Copy").clicked() {

@@ -18,6 +18,6 @@ mod shelf;
 
 pub use bidi::{Stretch, base_direction, base_direction_or, isolate, visible, visual_order};
 pub use fonts::{family, font_id, install_fonts, missing};
-pub use label::{LaidLine, Line, line};
+pub use label::{LaidLine, Line, line, tip};
 pub use layout::line_height;
 pub use passage::{Passage, PassageOutput, TokenSpan};

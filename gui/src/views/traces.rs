@@ -1,38 +1,44 @@
-//! Traces: a chain of thought as text and as a graph, beside the same problem in another language, and what the model knew along it.
+//! Traces: a chain of thought as text and as a graph, beside the same problem in another language, what the model knew along it, what each
+//! step is worth, and the reference, which can be edited.
 //!
 //! One choice for all: a step, a node, or an anchor that is clicked anywhere is chosen in the texts, the graph, the strips and the tables.
 
 mod coverage;
+mod drawing;
+mod edit;
+mod editor;
+mod effects;
 mod focus;
+mod front;
+mod held;
+mod help;
 mod index;
+mod known;
 mod picture;
 mod start;
-mod strips;
+mod strip;
+mod summary;
 mod text;
 mod told;
+mod worth;
 
-use babelscope::details::Details;
-use babelscope_probes::cot::report::{Posed, Traced};
+use babelscope::spec::ProbeSpec;
 use egui::{Id, ScrollArea, Ui};
 
+pub use self::effects::Effect;
 use self::{
+    editor::Wish,
     focus::Focus,
-    index::{Chosen, Index},
-    picture::{Picture, Which},
-    text::{Clicked, Text},
-    told::Told,
+    front::Front,
+    held::{Edits, Held},
+    text::Text,
 };
 use super::frames::Frames;
 use crate::{
     command::Action,
-    data::Loaded,
-    measures::number,
+    data::{Loaded, said},
     state::{Selection, TracesSettings},
-    widgets::{
-        graph::{Graph, View as GraphView},
-        pane::{self, Help, segmented},
-        verdict::Verdict,
-    },
+    widgets::{graph::View as GraphView, pane, verdict::Verdict},
 };
 
 /// The probe whose results are drawn here.
@@ -41,59 +47,22 @@ pub const KIND: &str = "cot";
 /// Height of the texts and of the graph, points.
 const HEIGHT: f32 = 430.0;
 
-const HELP: Help = Help {
-    what: "What the model wrote, cut into steps. An anchor is a number or an equation that a step asserts; it has the same canonical form in \
-           every language. A node of the graph is an anchor once; an edge leads from what is used to what uses it. The reference is given, \
-           or what the correct traces of the pivot language agree on; its critical anchors have numbers. Time runs downwards in every \
-           language. Drag the graph to move it, Ctrl and the wheel zoom.",
-    formula: "coverage = correct critical anchors / critical anchors\n\
-              edge fidelity = kept edges / edges into correct anchors (all: / edges of the reference)\n\
-              harmful rate = harmful actions / actions",
-    traps: &[
-        "The steps are what the model wrote. They need not be how it came to the answer.",
-        "Redundant means: not in the reference. Another right way is redundant too.",
-        "Influence edges join steps, drawn between the last nodes of each; they say what attention carries, and not what follows.",
-    ],
-};
-
-const KNOWN_HELP: Help = Help {
-    what: "A cell is a boundary: the problem alone, then behind each step. Committed: probability of the trace's answer if it had to answer \
-           there, among the candidates. Decodable: probability of the answer by the lens at one layer, without asking. Seen: the value is \
-           among the anchors. Stated: the text has given it as the answer. Latent language: whose words the lens finds likeliest at the \
-           chosen layer.",
-    formula: "committed = p(answer | trace so far + stub) / Σ over candidates\nalong v = mean of h·v over the step − mean over the problem",
-    traps: &[
-        "Committed early does not mean that the rest is idle: the stub asks a question that the trace has not reached.",
-        "The lens speaks the language of the output; a layer that says nothing may know much.",
-    ],
-};
-
-const ANCHORS_HELP: Help = Help {
-    what: "One row for each critical anchor of the reference, one column for each language: said, said with another value, or not said.",
-    formula: "cell = what most of the traces make of it, and how many",
-    traps: &["A wrong value spreads: what is built on it is wrong too, though the step itself is right."],
-};
-
-const PROBLEMS_HELP: Help = Help {
-    what: "Coverage of the critical anchors, mean over the tries. A click goes to that trace.",
-    formula: "coverage = correct critical anchors / critical anchors",
-    traps: &["A problem has its own reference; one with few anchors moves in large steps."],
-};
-
 /// What the view knows between frames.
 #[derive(Debug, Default)]
 pub struct View {
-    index: Index,
-    chosen: Chosen,
-    focus: Focus,
-    /// The run and what is in front of it, made ready.
-    key: Option<Id>,
-    told: [Option<Told>; 2],
+    edits: Edits,
+    editor: editor::State,
+    screen: Shown,
+}
+
+/// What is on the screen, apart from what can be edited.
+#[derive(Debug, Default)]
+struct Shown {
+    front: Front,
     texts: [text::State; 2],
-    which: Which,
-    picture: Option<(Id, Picture)>,
     graph: GraphView,
-    strips: [strips::State; 2],
+    known: [known::State; 2],
+    worth: [worth::State; 2],
     coverage: coverage::State,
 }
 
@@ -103,89 +72,10 @@ impl View {
         *self = Self::default();
     }
 
-    /// Makes ready what is in front, when it is something else than before.
-    fn refresh(&mut self, loaded: &Loaded, details: &Details, selection: &Selection) {
-        self.index.refresh(loaded.stamp, details);
-        self.coverage.refresh(loaded.stamp, details, &self.index);
-        self.index.settle(&mut self.chosen, selection);
-        let key = Id::unique((loaded.stamp, self.chosen.traces));
-        if self.key != Some(key) {
-            // An anchor means the same in all traces of a problem.
-            let before = self.told.iter().flatten().next().and_then(|told| details.traces.get(told.trace));
-            let same = before
-                .is_some_and(|traced| Some(traced.trace.problem.as_str()) == self.index.problem(self.chosen.problem));
-            let anchor = self.focus.anchor.filter(|_| same);
-            let index = &self.index;
-            self.told = self.chosen.traces.map(|trace| {
-                let language = &details.traces.get(trace?)?.trace.language;
-                Told::new(details, trace?, index.who(language))
-            });
-            self.focus = anchor.map_or_else(Focus::default, |anchor| Focus::critical(self.both(), anchor));
-            if self.which == Which::Right && self.told[1].is_none() {
-                self.which = Which::Left;
-            }
-            self.key = Some(key);
-        }
-        let key = Id::unique((key, self.which));
-        if self.picture.as_ref().map(|(own, _)| *own) != Some(key) {
-            let posed = self.posed(details);
-            let of = |side: usize| self.told[side].as_ref().map(|told| Picture::of_trace(details, told, posed));
-            let left = self.told[0].as_ref().and_then(|told| details.traces.get(told.trace));
-            let picture = match self.which {
-                Which::Left => of(0),
-                Which::Right => of(1),
-                Which::Reference => posed.map(|posed| Picture::of_reference(posed, left)),
-            };
-            self.picture = picture.map(|picture| (key, picture));
-        }
+    /// Takes the line of a spec that reads a reference that was saved.
+    pub fn saved(&mut self, line: String) {
+        self.editor.saved(line);
     }
-
-    fn both(&self) -> [Option<&Told>; 2] {
-        [self.told[0].as_ref(), self.told[1].as_ref()]
-    }
-
-    fn posed<'d>(&self, details: &'d Details) -> Option<&'d Posed> {
-        let name = self.index.problem(self.chosen.problem)?;
-        details.problems.iter().find(|posed| posed.problem == name)
-    }
-
-    fn clicked(&mut self, side: usize, clicked: Clicked) {
-        self.focus = match clicked {
-            Clicked::Part(part) => Focus::part(side, part),
-            Clicked::Node { node, part } => Focus::node(self.both(), side, node, Some(part)),
-        };
-    }
-}
-
-/// What a trace comes to, in a line.
-fn summary(traced: &Traced) -> String {
-    let mut parts = vec![match (&traced.answer, traced.right) {
-        (None, _) => "gives no answer".to_owned(),
-        (Some(answer), None) => format!("answer {answer}"),
-        (Some(answer), Some(right)) => format!("answer {answer}, {}", if right { "right" } else { "wrong" }),
-    }];
-    let many = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    parts.push(format!("{}, {}", many(traced.steps.len(), "step"), many(traced.anchors.len(), "anchor")));
-    match &traced.comparison {
-        Some(found) => {
-            parts.push(format!("coverage {}", number(found.coverage)));
-            parts.push(format!("{} of {} edges kept", found.edges_kept, found.edges_all));
-            parts.push(format!("{} of {} actions harmful", found.harms.len(), found.actions));
-            parts.push(format!("{} redundant, {}", found.redundant.len(), many(found.dead_ends.len(), "dead end")));
-        }
-        None => parts.push("not compared: the problem has no reference".to_owned()),
-    }
-    if traced.loop_score > 0.0 {
-        parts.push(format!("loops {}", number(traced.loop_score)));
-    }
-    parts.join(" · ")
-}
-
-/// What went wrong first, in a line.
-fn first_harm(traced: &Traced) -> Option<String> {
-    let harm = traced.comparison.as_ref()?.harms.first()?;
-    let step = traced.trajectory.actions.get(harm.action)?.step?;
-    Some(format!("first harm: {} in step {}", harm.kind.name().replace('_', " "), step + 1))
 }
 
 /// Draws the view.
@@ -201,163 +91,182 @@ pub fn show(
     let Some((loaded, details)) = found.filter(|(_, details)| !details.traces.is_empty()) else {
         return start::show(ui, loaded, running, actions);
     };
-    view.refresh(loaded, details, selection);
+    let View { edits, editor, screen } = view;
+    let held = Held { details, edits: &*edits };
+    screen.front.refresh(loaded.stamp, held, selection);
     let frames = Frames::new(loaded, running);
+    let mut wish = None;
     ScrollArea::vertical().id_salt("traces").auto_shrink(false).show(ui, |ui| {
         let title = ("Trace", "What did the model write, and what is built on what?");
-        frames.pane(ui, actions, title, &HELP, |ui| trace(ui, view, settings, selection, loaded, details));
-        if view.both().into_iter().flatten().any(|told| watched(details, told).is_some()) {
+        frames.pane(ui, actions, title, &help::TRACE, |ui| screen.trace(ui, settings, selection, loaded, held));
+        if screen.front.both().into_iter().flatten().any(|told| held.watched(told.trace).is_some()) {
             let title =
                 ("What the model knew", "When was the answer there, and in which language did the layers speak?");
-            frames.pane(ui, actions, title, &KNOWN_HELP, |ui| known(ui, view, selection, loaded, details));
+            frames.pane(ui, actions, title, &help::KNOWN, |ui| screen.known(ui, selection, loaded, held));
+            let title = ("What each step is worth", "Does the answer, or what follows, hang on this step?");
+            frames.pane(ui, actions, title, &help::WORTH, |ui| screen.worth(ui, settings, loaded, held));
         }
-        if let Some(table) = view.posed(details).and_then(|posed| posed.table.as_ref()) {
+        screen.tables(ui, &frames, selection, (loaded, held), actions);
+        let title = ("Reference", "What must a solution say, and what is each part built on?");
+        let mut asked = Vec::new();
+        frames.pane(ui, actions, title, &help::REFERENCE, |ui| {
+            let problem = screen.front.problem();
+            let trace = screen.front.told[0].as_ref().and_then(|told| held.trace(told.trace));
+            let shown = editor::Shown {
+                problem,
+                posed: held.posed(problem),
+                edits: held.edited(problem),
+                wrong: held.wrong(problem),
+                trace: trace.map(|traced| &traced.trajectory.graph),
+            };
+            wish = editor::show(ui, editor, &shown, &mut asked);
+        });
+        actions.append(&mut asked);
+    });
+    let problem = screen.front.problem();
+    match wish {
+        Some(Wish::Change(change)) => editor.answered(edits.change(details, problem, change, pivot(loaded))),
+        Some(Wish::Undo) => {
+            edits.undo(details, problem);
+            editor.answered(Ok(()));
+        }
+        None => (),
+    }
+}
+
+/// The language in which references are written.
+fn pivot(loaded: &Loaded) -> &str {
+    let spec = loaded.run.spec.probe.iter().find_map(|probe| match probe {
+        ProbeSpec::Cot(spec) => Some(spec.pivot.as_str()),
+        _ => None,
+    });
+    spec.unwrap_or("eng_Latn")
+}
+
+impl Shown {
+    fn trace(
+        &mut self,
+        ui: &mut Ui,
+        settings: &mut TracesSettings,
+        selection: &mut Selection,
+        loaded: &Loaded,
+        held: Held<'_>,
+    ) {
+        let Front { index, chosen, .. } = &mut self.front;
+        index.show(ui, chosen, selection);
+        // One line in either case, so that an edit moves nothing on the screen.
+        let edited =
+            if held.edited(self.front.problem()) > 0 { " · compared with the reference as edited below" } else { "" };
+        let text = "what the model wrote, step by step; it need not be how it came to the answer";
+        pane::note(ui, format!("{text}{edited}"));
+        ui.horizontal_wrapped(|ui| Verdict::ALL.into_iter().for_each(|verdict| verdict.legend(ui)));
+        let two = self.front.told[1].is_some();
+        let size = (loaded.stamp, HEIGHT);
+        ui.columns(2, |columns| {
+            let [left, right] = columns else { return };
+            self.told(left, (0, two), loaded, held);
+            if two {
+                self.told(right, (1, two), loaded, held);
+            } else {
+                drawing::show(right, &mut self.front, &mut self.graph, settings, held, size);
+            }
+        });
+        if two {
+            ui.separator();
+            drawing::show(ui, &mut self.front, &mut self.graph, settings, held, size);
+        }
+    }
+
+    fn told(&mut self, ui: &mut Ui, (side, numbered): (usize, bool), loaded: &Loaded, held: Held<'_>) {
+        let Some(told) = &self.front.told[side] else { return };
+        if let Some(traced) = held.trace(told.trace) {
+            // Columns would stretch the lines to their width.
+            ui.vertical(|ui| {
+                ui.strong(said(&traced.trace.language));
+                pane::note(ui, summary::summary(traced));
+                if let Some(harm) = summary::first_harm(traced) {
+                    pane::note(ui, harm);
+                }
+            });
+        }
+        let text = Text { told, side, focus: &self.front.focus, numbered, stamp: loaded.stamp, height: HEIGHT };
+        if let Some(clicked) = text.show(ui, &mut self.texts[side]) {
+            self.front.clicked(side, clicked);
+        }
+    }
+
+    /// Draws something of each watched trace in front; a part that was clicked is chosen.
+    fn watched(
+        &mut self,
+        ui: &mut Ui,
+        (loaded, held): (&Loaded, Held<'_>),
+        mut draw: impl FnMut(&mut Ui, usize, &mut Self, &known::Shown<'_>) -> Option<usize>,
+    ) {
+        for side in 0..2 {
+            let Some(told) = &self.front.told[side] else { continue };
+            let Some(watched) = held.watched(told.trace) else {
+                pane::note(ui, format!("{}: not watched", told.who));
+                continue;
+            };
+            let who = told.who.clone();
+            let (steps, part) = (told.parts.len() - 1, self.front.focus.parts[side]);
+            if self.front.told[1].is_some() {
+                ui.strong(who.as_str());
+            }
+            let shown = known::Shown { watched, who: &who, steps, stamp: loaded.stamp, part };
+            if let Some(part) = draw(ui, side, self, &shown) {
+                self.front.focus = Focus::part(side, part);
+            }
+        }
+    }
+
+    fn known(&mut self, ui: &mut Ui, selection: &mut Selection, loaded: &Loaded, held: Held<'_>) {
+        known::legend(ui);
+        self.watched(ui, (loaded, held), |ui, side, screen, shown| {
+            known::show(ui, &mut screen.known[side], shown, &mut selection.layer, &loaded.run.corpus)
+        });
+    }
+
+    fn worth(&mut self, ui: &mut Ui, settings: &mut TracesSettings, loaded: &Loaded, held: Held<'_>) {
+        let asked = worth::asked(loaded);
+        self.watched(ui, (loaded, held), |ui, side, screen, shown| {
+            worth::show(ui, &mut screen.worth[side], shown, &mut settings.effect, asked)
+        });
+        worth::ask(ui, loaded);
+    }
+
+    fn tables(
+        &mut self,
+        ui: &mut Ui,
+        frames: &Frames<'_>,
+        selection: &mut Selection,
+        (loaded, held): (&Loaded, Held<'_>),
+        actions: &mut Vec<Action>,
+    ) {
+        let stamp = Id::unique((loaded.stamp, held.edits.version)).value();
+        let Self { front, coverage, .. } = self;
+        coverage.refresh(stamp, held, &front.index);
+        if let Some(table) = front.posed(held).and_then(|posed| posed.table.as_ref()) {
             let title = ("Critical anchors by languages", "Which part of the way is lost in which language?");
-            frames.pane(ui, actions, title, &ANCHORS_HELP, |ui| {
-                let now = (view.focus.anchor, view.chosen.language.as_str());
-                if let Some((anchor, language)) = coverage::anchors(ui, table, loaded.stamp, now) {
-                    view.focus = Focus::critical(view.both(), anchor);
-                    if view.chosen.other.as_ref() != Some(&language) {
+            frames.pane(ui, actions, title, &help::ANCHORS, |ui| {
+                let now = (front.focus.anchor, front.chosen.language.as_str());
+                if let Some((anchor, language)) = coverage::anchors(ui, table, stamp, now) {
+                    front.focus = Focus::critical(front.both(), anchor);
+                    if front.chosen.other.as_ref() != Some(&language) {
                         selection.language = Some(language);
                     }
                 }
             });
         }
-        if view.index.len() > 1 && view.coverage.any() {
+        if front.index.len() > 1 && coverage.any() {
             let title = ("Problems by languages", "Which problems are followed in which language?");
-            frames.pane(ui, actions, title, &PROBLEMS_HELP, |ui| {
-                let now = (view.chosen.problem, view.chosen.language.as_str());
-                if let Some((problem, language)) = view.coverage.show(ui, now) {
-                    view.chosen.problem = problem;
+            frames.pane(ui, actions, title, &help::PROBLEMS, |ui| {
+                let now = (front.chosen.problem, front.chosen.language.as_str());
+                if let Some((problem, language)) = coverage.show(ui, now) {
+                    front.chosen.problem = problem;
                     selection.language = Some(language);
                 }
             });
-        }
-    });
-}
-
-fn trace(
-    ui: &mut Ui,
-    view: &mut View,
-    settings: &mut TracesSettings,
-    selection: &mut Selection,
-    loaded: &Loaded,
-    details: &Details,
-) {
-    view.index.show(ui, &mut view.chosen, selection);
-    pane::note(ui, "what the model wrote, step by step; it need not be how it came to the answer");
-    ui.horizontal_wrapped(|ui| Verdict::ALL.into_iter().for_each(|verdict| verdict.legend(ui)));
-    let two = view.told[1].is_some();
-    ui.columns(2, |columns| {
-        let [left, right] = columns else { return };
-        told(left, view, (0, two), loaded, details);
-        if two {
-            told(right, view, (1, two), loaded, details);
-        } else {
-            graph(right, view, settings, loaded, details);
-        }
-    });
-    if two {
-        ui.separator();
-        graph(ui, view, settings, loaded, details);
-    }
-}
-
-fn told(ui: &mut Ui, view: &mut View, (side, numbered): (usize, bool), loaded: &Loaded, details: &Details) {
-    let Some(told) = &view.told[side] else { return };
-    if let Some(traced) = details.traces.get(told.trace) {
-        ui.strong(crate::data::said(&traced.trace.language));
-        pane::note(ui, summary(traced));
-        if let Some(harm) = first_harm(traced) {
-            pane::note(ui, harm);
-        }
-    }
-    let text = Text { told, side, focus: &view.focus, numbered, stamp: loaded.stamp, height: HEIGHT };
-    if let Some(clicked) = text.show(ui, &mut view.texts[side]) {
-        view.clicked(side, clicked);
-    }
-}
-
-fn graph(ui: &mut Ui, view: &mut View, settings: &mut TracesSettings, loaded: &Loaded, details: &Details) {
-    let name = |side: usize| view.told[side].as_ref().map(|told| told.who.clone());
-    let names = [name(0).unwrap_or_default(), name(1).unwrap_or_default()];
-    let reference = view.posed(details).is_some_and(|posed| posed.reference.is_some());
-    ui.horizontal_wrapped(|ui| {
-        let mut options = vec![(Which::Left, names[0].as_str(), "The graph of this trace")];
-        if view.told[1].is_some() {
-            options.push((Which::Right, names[1].as_str(), "The graph of the other trace"));
-        }
-        if reference {
-            options.push((Which::Reference, "reference", "What the traces are held against"));
-        }
-        segmented(ui, "graph", &mut view.which, &options);
-        if view.picture.as_ref().is_some_and(|(_, picture)| !picture.influence.is_empty()) {
-            ui.checkbox(&mut settings.influence, "influence")
-                .on_hover_text("What each step does to the later ones, by attention");
-        }
-    });
-    let Some((_, picture)) = &view.picture else {
-        return pane::note(ui, "there is no graph");
-    };
-    if picture.drawn.vertices().is_empty() {
-        return pane::note(ui, "the trace asserts nothing that could be a node");
-    }
-    let side = usize::from(view.which == Which::Right);
-    let chosen = match (view.which, &view.told[side]) {
-        (Which::Left | Which::Right, Some(told)) => view.focus.bright(told, side),
-        _ => Vec::new(),
-    };
-    let chosen = if chosen.is_empty() {
-        let wanted = view.focus.anchor;
-        (picture.own..picture.anchors.len()).filter(|at| wanted.is_some() && picture.anchors[*at] == wanted).collect()
-    } else {
-        chosen
-    };
-    let influence = if settings.influence { picture.influence.as_slice() } else { &[] };
-    let drawn = Graph {
-        id: ui.scope_id().with(("graph of traces", loaded.stamp)),
-        name: "graph of the trace",
-        drawn: &picture.drawn,
-        chosen: &chosen,
-        influence,
-        height: HEIGHT,
-    };
-    let (own, anchors) = (picture.own, picture.anchors.clone());
-    if let Some(node) = drawn.show(ui, &mut view.graph) {
-        view.focus = match anchors.get(node).copied().flatten() {
-            _ if node < own => Focus::node(view.both(), side, node, None),
-            Some(anchor) => Focus::critical(view.both(), anchor),
-            None => Focus::default(),
-        };
-    }
-}
-
-fn watched<'d>(details: &'d Details, told: &Told) -> Option<&'d babelscope_probes::cot::watched::Watched> {
-    details.watched.iter().find(|watched| watched.trace == told.trace)
-}
-
-fn known(ui: &mut Ui, view: &mut View, selection: &mut Selection, loaded: &Loaded, details: &Details) {
-    strips::legend(ui);
-    for side in 0..2 {
-        let Some(told) = &view.told[side] else { continue };
-        let Some(watched) = watched(details, told) else {
-            pane::note(ui, format!("{}: not watched", told.who));
-            continue;
-        };
-        if view.told[1].is_some() {
-            ui.strong(told.who.as_str());
-        }
-        let shown = strips::Shown {
-            watched,
-            who: &told.who,
-            steps: told.parts.len() - 1,
-            stamp: loaded.stamp,
-            part: view.focus.parts[side],
-        };
-        let state = &mut view.strips[side];
-        let clicked = strips::show(ui, state, &shown, &mut selection.layer, &loaded.run.corpus);
-        if let Some(part) = clicked {
-            view.focus = Focus::part(side, part);
         }
     }
 }

@@ -1,15 +1,20 @@
-//! A grid with names at the left and above: strips over steps, problems by languages. Columns that do not fit are scrolled to.
+//! A grid with names at the left and above: strips over steps, steps by steps, problems by languages. Columns that do not fit are scrolled to.
 
 use egui::{Align2, Color32, Id, Painter, Rect, ScrollArea, Sense, Ui, pos2, vec2};
 
-use super::heatmap::{Grid, GridOutput};
+use super::{
+    heatmap::{Grid, GridOutput},
+    named,
+};
 use crate::{
-    text::Line,
+    text::{Line, tip},
     theme::{Palette, SMALL},
 };
 
 /// Height of the names above.
 const ABOVE: f32 = 22.0;
+/// Narrowest column that has its name above.
+const NAMED: f32 = 28.0;
 
 /// What is shown.
 pub struct Cells<'a> {
@@ -42,8 +47,8 @@ pub struct Cells<'a> {
 }
 
 impl Cells<'_> {
-    /// Draws the grid; `None` where there is no cell.
-    pub fn show(&self, ui: &mut Ui) -> Option<GridOutput> {
+    /// Draws the grid, and says of a cell under the pointer what it is; gives the cell that was chosen.
+    pub fn show(&self, ui: &mut Ui) -> Option<(usize, usize)> {
         let (rows, columns) = (self.rows.len(), self.columns.len());
         if rows == 0 || columns == 0 {
             return None;
@@ -53,7 +58,9 @@ impl Cells<'_> {
         ui.horizontal_top(|ui| {
             ui.spacing_mut().item_spacing.x = 0.0;
             let (left, _) = ui.allocate_exact_size(vec2(self.names, size.y + ABOVE), Sense::hover());
-            self.row_names(ui, left);
+            let below = Rect::from_min_max(left.min + vec2(0.0, ABOVE), left.max);
+            let chosen = self.selected.map(|(row, _)| row);
+            named::rows(ui, below, self.height, rows, &|row| self.rows[row].as_str(), chosen);
             // An area that scrolls sideways swallows the wish to be scrolled to, so there is one only where it is needed.
             let wide = size.x > ui.available_width();
             let draw = |ui: &mut Ui| {
@@ -68,7 +75,12 @@ impl Cells<'_> {
                 output
             };
             let area = ScrollArea::horizontal().id_salt(self.id).auto_shrink([false, true]);
-            Some(if wide { area.show(ui, draw).inner } else { draw(ui) })
+            let output = if wide { area.show(ui, draw).inner } else { draw(ui) };
+            if let Some((row, column)) = output.hovered {
+                let text = (self.describe)(row, column);
+                output.response.on_hover_ui_at_pointer(|ui| tip(ui, &text));
+            }
+            output.chosen
         })
         .inner
     }
@@ -90,34 +102,19 @@ impl Cells<'_> {
         grid.show(ui, rect)
     }
 
-    fn row_names(&self, ui: &Ui, left: Rect) {
-        let colours = *Palette::current(ui);
-        for (row, name) in self.rows.iter().enumerate() {
-            let middle = left.top() + ABOVE + (row as f32 + 0.5) * self.height;
-            if !ui
-                .is_rect_visible(Rect::from_center_size(pos2(left.center().x, middle), vec2(left.width(), self.height)))
-            {
-                continue;
-            }
-            let strong = self.selected.is_some_and(|(chosen, _)| chosen == row);
-            let ink = if strong { colours.accent } else { colours.text };
-            let line = Line::new(name.as_str()).size(SMALL).color(ink).width(self.names - 10.0);
-            line.paint(ui.painter(), pos2(left.right() - 8.0, middle), Align2::RIGHT_CENTER);
-        }
-    }
-
     fn column_names(&self, ui: &Ui, rect: Rect, width: f32, strong: Option<usize>) {
         let colours = *Palette::current(ui);
-        for (column, name) in self.columns.iter().enumerate() {
+        for (column, name) in named::some(self.columns.len(), width, NAMED, strong).map(|at| (at, &self.columns[at])) {
             let middle = pos2(rect.left() + (column as f32 + 0.5) * width, rect.top() - 0.5 * ABOVE);
-            let cell = Rect::from_center_size(middle, vec2(width - 1.0, ABOVE - 3.0));
+            let room = width.max(NAMED);
+            let cell = Rect::from_center_size(middle, vec2(room - 1.0, ABOVE - 3.0));
             if !ui.is_rect_visible(cell) {
                 continue;
             }
             if strong == Some(column) {
                 ui.painter().rect_filled(cell, 4.0, colours.accent_soft);
             }
-            let line = Line::new(name.as_str()).size(SMALL).color(colours.text).width(width - 2.0);
+            let line = Line::new(name.as_str()).size(SMALL).color(colours.text).width(room - 2.0);
             line.paint(ui.painter(), middle, Align2::CENTER_CENTER);
         }
     }

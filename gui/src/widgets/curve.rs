@@ -147,18 +147,9 @@ impl Curves<'_> {
             .formatter(|mark, _| format!("{}", mark.value));
         // egui_plot keeps its bounds by id: another range of layers must be another plot.
         let bounds = [first, last, self.range.0, self.range.1].map(f64::to_bits);
-        let shown = Plot::new(ui.scope_id().with((self.name, bounds)))
-            .height(self.height)
+        let shown = still(ui.scope_id().with((self.name, bounds)), self.height, &colours)
             .default_x_bounds(first - 0.02 * span, last + 0.10 * span)
             .default_y_bounds(self.range.0 - margin, self.range.1 + margin)
-            .allow_zoom(false)
-            .allow_scroll(false)
-            .allow_drag(false)
-            .allow_boxed_zoom(false)
-            .allow_axis_zoom_drag(false)
-            .show_background(false)
-            .grid_color(colours.line)
-            .show_crosshair(false)
             .custom_x_axes(vec![layers])
             .y_axis_label(self.axis)
             .y_grid_spacer(if small { uniform_grid_spacer(|_| [1.0, 0.5, 0.25]) } else { log_grid_spacer(10) })
@@ -227,20 +218,39 @@ impl Curves<'_> {
         let strong = |curve: usize| self.curves.get(curve).is_some_and(|c| c.strong);
         order.sort_by(|a, b| strong(b.0).cmp(&strong(a.0)).then(b.1.total_cmp(&a.1)));
         order.truncate(fit);
-        order.sort_by(|a, b| a.1.total_cmp(&b.1));
-        spread(&mut order, space, self.range);
-        let mut heights = vec![None; self.curves.len()];
-        for (curve, height) in order {
-            if let Some(slot) = heights.get_mut(curve) {
-                *slot = Some(height);
-            }
-        }
-        heights
+        apart(order, self.curves.len(), space, self.range)
     }
 }
 
+/// A plot that stays as it is: nothing in it is dragged or zoomed.
+pub(super) fn still<'a>(id: egui::Id, height: f32, colours: &Palette) -> Plot<'a> {
+    Plot::new(id)
+        .height(height)
+        .allow_zoom(false)
+        .allow_scroll(false)
+        .allow_drag(false)
+        .allow_boxed_zoom(false)
+        .allow_axis_zoom_drag(false)
+        .show_background(false)
+        .grid_color(colours.line)
+        .show_crosshair(false)
+}
+
+/// Heights of names that want to be at these ones, at least `space` apart: one a curve of `count`, where it has a name.
+pub(super) fn apart(mut wanted: Vec<(usize, f64)>, count: usize, space: f64, range: (f64, f64)) -> Vec<Option<f64>> {
+    wanted.sort_by(|a, b| a.1.total_cmp(&b.1));
+    spread(&mut wanted, space, range);
+    let mut heights = vec![None; count];
+    for (curve, height) in wanted {
+        if let Some(slot) = heights.get_mut(curve) {
+            *slot = Some(height);
+        }
+    }
+    heights
+}
+
 /// Moves ascending heights apart to at least `space`, and back inside the range where they fit.
-pub(super) fn spread(heights: &mut [(usize, f64)], space: f64, range: (f64, f64)) {
+fn spread(heights: &mut [(usize, f64)], space: f64, range: (f64, f64)) {
     for at in 1..heights.len() {
         let floor = heights[at - 1].1 + space;
         heights[at].1 = heights[at].1.max(floor);

@@ -3,11 +3,11 @@
 use babelscope_probes::measure::Row;
 use egui::{Align2, Rangef, Role, Ui, WidgetInfo};
 use egui_plot::{
-    AxisHints, FilledArea, HLine, HoverPosition, Line, LineStyle, MarkerShape, Plot, PlotPoint, PlotPoints, Points,
-    Text, VLine, log_grid_spacer,
+    AxisHints, FilledArea, HLine, HoverPosition, Line, LineStyle, MarkerShape, PlotPoint, PlotPoints, Points, Text,
+    VLine, log_grid_spacer,
 };
 
-use super::curve::spread;
+use super::curve::{apart, still};
 use crate::{
     measures::number,
     theme::{Palette, SMALL},
@@ -96,18 +96,9 @@ impl Doses<'_> {
         let names = self.names();
         let across = AxisHints::new_x().label(self.across).label_spacing(Rangef::new(18.0, 40.0));
         let bounds = [first, last, self.range.0, self.range.1].map(f64::to_bits);
-        let shown = Plot::new(ui.scope_id().with((self.name, bounds)))
-            .height(self.height)
+        let shown = still(ui.scope_id().with((self.name, bounds)), self.height, &colours)
             .default_x_bounds(first - 0.04 * span, last + 0.36 * span)
             .default_y_bounds(self.range.0 - margin, self.range.1 + margin)
-            .allow_zoom(false)
-            .allow_scroll(false)
-            .allow_drag(false)
-            .allow_boxed_zoom(false)
-            .allow_axis_zoom_drag(false)
-            .show_background(false)
-            .grid_color(colours.line)
-            .show_crosshair(false)
             .custom_x_axes(vec![across])
             .y_axis_label(self.axis)
             .y_grid_spacer(log_grid_spacer(10))
@@ -166,15 +157,6 @@ impl Doses<'_> {
     fn names(&self) -> Vec<Option<f64>> {
         let space = (self.range.1 - self.range.0) * f64::from(17.0 / self.height.max(1.0));
         let end = |(at, arm): (usize, &Arm)| Some((at, arm.points.last()?[1].clamp(self.range.0, self.range.1)));
-        let mut order: Vec<(usize, f64)> = self.arms.iter().enumerate().filter_map(end).collect();
-        order.sort_by(|a, b| a.1.total_cmp(&b.1));
-        spread(&mut order, space, self.range);
-        let mut heights = vec![None; self.arms.len()];
-        for (arm, height) in order {
-            if let Some(slot) = heights.get_mut(arm) {
-                *slot = Some(height);
-            }
-        }
-        heights
+        apart(self.arms.iter().enumerate().filter_map(end).collect(), self.arms.len(), space, self.range)
     }
 }

@@ -2,24 +2,29 @@
 //!
 //! Places are found once for each stamp; a frame draws only what is in sight. Every box has a name, wherever it stands.
 
+mod shapes;
+
 use egui::{
-    Align2, Color32, Id, Painter, Pos2, Rect, Role, ScrollArea, Sense, Shape, Stroke, StrokeKind, Ui, Vec2, WidgetInfo,
-    epaint::CubicBezierShape, pos2, scroll_area::ScrollSource, vec2,
+    Color32, Id, Painter, Pos2, Rect, Role, ScrollArea, Sense, Shape, Stroke, Ui, Vec2, WidgetInfo,
+    epaint::CubicBezierShape, scroll_area::ScrollSource, vec2,
 };
 
+pub use self::shapes::number_badge;
+use self::shapes::{arrow, curve, paint_box};
 use super::{
     layered::{Layered, Spacing, layered},
     verdict::Verdict,
 };
-use crate::{
-    text::Line,
-    theme::{BODY, Palette, SMALL},
-};
+use crate::{text::tip, theme::Palette};
 
 /// Sizes at a zoom of 1, points.
 const SPACING: Spacing = Spacing { node: Vec2::new(156.0, 46.0), gap: Vec2::new(18.0, 40.0) };
 /// Least and most zoom.
-const ZOOM: (f32, f32) = (0.3, 2.0);
+const ZOOM: (f32, f32) = (0.01, 2.0);
+/// Below this zoom a box is a block of its colour, and edges have no tips.
+const LEGIBLE: f32 = 0.3;
+/// Least zoom that is taken without being asked for.
+const READABLE: f32 = 0.75;
 /// Below this zoom a box has no second line, and its text is cut less.
 const SMALLEST: f32 = 0.6;
 
@@ -66,23 +71,20 @@ impl Drawn {
 }
 
 /// What the picture remembers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct View {
-    zoom: f32,
-    /// The node that was brought into sight last.
-    seen: Option<usize>,
-}
-
-impl Default for View {
-    fn default() -> Self {
-        Self { zoom: 1.0, seen: None }
-    }
+    /// What a person has chosen; without that a graph that is a little too wide is made to fit.
+    zoom: Option<f32>,
+    /// The graph that was shown last, and the node of it that was brought into sight.
+    seen: Option<(Id, Option<usize>)>,
 }
 
 /// How the picture is called and drawn.
 pub struct Graph<'a> {
     /// Distinguishes this picture from all others.
     pub id: Id,
+    /// Another one for another graph.
+    pub key: Id,
     /// What a screen reader calls it.
     pub name: &'a str,
     /// What is drawn.
@@ -98,33 +100,36 @@ pub struct Graph<'a> {
 impl Graph<'_> {
     /// Draws the picture; gives the node that was clicked.
     pub fn show(&self, ui: &mut Ui, view: &mut View) -> Option<usize> {
-        self.zooming(ui, view);
+        let zoom = self.zooming(ui, view);
         let area = ScrollArea::both().id_salt(self.id).auto_shrink([false, true]).max_height(self.height);
-        area.scroll_source(ScrollSource::ALL).show(ui, |ui| self.inside(ui, view)).inner
+        area.scroll_source(ScrollSource::ALL).show(ui, |ui| self.inside(ui, view, zoom)).inner
     }
 
-    fn zooming(&self, ui: &mut Ui, view: &mut View) {
+    /// The zoom, with its buttons.
+    fn zooming(&self, ui: &mut Ui, view: &mut View) -> f32 {
+        let whole = self.drawn.places.size.max(Vec2::splat(1.0));
+        let room = vec2(ui.max_rect().width() - 16.0, self.height - 16.0) / whole;
+        let zoom = view.zoom.unwrap_or_else(|| room.x.clamp(READABLE, 1.0));
         ui.horizontal(|ui| {
             for (label, name, factor) in [("−", "smaller", 0.8), ("+", "larger", 1.25)] {
                 if ui.button(label).accessible_name(format!("{name} graph")).clicked() {
-                    view.zoom = (view.zoom * factor).clamp(ZOOM.0, ZOOM.1);
+                    view.zoom = Some((zoom * factor).clamp(ZOOM.0, ZOOM.1));
                 }
             }
             if ui.button("Fit").accessible_name("fit the graph").clicked() {
-                let whole = self.drawn.places.size.max(Vec2::splat(1.0));
-                let room = vec2(ui.max_rect().width() - 16.0, self.height - 16.0);
-                view.zoom = (room / whole).min_elem().clamp(ZOOM.0, 1.0);
+                view.zoom = Some(room.min_elem().clamp(ZOOM.0, 1.0));
             }
-            super::pane::note(ui, format!("{:.0} %", 100.0 * view.zoom));
+            super::pane::note(ui, format!("{:.0} %", 100.0 * zoom));
         });
+        zoom
     }
 
-    fn inside(&self, ui: &mut Ui, view: &mut View) -> Option<usize> {
-        let size = self.drawn.places.size * view.zoom;
+    fn inside(&self, ui: &mut Ui, view: &mut View, zoom: f32) -> Option<usize> {
+        let size = self.drawn.places.size * zoom;
         let (rect, response) = ui.allocate_exact_size(size.max(vec2(ui.available_width(), 0.0)), Sense::hover());
         if response.contains_pointer() {
-            let zoom = ui.input(egui::InputState::zoom_delta);
-            view.zoom = (view.zoom * zoom).clamp(ZOOM.0, ZOOM.1);
+            let by = ui.input(egui::InputState::zoom_delta);
+            view.zoom = if by == 1.0 { view.zoom } else { Some((zoom * by).clamp(ZOOM.0, ZOOM.1)) };
         }
         let said = format!("{} nodes, {} edges", self.drawn.vertices.len(), self.drawn.edges.len());
         response.widget_info(|| {
@@ -133,9 +138,9 @@ impl Graph<'_> {
             info
         });
         let start = rect.min + vec2(0.5 * (rect.width() - size.x).max(0.0), 0.0);
-        let place = |at: Pos2| start + at.to_vec2() * view.zoom;
+        let place = |at: Pos2| start + at.to_vec2() * zoom;
         let boxes: Vec<Rect> = (self.drawn.places.places.iter())
-            .map(|middle| Rect::from_center_size(place(*middle), SPACING.node * view.zoom))
+            .map(|middle| Rect::from_center_size(place(*middle), SPACING.node * zoom))
             .collect();
         let mut clicked = None;
         let mut hovered = None;
@@ -145,31 +150,39 @@ impl Graph<'_> {
             clicked = if node.clicked() { Some(at) } else { clicked };
             if node.hovered() {
                 hovered = Some(at);
-                node.on_hover_ui(|ui| drop(Line::new(vertex.said.as_str()).show(ui)));
+                node.on_hover_ui(|ui| tip(ui, &vertex.said));
             }
         }
-        let first = self.chosen.first().copied();
-        if first != view.seen {
-            view.seen = first;
-            if let Some(spot) = first.and_then(|at| boxes.get(at)).filter(|spot| !ui.clip_rect().contains_rect(**spot))
-            {
-                ui.scroll_to_rect(*spot, Some(egui::Align::Center));
-            }
-        }
+        self.follow(ui, view, &boxes);
         let colours = *Palette::current(ui);
         let seen = ui.clip_rect();
         let strong: Vec<usize> =
             if self.chosen.is_empty() { hovered.into_iter().collect() } else { self.chosen.to_vec() };
         let near = self.near(&strong);
-        self.edges(ui.painter(), &boxes, &place, view.zoom, (&strong, seen), &colours);
+        self.edges(ui.painter(), &boxes, &place, zoom, (&strong, seen), &colours);
         for (at, (vertex, spot)) in self.drawn.vertices.iter().zip(&boxes).enumerate() {
             if seen.intersects(*spot) {
                 let faded = !strong.is_empty() && !near[at];
-                paint_box(ui.painter(), vertex, *spot, view.zoom, (self.chosen.contains(&at), faded), &colours);
+                paint_box(ui.painter(), vertex, *spot, zoom, (self.chosen.contains(&at), faded), &colours);
             }
         }
         self.influences(ui.painter(), &boxes, seen, &colours);
         clicked
+    }
+
+    /// Brings the chosen node into sight, and the top of a graph that is shown for the first time.
+    fn follow(&self, ui: &Ui, view: &mut View, boxes: &[Rect]) {
+        let now = (self.key, self.chosen.first().copied());
+        if view.seen == Some(now) {
+            return;
+        }
+        let new = view.seen.is_none_or(|(key, _)| key != self.key);
+        view.seen = Some(now);
+        let top = || self.drawn.places.layers.iter().position(|layer| *layer == 0).filter(|_| new);
+        let Some(at) = now.1.or_else(top) else { return };
+        if let Some(spot) = boxes.get(at).filter(|spot| !ui.clip_rect().contains_rect(**spot)) {
+            ui.scroll_to_rect(*spot, Some(egui::Align::Center));
+        }
     }
 
     /// The strong nodes with their parents and children.
@@ -215,14 +228,17 @@ impl Graph<'_> {
                 (false, true) => colours.weak.gamma_multiply(0.8),
                 (false, false) => colours.weak.gamma_multiply(0.3),
             };
-            let stroke = Stroke::new(if touched { 2.2 } else { 1.3 } * zoom.max(SMALLEST), ink);
+            let thin = if zoom < LEGIBLE { LEGIBLE } else { zoom.max(SMALLEST) };
+            let stroke = Stroke::new(if touched { 2.2 } else { 1.3 } * thin, ink);
             let line: Vec<Pos2> = way.windows(2).flat_map(|ends| curve(ends[0], ends[1])).collect();
             if *there {
                 painter.line(line, stroke);
             } else {
                 painter.extend(Shape::dashed_line(&line, stroke, 5.0, 4.0));
             }
-            arrow(painter, b.center_top(), stroke, zoom);
+            if zoom >= LEGIBLE {
+                arrow(painter, b.center_top(), stroke, zoom);
+            }
         }
     }
 
@@ -241,88 +257,6 @@ impl Graph<'_> {
             let curve = CubicBezierShape::from_points_stroke(points, false, Color32::TRANSPARENT, stroke);
             painter.extend(Shape::dashed_line(&curve.flatten(Some(0.5)), stroke, 3.0, 3.0));
             painter.circle_filled(end, 2.0 + 1.5 * strength, ink);
-        }
-    }
-}
-
-/// An S from one point down to another.
-fn curve(from: Pos2, to: Pos2) -> Vec<Pos2> {
-    if (from.x - to.x).abs() < 1.0 {
-        return vec![from, to];
-    }
-    const PARTS: usize = 10;
-    (0..=PARTS)
-        .map(|part| {
-            let t = part as f32 / PARTS as f32;
-            let eased = t * t * (3.0 - 2.0 * t);
-            pos2(from.x + eased * (to.x - from.x), from.y + t * (to.y - from.y))
-        })
-        .collect()
-}
-
-fn arrow(painter: &Painter, tip: Pos2, stroke: Stroke, zoom: f32) {
-    let side = 4.5 * zoom.max(SMALLEST);
-    let points = vec![tip, tip + vec2(-0.7 * side, -1.4 * side), tip + vec2(0.7 * side, -1.4 * side)];
-    painter.add(Shape::convex_polygon(points, stroke.color, Stroke::NONE));
-}
-
-fn paint_box(
-    painter: &Painter,
-    vertex: &Vertex,
-    spot: Rect,
-    zoom: f32,
-    (chosen, faded): (bool, bool),
-    colours: &Palette,
-) {
-    let ink = vertex.verdict.colour(colours);
-    let fade = |colour: Color32| if faded { colour.gamma_multiply(0.45) } else { colour };
-    let fill = if chosen { colours.accent_soft } else { colours.well };
-    let radius = 6.0 * zoom;
-    painter.rect_filled(spot, radius, fill);
-    let frame = if chosen { Stroke::new(2.4, colours.accent) } else { Stroke::new(1.4, fade(ink)) };
-    if vertex.verdict == Verdict::Missing && !chosen {
-        let corners = [spot.left_top(), spot.right_top(), spot.right_bottom(), spot.left_bottom(), spot.left_top()];
-        painter.extend(Shape::dashed_line(&corners, frame, 5.0, 4.0));
-    } else {
-        painter.rect_stroke(spot, radius, frame, StrokeKind::Inside);
-    }
-    if vertex.goal {
-        painter.rect_stroke(spot.expand(3.0), radius + 3.0, Stroke::new(1.2, fade(ink)), StrokeKind::Inside);
-    }
-    let tall = zoom >= SMALLEST;
-    let left = spot.left() + 16.0 * zoom;
-    let first = if tall { spot.top() + 0.34 * spot.height() } else { spot.center().y };
-    vertex.verdict.paint(painter, pos2(spot.left() + 10.0 * zoom, first), 9.0 * zoom, colours);
-    let room = spot.right() - left - 8.0 * zoom;
-    let badge = vertex.partner.map_or(0.0, |_| 16.0 * zoom);
-    let text = Line::new(vertex.text.as_str()).size(BODY * zoom).color(fade(colours.text)).width(room - badge);
-    text.paint(painter, pos2(left + 4.0 * zoom, first), Align2::LEFT_CENTER);
-    if let Some((number, colour)) = vertex.partner {
-        number_badge(painter, pos2(spot.right() - 12.0 * zoom, first), number, zoom, colours.language(colour));
-    }
-    if tall {
-        let note = Line::new(vertex.note.as_str()).size(SMALL * zoom).color(fade(colours.weak)).width(room);
-        note.paint(painter, pos2(left + 4.0 * zoom, spot.top() + 0.73 * spot.height()), Align2::LEFT_CENTER);
-    }
-}
-
-/// A number in a disc of a colour: what is the same has the same number and colour.
-pub fn number_badge(painter: &Painter, middle: Pos2, number: usize, zoom: f32, colour: Color32) {
-    painter.circle_filled(middle, 8.0 * zoom, colour);
-    let ink = crate::theme::ink_on(colour);
-    Line::new(number.to_string()).size(SMALL * 0.85 * zoom).color(ink).paint(painter, middle, Align2::CENTER_CENTER);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_curve_begins_and_ends_where_it_should() {
-        for (from, to) in [(pos2(0.0, 0.0), pos2(40.0, 30.0)), (pos2(5.0, 0.0), pos2(5.0, 30.0))] {
-            let line = curve(from, to);
-            assert_eq!((line.first(), line.last()), (Some(&from), Some(&to)));
-            assert!(line.windows(2).all(|pair| pair[0].y < pair[1].y));
         }
     }
 }

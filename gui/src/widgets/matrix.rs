@@ -2,10 +2,12 @@
 
 use egui::{Align2, Color32, FontId, Id, Painter, Rect, Sense, Shape, Ui, epaint::TextShape, pos2, vec2};
 
-use super::heatmap::{Grid, GridOutput};
+use super::{
+    heatmap::{Grid, GridOutput},
+    named,
+};
 use crate::{
     data::{language_name, mark},
-    text::Line,
     theme::{self, Palette, SMALL},
 };
 
@@ -15,7 +17,7 @@ const CELL: (f32, f32) = (5.0, 36.0);
 const NAMES: f32 = 170.0;
 /// Height of the codes below it.
 const CODES: f32 = 62.0;
-/// Lowest row, and narrowest column, that has its name written out.
+/// Narrowest column that has its code below.
 const NAMED: f32 = 13.0;
 /// A cell at least this wide has its number in it.
 const NUMBER: f32 = 30.0;
@@ -77,36 +79,20 @@ impl Matrix<'_> {
         };
         let output = grid.show(ui, rect);
         let strong = output.hovered.or(self.selected);
-        self.row_names(ui, outer, rect, side, strong.map(|(row, _)| row));
+        let left = Rect::from_min_max(outer.min, pos2(rect.left(), rect.bottom()));
+        let name = |row: usize| language_name(&self.rows[row]);
+        named::rows(ui, left, side, self.rows.len(), &name, strong.map(|(row, _)| row));
+        let note = pos2(outer.left(), rect.bottom() + 10.0);
+        let text = format!("down: {}\nacross: {}", self.down, self.across);
+        ui.painter_at(outer).text(note, Align2::LEFT_TOP, text, FontId::proportional(SMALL), Palette::current(ui).weak);
         self.column_names(ui, rect, side, strong.map(|(_, column)| column));
         output
     }
 
-    fn row_names(&self, ui: &Ui, outer: Rect, rect: Rect, side: f32, strong: Option<usize>) {
-        let colours = *Palette::current(ui);
-        let painter = ui.painter_at(outer);
-        let every = (NAMED / side).ceil().max(1.0) as usize;
-        for (row, language) in
-            self.rows.iter().enumerate().filter(|(row, _)| row.is_multiple_of(every) || strong == Some(*row))
-        {
-            let middle = rect.top() + (row as f32 + 0.5) * side;
-            if !ui.is_rect_visible(Rect::from_center_size(pos2(outer.center().x, middle), vec2(outer.width(), side))) {
-                continue;
-            }
-            let ink = if strong == Some(row) { colours.accent } else { colours.text };
-            let name = Line::new(language_name(language)).size(SMALL).color(ink).width(NAMES - 12.0);
-            name.paint(&painter, pos2(rect.left() - 8.0, middle), Align2::RIGHT_CENTER);
-        }
-        let note = pos2(outer.left(), rect.bottom() + 10.0);
-        let text = format!("down: {}\nacross: {}", self.down, self.across);
-        painter.text(note, Align2::LEFT_TOP, text, FontId::proportional(SMALL), colours.weak);
-    }
-
     fn column_names(&self, ui: &Ui, rect: Rect, side: f32, strong: Option<usize>) {
         let colours = *Palette::current(ui);
-        let every = (NAMED / side).ceil().max(1.0) as usize;
-        let named = |column: &usize| column.is_multiple_of(every) || strong == Some(*column);
-        for (column, language) in self.columns.iter().enumerate().filter(|(column, _)| named(column)) {
+        for (column, language) in named::some(self.columns.len(), side, NAMED, strong).map(|at| (at, &self.columns[at]))
+        {
             let ink = if strong == Some(column) { colours.accent } else { colours.text };
             // Codes are Latin letters, so the line needs no order of its own and may be turned.
             let galley =

@@ -15,6 +15,7 @@ pub mod legend;
 pub mod lens_detail;
 pub mod matrix;
 pub mod moved;
+mod named;
 pub mod nearest;
 pub mod pane;
 pub mod prompt;

@@ -1,10 +1,9 @@
 //! What became of each critical anchor in each language of a problem, and the coverage of all problems in all languages.
 
-use babelscope::details::Details;
 use babelscope_probes::cot::table::{AnchorTable, Counts};
-use egui::{Align2, Id, Painter, Rect, Ui, pos2};
+use egui::{Align2, Color32, Id, Painter, Rect, Ui, pos2};
 
-use super::index::Index;
+use super::{held::Held, index::Index};
 use crate::{
     data::{mark, said},
     measures::{Scale, number},
@@ -17,7 +16,7 @@ use crate::{
 const NAMES: f32 = 190.0;
 const ROW: f32 = 26.0;
 
-/// The coverage of every problem in every language, made anew only when the run changes.
+/// The coverage of every problem in every language, made anew only when the run or a reference changes.
 #[derive(Debug, Default)]
 pub(super) struct State {
     stamp: Option<u64>,
@@ -27,14 +26,59 @@ pub(super) struct State {
     coverage: Vec<Vec<Option<f64>>>,
 }
 
+/// Something by languages.
+struct Table<'a> {
+    name: &'a str,
+    rows: &'a [String],
+    languages: &'a [String],
+    colour: &'a dyn Fn(usize, usize) -> Color32,
+    overlay: &'a dyn Fn(&Painter, Rect, usize, usize),
+    /// Changes whenever the colours change.
+    stamp: Id,
+    /// What a person would say of a row, and of a cell of it.
+    describe: &'a dyn Fn(usize, usize) -> [String; 2],
+    /// The row and the language in focus.
+    chosen: (Option<usize>, &'a str),
+}
+
+impl Table<'_> {
+    /// Draws it; gives the row and the language that were clicked.
+    fn show(&self, ui: &mut Ui) -> Option<(usize, String)> {
+        let marks: Vec<String> = self.languages.iter().map(|code| mark(code, self.languages).to_owned()).collect();
+        let column = self.languages.iter().position(|code| code == self.chosen.1);
+        let describe = |row: usize, column: usize| {
+            let [row, said_of_it] = (self.describe)(row, column);
+            let language = self.languages.get(column).map_or_else(String::new, |code| said(code));
+            format!("{row}, {language}: {said_of_it}")
+        };
+        let cells = Cells {
+            id: ui.scope_id().with(self.name),
+            name: self.name,
+            rows: self.rows,
+            columns: &marks,
+            names: NAMES,
+            width: (46.0, 110.0),
+            height: ROW,
+            colour: self.colour,
+            overlay: self.overlay,
+            stamp: self.stamp.with(Palette::current(ui).dark).value(),
+            describe: &describe,
+            selected: self.chosen.0.zip(column),
+            column,
+        };
+        let (row, column) = cells.show(ui)?;
+        Some((row, self.languages.get(column)?.clone()))
+    }
+}
+
 impl State {
-    /// Finds the numbers again when the run is another one.
-    pub(super) fn refresh(&mut self, stamp: u64, details: &Details, index: &Index) {
+    /// Finds the numbers again when the stamp is another one.
+    pub(super) fn refresh(&mut self, stamp: u64, held: Held<'_>, index: &Index) {
         if self.stamp == Some(stamp) {
             return;
         }
         let mean = |problem: usize, language: &String| {
-            let found = index.traces(problem, language).filter_map(|trace| details.traces.get(trace));
+            let found = index.traces(problem, language).filter_map(|trace| held.trace(trace));
             let all: Vec<f64> = found.filter_map(|traced| Some(traced.comparison.as_ref()?.coverage)).collect();
             (!all.is_empty()).then(|| all.iter().sum::<f64>() / all.len() as f64)
         };
@@ -63,35 +107,20 @@ impl State {
             line.paint(painter, cell.center(), Align2::CENTER_CENTER);
         };
         let describe = |row: usize, column: usize| {
-            let name = self.rows.get(row).map_or("", String::as_str);
-            let language = self.columns.get(column).map_or_else(String::new, |code| said(code));
             let value = value(row, column).map_or_else(|| "no trace was compared".to_owned(), number);
-            format!("{}, {language}: coverage {value}", isolate(name))
+            [isolate(self.rows.get(row).map_or("", String::as_str)).into_owned(), format!("coverage {value}")]
         };
-        let marks: Vec<String> = self.columns.iter().map(|code| mark(code, &self.columns).to_owned()).collect();
-        let column = self.columns.iter().position(|code| code == chosen.1);
-        let cells = Cells {
-            id: ui.scope_id().with("problems by languages"),
+        let table = Table {
             name: "coverage, problems by languages",
             rows: &self.rows,
-            columns: &marks,
-            names: NAMES,
-            width: (46.0, 110.0),
-            height: ROW,
+            languages: &self.columns,
             colour: &colour,
             overlay: &overlay,
-            stamp: Id::unique((self.stamp, colours.dark)).value(),
+            stamp: Id::unique(self.stamp),
             describe: &describe,
-            selected: column.map(|column| (chosen.0, column)),
-            column,
+            chosen: (Some(chosen.0), chosen.1),
         };
-        let output = cells.show(ui)?;
-        if let Some((row, column)) = output.hovered {
-            let text = describe(row, column);
-            output.response.on_hover_ui_at_pointer(|ui| drop(Line::new(text).show(ui)));
-        }
-        let (row, column) = output.chosen?;
-        Some((row, self.columns.get(column)?.clone()))
+        table.show(ui)
     }
 }
 
@@ -133,42 +162,22 @@ pub(super) fn anchors(
     };
     let describe = |row: usize, column: usize| {
         let form = table.anchors.get(row).map_or("", String::as_str);
-        let language = table.languages.get(column).map_or_else(String::new, |code| said(code));
         let counts = counts(row, column).copied().unwrap_or_default();
-        format!(
-            "anchor {}, {}, {language}: {} correct, {} wrong, {} missing",
-            row + 1,
-            isolate(form),
-            counts.correct,
-            counts.wrong_value,
-            counts.missing
-        )
+        let said = format!("{} correct, {} wrong, {} missing", counts.correct, counts.wrong_value, counts.missing);
+        [format!("anchor {}, {}", row + 1, isolate(form)), said]
     };
     let rows: Vec<String> = table.anchors.iter().enumerate().map(|(at, form)| format!("{}: {form}", at + 1)).collect();
-    let marks: Vec<String> = table.languages.iter().map(|code| mark(code, &table.languages).to_owned()).collect();
-    let column = table.languages.iter().position(|code| code == chosen.1);
-    let cells = Cells {
-        id: ui.scope_id().with("anchors by languages"),
+    let table = Table {
         name: "critical anchors by languages",
         rows: &rows,
-        columns: &marks,
-        names: NAMES,
-        width: (46.0, 110.0),
-        height: ROW,
+        languages: &table.languages,
         colour: &colour,
         overlay: &overlay,
-        stamp: Id::unique((stamp, &table.problem, colours.dark)).value(),
+        stamp: Id::unique((stamp, &table.problem)),
         describe: &describe,
-        selected: chosen.0.zip(column),
-        column,
+        chosen,
     };
-    let output = cells.show(ui)?;
-    if let Some((row, column)) = output.hovered {
-        let text = describe(row, column);
-        output.response.on_hover_ui_at_pointer(|ui| drop(Line::new(text).show(ui)));
-    }
-    let (row, column) = output.chosen?;
-    Some((row, table.languages.get(column)?.clone()))
+    table.show(ui)
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use babelscope::details::Details;
 use babelscope_probes::cot::{
     Graph, Node, Role,
     compare::Status,
@@ -10,7 +9,7 @@ use babelscope_probes::cot::{
     report::{Posed, Traced},
 };
 
-use super::told::Told;
+use super::{effects::Effect, held::Held, told::Told};
 use crate::{
     text::isolate,
     widgets::{
@@ -42,8 +41,8 @@ pub(super) struct Picture {
     pub(super) anchors: Vec<Option<usize>>,
     /// How many nodes are of the trace itself; those behind them are missing ones.
     pub(super) own: usize,
-    /// How strongly steps act on later ones.
-    pub(super) influence: Vec<Influence>,
+    /// How strongly steps act on later ones, in each of the two ways.
+    pub(super) influence: [Vec<Influence>; 2],
 }
 
 fn place(node: &Node) -> String {
@@ -92,8 +91,8 @@ fn reaches(edges: &[(usize, usize, bool)], from: usize, to: usize) -> bool {
 
 impl Picture {
     /// The graph of a trace.
-    pub(super) fn of_trace(details: &Details, told: &Told, posed: Option<&Posed>) -> Self {
-        let Some(traced) = details.traces.get(told.trace) else { return Self::default() };
+    pub(super) fn of_trace(held: Held<'_>, told: &Told, posed: Option<&Posed>) -> Self {
+        let Some(traced) = held.trace(told.trace) else { return Self::default() };
         let graph = &traced.trajectory.graph;
         let mut picture = Self { own: graph.nodes.len(), anchors: told.anchors.clone(), ..Self::default() };
         let own = graph.nodes.iter().zip(&told.verdicts).zip(&told.anchors);
@@ -102,9 +101,9 @@ impl Picture {
         if let Some(reference) = posed.and_then(|posed| posed.reference.as_ref()) {
             picture.missing(traced, reference, &mut vertices, &mut edges);
         }
-        let watched = details.watched.iter().find(|watched| watched.trace == told.trace);
-        if let Some(measured) = watched.and_then(|watched| watched.influence.as_ref()) {
-            picture.influence = strongest(measured, graph);
+        if let Some(watched) = held.watched(told.trace) {
+            let of = |effect: Effect| effect.of(watched).map_or_else(Vec::new, |measured| strongest(measured, graph));
+            picture.influence = Effect::ALL.map(of);
         }
         picture.drawn = Drawn::new(vertices, edges);
         picture
@@ -174,7 +173,7 @@ impl Picture {
             drawn: Drawn::new(vertices.collect(), graph.edges.iter().map(|(from, to)| (*from, *to, true)).collect()),
             anchors: (0..graph.nodes.len()).map(place).collect(),
             own: 0,
-            influence: Vec::new(),
+            influence: Default::default(),
         }
     }
 }

@@ -229,7 +229,7 @@ impl Text<'_> {
             verdict.paint(ui.painter(), end, 8.0, colours);
         }
         if let Some(anchor) = partner {
-            number_badge(ui.painter(), begin, anchor + 1, 0.7, colours.language(anchor));
+            number_badge(ui.painter(), begin, anchor + 1, 0.85, colours.language(anchor));
         }
     }
 }

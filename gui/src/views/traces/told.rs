@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use babelscope::details::Details;
 use babelscope_core::lang::{self, Direction};
 use babelscope_probes::cot::{Role, report::Traced};
 
+use super::held::Held;
 use crate::{
     text::{base_direction_or, isolate},
     widgets::verdict::Verdict,
@@ -95,8 +95,8 @@ fn inside(start: usize, text: &str, all: impl Iterator<Item = Mark>) -> Vec<Mark
 
 impl Told {
     /// Makes trace number `trace` ready; `who` is what its language is called in names.
-    pub(super) fn new(details: &Details, trace: usize, who: &str) -> Option<Self> {
-        let traced = details.traces.get(trace)?;
+    pub(super) fn new(held: Held<'_>, trace: usize, who: &str) -> Option<Self> {
+        let traced = held.trace(trace)?;
         let graph = &traced.trajectory.graph;
         let critical: &[_] = traced.comparison.as_ref().map_or(&[], |found| &found.anchors);
         let mut told = Self {
@@ -187,10 +187,15 @@ impl Told {
 mod tests {
     use std::collections::BTreeMap;
 
+    use babelscope::details::Details;
     use babelscope_core::monitor::Monitor;
     use babelscope_probes::cot::{Trace, report::report, table::GraphParams};
 
-    use super::*;
+    use super::{super::held::Edits, *};
+
+    fn made(details: &Details, trace: usize) -> Told {
+        Told::new(Held { details, edits: &Edits::default() }, trace, "it").unwrap()
+    }
 
     fn told(language: &str, statement: &str, text: &str) -> Told {
         let trace = Trace {
@@ -200,7 +205,7 @@ mod tests {
             ..Trace::default()
         };
         let details = Details { traces: vec![Traced::of(trace).unwrap()], ..Details::default() };
-        Told::new(&details, 0, "it").unwrap()
+        made(&details, 0)
     }
 
     fn marked(part: &Part) -> Vec<&str> {
@@ -236,7 +241,7 @@ mod tests {
         let params = GraphParams { bootstrap: 0, ..GraphParams::default() };
         let found = report(traces, &BTreeMap::new(), "eng_Latn", &params, 0, &Monitor::silent()).unwrap();
         let details = Details { traces: found.traces, ..Details::default() };
-        let verdict = |trace: usize| Told::new(&details, trace, "it").unwrap().verdicts.last().copied();
+        let verdict = |trace: usize| made(&details, trace).verdicts.last().copied();
         assert_eq!((verdict(0), verdict(1)), (Some(Verdict::Correct), Some(Verdict::Wrong)));
     }
 

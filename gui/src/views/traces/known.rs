@@ -1,63 +1,33 @@
-//! What the model knew along a trace: strips with one cell a boundary (the problem alone, then behind each step), and the four curves.
+//! What the model knew along a trace, as strips and as four curves.
 
-use babelscope_core::lang::Direction;
+use babelscope_core::{corpus::Corpus, lang::Direction};
 use babelscope_probes::cot::{
     inside::{Curves as Known, Latent, Projection},
     watched::Watched,
 };
-use egui::{Align2, Color32, Id, Painter, Rect, Ui};
+use egui::{Id, Ui};
 
+use super::strip::{Cell, Look, Strip, Strips};
 use crate::{
-    data::{colour_index, mark, said},
-    measures::{Scale, number},
-    text::{Line, Passage, isolate},
-    theme::{Palette, SMALL, ink_on},
+    data::colour_index,
+    measures::Scale,
+    text::{Passage, isolate},
+    theme::{Palette, SMALL},
     widgets::{
-        cells::Cells,
         curve::{Curve, Curves},
         layers::layer_slider,
         pane,
     },
 };
 
-/// Width of the names of the strips, and height of one.
-const NAMES: f32 = 190.0;
+/// Height of a strip.
 const ROW: f32 = 24.0;
 
-/// What a cell holds.
-#[derive(Clone, Debug, PartialEq)]
-enum Cell {
-    Empty,
-    Yes(bool),
-    Share(f64),
-    Signed { value: f64, share: f32 },
-    Amount { value: f64, share: f32 },
-    Language(String),
-    Text(String),
-}
-
-/// One strip.
-#[derive(Clone, Debug, PartialEq)]
-struct Strip {
-    name: String,
-    /// One a boundary.
-    cells: Vec<Cell>,
-}
-
-/// The strips of one trace, made anew only when the key changes.
+/// Strips and curves of one trace.
 #[derive(Debug, Default)]
 pub(super) struct State {
-    key: Option<Id>,
-    strips: Vec<Strip>,
-    columns: Vec<String>,
+    strips: Strips,
     curves: Vec<Curve>,
-    /// The strip in focus.
-    row: usize,
-}
-
-/// A value a step, with nothing before the first.
-fn by_step(steps: usize, cell: impl Fn(usize) -> Option<Cell>) -> Vec<Cell> {
-    std::iter::once(Cell::Empty).chain((0..steps).map(|step| cell(step).unwrap_or(Cell::Empty))).collect()
 }
 
 fn of_curves(curves: &Known, watched: &Watched) -> Vec<Strip> {
@@ -88,7 +58,7 @@ fn latent(latent: &Latent, layer: usize, steps: usize) -> Option<Strip> {
         let cell = latent.cells.get(step)?.get(at)?;
         Some(Cell::Language(latent.languages.get(cell.top?)?.clone()))
     };
-    Some(Strip { name: format!("latent language, layer {}", latent.layers[at]), cells: by_step(steps, top) })
+    Some(Strip::by_step(format!("latent language, layer {}", latent.layers[at]), steps, top))
 }
 
 fn projection(projection: &Projection, layer: usize, steps: usize) -> Option<Strip> {
@@ -100,8 +70,7 @@ fn projection(projection: &Projection, layer: usize, steps: usize) -> Option<Str
         let value = values.get(step)? - base;
         Some(Cell::Signed { value, share: (value / far) as f32 })
     };
-    let name = format!("along {}, layer {}", projection.vector, projection.layers[at]);
-    Some(Strip { name, cells: by_step(steps, cell) })
+    Some(Strip::by_step(format!("along {}, layer {}", projection.vector, projection.layers[at]), steps, cell))
 }
 
 /// All strips of a watched trace of so many steps, at a layer.
@@ -109,19 +78,10 @@ fn strips(watched: &Watched, steps: usize, layer: usize) -> Vec<Strip> {
     let mut all = watched.curves.as_ref().map_or_else(Vec::new, |curves| of_curves(curves, watched));
     if !watched.surface.is_empty() {
         let of = |step: usize| watched.surface.get(step).cloned().flatten().map(Cell::Language);
-        all.push(Strip { name: "language as written".to_owned(), cells: by_step(steps, of) });
+        all.push(Strip::by_step("language as written", steps, of));
     }
     all.extend(watched.latent.as_ref().and_then(|own| latent(own, layer, steps)));
     all.extend(watched.projections.iter().filter_map(|own| projection(own, layer, steps)));
-    if let Some(influence) = &watched.influence {
-        let of = influence.of_each();
-        let most = of.iter().flatten().copied().fold(1e-12, f64::max);
-        let cell = |step: usize| {
-            let value = of.get(step).copied().flatten()?;
-            Some(Cell::Amount { value, share: (value / most) as f32 })
-        };
-        all.push(Strip { name: "influence on later steps, nats".to_owned(), cells: by_step(steps, cell) });
-    }
     all
 }
 
@@ -146,7 +106,8 @@ fn curves(known: &Known) -> Vec<Curve> {
     all.into_iter().enumerate().map(curve).collect()
 }
 
-/// What stands in the strips: which trace, how it is called, and what is chosen.
+/// Which watched trace is drawn, how it is called, and what is chosen of it.
+#[derive(Clone, Copy)]
 pub(super) struct Shown<'a> {
     pub(super) watched: &'a Watched,
     pub(super) who: &'a str,
@@ -156,62 +117,13 @@ pub(super) struct Shown<'a> {
     pub(super) part: Option<usize>,
 }
 
-impl State {
-    fn refresh(&mut self, shown: &Shown<'_>, layer: usize) {
-        let key = Id::unique((shown.stamp, shown.watched.trace, layer));
-        if self.key == Some(key) {
-            return;
-        }
-        self.strips = strips(shown.watched, shown.steps, layer);
-        self.columns = std::iter::once("problem".to_owned()).chain((1..=shown.steps).map(|n| n.to_string())).collect();
-        self.curves = shown.watched.curves.as_ref().map_or_else(Vec::new, curves);
-        self.key = Some(key);
-    }
-}
-
-impl Cell {
-    fn colour(&self, colours: &Palette, tint: &dyn Fn(&str) -> Color32) -> Color32 {
-        match self {
-            Self::Empty => colours.card,
-            Self::Yes(true) => colours.quantity(1.0),
-            Self::Yes(false) => colours.quantity(0.0),
-            Self::Share(share) => colours.quantity(*share as f32),
-            Self::Signed { share, .. } => colours.effect(*share),
-            Self::Amount { share, .. } => colours.effect(*share),
-            Self::Language(code) => tint(code),
-            Self::Text(_) => colours.well,
-        }
-    }
-
-    fn short(&self, languages: &[String]) -> String {
-        match self {
-            Self::Empty => String::new(),
-            Self::Yes(yes) => if *yes { "yes" } else { "no" }.to_owned(),
-            Self::Share(share) => format!("{share:.2}"),
-            Self::Signed { value, .. } => format!("{value:+.2}"),
-            Self::Amount { value, .. } => format!("{value:.2}"),
-            Self::Language(code) => mark(code, languages).to_owned(),
-            Self::Text(text) => text.clone(),
-        }
-    }
-
-    fn said(&self) -> String {
-        match self {
-            Self::Empty => "nothing".to_owned(),
-            Self::Share(value) | Self::Signed { value, .. } | Self::Amount { value, .. } => number(*value),
-            Self::Language(code) => said(code),
-            other => other.short(&[]),
-        }
-    }
-}
-
 /// Draws the strips and the curves; gives the part that was clicked.
 pub(super) fn show(
     ui: &mut Ui,
     state: &mut State,
     shown: &Shown<'_>,
     layer: &mut Option<usize>,
-    corpus: &babelscope_core::corpus::Corpus,
+    corpus: &Corpus,
 ) -> Option<usize> {
     let colours = *Palette::current(ui);
     let watched = shown.watched;
@@ -222,7 +134,10 @@ pub(super) fn show(
     if layers.len() > 1 && layer_slider(ui, &format!("{} layer of the strips", shown.who), &mut at, &layers) {
         *layer = Some(at);
     }
-    state.refresh(shown, at);
+    let key = Id::unique((shown.stamp, watched.trace, at));
+    if state.strips.refresh(key, shown.steps, || strips(watched, shown.steps, at)) {
+        state.curves = watched.curves.as_ref().map_or_else(Vec::new, curves);
+    }
     watched.notes.iter().for_each(|text| note(ui, text));
     let languages: Vec<String> = watched.latent.as_ref().map_or_else(Vec::new, |latent| latent.languages.clone());
     let tint = |code: &str| {
@@ -230,53 +145,14 @@ pub(super) fn show(
         let other = languages.iter().position(|own| own == code).unwrap_or_default();
         colours.language(if known { colour_index(corpus, code) } else { corpus.languages.len() + other })
     };
-    let cell = |row: usize, column: usize| state.strips.get(row).and_then(|strip| strip.cells.get(column));
-    let colour =
-        |row: usize, column: usize| cell(row, column).map_or(colours.card, |cell| cell.colour(&colours, &tint));
-    let rows: Vec<String> = state.strips.iter().map(|strip| strip.name.clone()).collect();
-    let describe = |row: usize, column: usize| {
-        let place = if column == 0 { "the problem alone".to_owned() } else { format!("step {column}") };
-        let name = rows.get(row).map_or("", String::as_str);
-        format!("{name}, {place}: {}", cell(row, column).map_or_else(|| "nothing".to_owned(), Cell::said))
-    };
-    let overlay = |painter: &Painter, spot: Rect, row: usize, column: usize| {
-        let Some(cell) = cell(row, column) else { return };
-        let ink = if *cell == Cell::Empty { colours.weak } else { ink_on(colour(row, column)) };
-        let line = Line::new(cell.short(&languages)).size(SMALL - 1.0).color(ink).width(spot.width() - 2.0);
-        line.paint(painter, spot.center(), Align2::CENTER_CENTER);
-    };
     let name = format!("{} strips, what was known by step", shown.who);
-    let cells = Cells {
-        id: ui.scope_id().with(("strips", shown.who)),
-        name: &name,
-        rows: &rows,
-        columns: &state.columns,
-        names: NAMES,
-        width: (40.0, 84.0),
-        height: ROW,
-        colour: &colour,
-        overlay: &overlay,
-        stamp: Id::unique((state.key, colours.dark)).value(),
-        describe: &describe,
-        selected: shown.part.map(|part| (state.row, part)),
-        column: shown.part,
-    };
-    let output = cells.show(ui);
-    let mut clicked = None;
-    if let Some(output) = output {
-        if let Some((row, column)) = output.hovered {
-            let text = describe(row, column);
-            output.response.on_hover_ui_at_pointer(|ui| drop(Line::new(text).show(ui)));
-        }
-        if let Some((row, column)) = output.chosen {
-            (state.row, clicked) = (row, Some(column));
-        }
-    }
+    let look = Look { name: &name, height: ROW, part: shown.part, languages: &languages, tint: &tint };
+    let clicked = state.strips.show(ui, &look);
     clicked.or_else(|| plot(ui, state, shown))
 }
 
 /// A note that may quote a trace, so in any script.
-fn note(ui: &mut Ui, text: &str) {
+pub(super) fn note(ui: &mut Ui, text: &str) {
     let weak = Palette::current(ui).weak;
     Passage::new(text).size(SMALL).color(weak).direction(Direction::Ltr).show(ui);
 }
