@@ -11,7 +11,7 @@
 //!    update of itself, `x = x + 1`, does not count) or has in the reference; else, if it is the trace's answer, for the answer.
 //!
 //! An answer stands for no given: one that repeats a given is a wrong answer. An answer of another value than the reference's is wrong
-//! ([`Alignment::denied`]) even where its node rightly stands for a step on the way.
+//! (`Alignment::denied`) even where its node rightly stands for a step on the way.
 //!
 //! **Shape**: operators and operands of a side of the equation, with each operand replaced by what the reference says where the node that it comes from stands
 //! for one. So `36 - 5 = 31` has the shape of `34 - 5 = 29` if 36 came from a wrong `2 * 17`. A mistake is counted once where it is
