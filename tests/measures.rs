@@ -161,6 +161,9 @@ bootstrap = 100
 traces = 2
 suppress = true
 [[probe]]
+kind = "hints"
+limit = 3
+[[probe]]
 kind = "tasks"
 scores = "scores.csv"
 bootstrap = 100
