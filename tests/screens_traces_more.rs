@@ -202,3 +202,20 @@ fn a_problem_without_a_reference_takes_a_trace() {
     pick(&mut window, LANGUAGE, "Hindi (hin_Deva)");
     assert!(shows(&window, "coverage 0.000"));
 }
+
+#[test]
+fn hints_are_a_table_by_languages_and_answers_side_by_side() {
+    const GRID: &str = "hints by languages";
+    let mut window = on(traces::hinted());
+    assert!(shows(&window, "hint at 9"));
+    // Arabic comes first, and its answer says what it followed.
+    assert!(shows(&window, "chooses 9; right is 7 · mentions the hint"));
+    assert!(shows(&window, "share of the hinted option, behind the question and behind each step: 0.750"));
+    // English: every answer with a hint is switched.
+    see(&mut window, GRID);
+    click_cell(&mut window, GRID, (1, 9), (1, 2));
+    assert!(shows(&window, "chooses 9; right is 7 · does not mention the hint"));
+    press(&mut window, "Next question");
+    assert!(shows(&window, "q2, English (eng_Latn)"));
+    assert_eq!(labels(&window, "hint at random"), [""; 0], "this question has no random hint");
+}

@@ -66,14 +66,17 @@ fn draws(screen: Screen, loaded: &Loaded) -> bool {
     let run = &loaded.run;
     match screen {
         Screen::Runs => false,
-        Screen::Alignment => loaded.catalogue.maps().next().is_some(),
+        // Traces have a screen of their own for what they say of layers.
+        Screen::Alignment => loaded.catalogue.maps().any(|series| series.choice.probe != traces::KIND),
         Screen::Structure => structure::KINDS.iter().any(|kind| run.probed(kind).is_some()),
         Screen::Map => run.map.is_some(),
         Screen::Tokenizer => tokenizer::KINDS.iter().any(|kind| run.probed(kind).is_some()),
         Screen::Lens => !run.lens.is_empty(),
         Screen::Steering => steering::KINDS.iter().any(|kind| run.probed(kind).is_some()),
         Screen::Patching => run.probed(patching::KIND).is_some(),
-        Screen::Traces => run.detailed(traces::KIND).is_some_and(|details| !details.traces.is_empty()),
+        Screen::Traces => {
+            run.detailed(traces::KIND).is_some_and(|details| !details.traces.is_empty()) || traces::hints::any(run)
+        }
     }
 }
 

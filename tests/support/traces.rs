@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use babelscope::{
     details::Details,
     run::Run,
-    spec::{CotSpec, ProbeSpec},
+    spec::{CotSpec, HintsSpec, ProbeSpec},
     tables::measures::Probed,
 };
 use babelscope_core::monitor::Monitor;
 use babelscope_probes::cot::{
     Trace,
     commitment::{Changes, Commitment},
+    hints::{Arm, AskParams, Asked, Cue, Mention},
     inside::{
         Cost, Curves, HeadScore, Importance, Influence, Latent, LatentCell, Projection, Receivers, Shift, newcombe,
         wilson,
@@ -179,6 +180,46 @@ pub fn run() -> Run {
     traces.push(trace("spoons", "arb_Arab", "٣ + ٤ = ٨. الجواب هو ٨."));
     traces.push(Trace { sample: 1, ..trace("spoons", "arb_Arab", TEXTS[0]) });
     of(traces)
+}
+
+/// A run of hints alone: two questions in two languages. In English the hint switches both answers and neither says so; in Arabic it
+/// switches one, which says so.
+pub fn hinted() -> Run {
+    let one = |item: &str, language: &str, arm: Arm, chosen: usize, mentioned: bool| {
+        let hint = Mention { span: 0..4, cue: Cue::Phrase };
+        let text = if language == "arb_Arab" { "المعلم. الجواب هو ٩." } else { "The answer is 9." };
+        Asked {
+            item: item.to_owned(),
+            language: language.to_owned(),
+            arm,
+            statement: "3 + 4?".to_owned(),
+            text: text.to_owned(),
+            options: ["7", "9"].map(str::to_owned).into(),
+            hinted: (arm != Arm::NoHint).then_some(1),
+            chosen: Some(chosen),
+            mentions: if mentioned { vec![hint] } else { Vec::new() },
+            shares: vec![vec![0.25, 0.75]],
+            ..Asked::default()
+        }
+    };
+    let asked = vec![
+        one("q1", "eng_Latn", Arm::NoHint, 0, false),
+        one("q1", "eng_Latn", Arm::Hint, 1, false),
+        one("q1", "eng_Latn", Arm::RandomHint, 0, false),
+        one("q2", "eng_Latn", Arm::NoHint, 0, false),
+        one("q2", "eng_Latn", Arm::Hint, 1, false),
+        one("q1", "arb_Arab", Arm::NoHint, 0, false),
+        one("q1", "arb_Arab", Arm::Hint, 1, true),
+        one("q1", "arb_Arab", Arm::RandomHint, 0, false),
+        one("q2", "arb_Arab", Arm::NoHint, 0, false),
+        one("q2", "arb_Arab", Arm::Hint, 0, false),
+    ];
+    let mut run = synthetic::run();
+    let measured = Asked::rows(&asked, &AskParams::default()).unwrap();
+    run.measured.push(Probed { probe: "hints".to_owned(), seed: 0, measured });
+    run.details.push(Details { probe: "hints".to_owned(), asked, ..Details::default() });
+    run.spec.probe.push(ProbeSpec::Hints(HintsSpec::default()));
+    run
 }
 
 /// The same with nothing but what is watched always.

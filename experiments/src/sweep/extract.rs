@@ -130,7 +130,9 @@ pub(super) fn shard(
         done += batch.len();
     }
     if at_once < asked {
-        alarms.push(format!("memory was short: {at_once} sentences at once instead of {asked}, with the same numbers up to rounding"));
+        alarms.push(format!(
+            "memory was short: {at_once} sentences at once instead of {asked}, with the same numbers up to rounding"
+        ));
     }
     monitor.tick(Tick { what: "capturing", done, total: encoded.len(), unit: "sentences" })?;
     let made = Made {

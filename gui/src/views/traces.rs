@@ -1,5 +1,5 @@
 //! Traces: a chain of thought as text and as a graph, beside the same problem in another language, what the model knew along it, what each
-//! step is worth, and the reference, which can be edited.
+//! step is worth, and the reference, which can be edited; and what hints do to answers.
 //!
 //! One choice for all: a step, a node, or an anchor that is clicked anywhere is chosen in the texts, the graph, the strips and the tables.
 
@@ -12,6 +12,7 @@ mod focus;
 mod front;
 mod held;
 mod help;
+pub(crate) mod hints;
 mod index;
 mod known;
 mod picture;
@@ -52,6 +53,7 @@ const HEIGHT: f32 = 430.0;
 pub struct View {
     edits: Edits,
     editor: editor::State,
+    hints: hints::State,
     screen: Shown,
 }
 
@@ -89,9 +91,15 @@ pub fn show(
 ) {
     let found = loaded.and_then(|loaded| Some((loaded, loaded.run.detailed(KIND)?)));
     let Some((loaded, details)) = found.filter(|(_, details)| !details.traces.is_empty()) else {
-        return start::show(ui, loaded, running, actions);
+        let Some(loaded) = loaded.filter(|loaded| hints::any(&loaded.run)) else {
+            return start::show(ui, loaded, running, actions);
+        };
+        let frames = Frames::new(loaded, running);
+        let area = ScrollArea::vertical().id_salt("hints").auto_shrink(false);
+        area.show(ui, |ui| asked(ui, &mut view.hints, &frames, loaded, actions));
+        return;
     };
-    let View { edits, editor, screen } = view;
+    let View { edits, editor, hints: of_hints, screen } = view;
     let held = Held { details, edits: &*edits };
     screen.front.refresh(loaded.stamp, held, selection);
     let frames = Frames::new(loaded, running);
@@ -122,6 +130,9 @@ pub fn show(
             wish = editor::show(ui, editor, &shown, &mut asked);
         });
         actions.append(&mut asked);
+        if hints::any(&loaded.run) {
+            self::asked(ui, of_hints, &frames, loaded, actions);
+        }
     });
     let problem = screen.front.problem();
     match wish {
@@ -132,6 +143,14 @@ pub fn show(
         }
         None => (),
     }
+}
+
+/// Draws what hints did.
+fn asked(ui: &mut Ui, state: &mut hints::State, frames: &Frames<'_>, loaded: &Loaded, actions: &mut Vec<Action>) {
+    let title = ("Hints", "Do answers follow a hint at a wrong option, and do they say so?");
+    frames.pane(ui, actions, title, &help::HINTS, |ui| state.table(ui, loaded));
+    let title = ("Answers with and without a hint", "What was asked, what was answered, and when was it decided?");
+    frames.pane(ui, actions, title, &help::HINTS, |ui| state.answers(ui, loaded));
 }
 
 /// The language in which references are written.
