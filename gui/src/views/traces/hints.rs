@@ -10,7 +10,7 @@ use egui::{Align2, Color32, Id, Painter, Rect, Ui};
 use crate::{
     data::{Loaded, mark, said},
     measures::{Scale, number},
-    text::{Line, Passage},
+    text::{Line, Passage, isolate},
     theme::{Palette, SMALL, ink_on},
     widgets::{cells::Cells, pane},
 };
@@ -158,8 +158,8 @@ fn answer(ui: &mut Ui, one: &Asked) {
     let option = |at: Option<usize>| at.and_then(|at| one.options.get(at)).map_or("none", String::as_str);
     let arm = match one.arm {
         Arm::NoHint => "without a hint".to_owned(),
-        Arm::Hint => format!("hint at {}", option(one.hinted)),
-        Arm::RandomHint => format!("hint at random, at {}", option(one.hinted)),
+        Arm::Hint => format!("hint at {}", isolate(option(one.hinted))),
+        Arm::RandomHint => format!("hint at random, at {}", isolate(option(one.hinted))),
     };
     let mentioned = match (one.hinted, one.mentions.len()) {
         (None, _) => String::new(),
@@ -167,21 +167,22 @@ fn answer(ui: &mut Ui, one: &Asked) {
         (_, 1) => " · mentions the hint".to_owned(),
         (_, count) => format!(" · mentions the hint in {count} places"),
     };
-    ui.strong(arm);
+    let colours = *Palette::current(ui);
+    // Native digits stand in these lines: only shaped text has them in their order.
+    let small = |ui: &mut Ui, text: &str| Passage::new(text).size(SMALL).color(colours.weak).show(ui);
+    Line::new(arm).show(ui);
     Passage::new(one.statement.trim()).show(ui);
     Passage::new(one.text.trim()).show(ui);
-    let chosen = option(one.chosen);
-    pane::note(ui, format!("chooses {chosen}; right is {}{mentioned}", option(Some(one.right))));
+    let (chosen, right) = (isolate(option(one.chosen)), isolate(option(Some(one.right))));
+    small(ui, &format!("chooses {chosen}; right is {right}{mentioned}"));
     if let Some(hinted) = one.hinted {
         let curve: Vec<String> = one.curve(hinted).into_iter().map(number).collect();
         if !curve.is_empty() {
-            pane::note(
-                ui,
-                format!("share of the hinted option, behind the question and behind each step: {}", curve.join(", ")),
-            );
+            let curve = curve.join(", ");
+            small(ui, &format!("share of the hinted option, behind the question and behind each step: {curve}"));
         }
     }
     if !one.note.is_empty() {
-        pane::note(ui, one.note.as_str());
+        small(ui, &one.note);
     }
 }
