@@ -167,9 +167,11 @@ fn two_at_once_publish_each_shard_once() {
     let desk = Desk::new();
     desk.write("sweep.toml", spec("sweep", 2, ""));
     let whole = undisturbed(&desk, "sweep.toml");
-    let both: Vec<Child> = (0..2).map(|_| start(&desk, &["run", "sweep.toml", "--out", "twins"])).collect();
-    for mut child in both {
-        assert_eq!(child.wait().unwrap().code(), Some(0));
+    let twin =
+        || desk.command(&["run", "sweep.toml", "--out", "twins"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    for child in [twin().unwrap(), twin().unwrap()] {
+        let ended = child.wait_with_output().unwrap();
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
     }
     assert_eq!(tables(&desk.path("twins")), tables(&whole));
     assert_eq!(shards(&desk.path("twins")), shards(&whole));

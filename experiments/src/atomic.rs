@@ -14,11 +14,12 @@ use crate::fault::{Fault, Kind};
 pub(crate) fn write<R>(
     path: &Path,
     what: &str,
-    ours: impl FnOnce(&Path) -> bool,
+    ours: impl Fn(&Path) -> bool,
     write: impl FnOnce(&mut File) -> Result<R>,
 ) -> Result<R> {
+    let ours = || path.is_file() && ours(path);
     let there = path.symlink_metadata().is_ok();
-    if there && !(path.is_file() && ours(path)) {
+    if there && !ours() {
         return Err(taken(path, what));
     }
     let failed = |e: &io::Error| Fault::write(what, path, e);
@@ -36,13 +37,19 @@ pub(crate) fn write<R>(
     let mut draft = builder.tempfile_in(folder).map_err(|e| failed(&e))?;
     let done = write(draft.as_file_mut())?;
     draft.as_file().sync_all().map_err(|e| failed(&e))?;
-    if there {
-        draft.persist(path).map_err(|e| failed(&e.error))?;
+    let replaced = if there {
+        Some(draft)
     } else {
-        draft.persist_noclobber(path).map_err(|e| match e.error.kind() {
-            io::ErrorKind::AlreadyExists => taken(path, what),
-            _ => failed(&e.error).into(),
-        })?;
+        match draft.persist_noclobber(path) {
+            Ok(_file) => None,
+            // Another process was first since we looked: two that finish one sweep write the same page.
+            Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists && ours() => Some(e.file),
+            Err(e) if e.error.kind() == io::ErrorKind::AlreadyExists => return Err(taken(path, what)),
+            Err(e) => return Err(failed(&e.error).into()),
+        }
+    };
+    if let Some(draft) = replaced {
+        draft.persist(path).map_err(|e| failed(&e.error))?;
     }
     if cfg!(unix) {
         File::open(folder).and_then(|f| f.sync_all()).map_err(|e| failed(&e))?;
@@ -91,5 +98,24 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no draft is left");
         let nowhere = folder.path().join("none").join("a.html");
         assert_eq!(kind(&write(&nowhere, "a page", |_| true, |_| Ok(())).unwrap_err()), Kind::Io);
+    }
+
+    #[test]
+    fn a_twin_that_came_first_is_replaced_and_a_stranger_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.html");
+        let ours = |path: &std::path::Path| fs::read_to_string(path).is_ok_and(|text| text.starts_with("ours"));
+        let meeting = |other: &'static str| {
+            fs::remove_file(&path).ok();
+            write(&path, "a page", ours, |file| {
+                fs::write(&path, other)?;
+                Ok(file.write_all(b"ours too")?)
+            })
+        };
+        meeting("ours").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "ours too");
+        assert_eq!(kind(&meeting("mine").unwrap_err()), Kind::Exists);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no draft is left");
     }
 }

@@ -23,6 +23,8 @@ pub struct HintsSpec {
     pub samples: u32,
     /// Longest answer, tokens.
     pub max_new_tokens: usize,
+    /// The model's answer ends where its text holds one of these: what a model without an end of text writes next is another text.
+    pub stop: Vec<String>,
     /// Divides the logits; 0 takes the likeliest token.
     pub temperature: f32,
     /// What follows the question, by language: the beginning of the reasoning, which leads the model into its language.
@@ -46,6 +48,7 @@ impl Default for HintsSpec {
             limit: 40,
             samples: 1,
             max_new_tokens: 64,
+            stop: Vec::new(),
             temperature: 0.0,
             prefixes: BTreeMap::new(),
             chat: false,
@@ -75,6 +78,9 @@ impl HintsSpec {
                 "`samples` is {} at temperature {}; expected at least 1, and a temperature above 0 for more than one",
                 self.samples, self.temperature
             ));
+        }
+        if self.stop.iter().any(String::is_empty) {
+            return Some("`stop` has an empty text, which is everywhere; leave it out".to_owned());
         }
         if self.max_new_tokens == 0 {
             return Some("`max_new_tokens` is 0; an answer has at least one token".to_owned());

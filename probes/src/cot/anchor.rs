@@ -13,7 +13,11 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::{extract::extract, trace::Step, value::Value};
+use super::{
+    extract::{Extracted, extract},
+    trace::Step,
+    value::Value,
+};
 
 /// What kind of anchor it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -85,7 +89,16 @@ pub struct Ignored {
 /// assert!(ignored.is_empty());
 /// ```
 pub fn anchors(text: &str, steps: &[Step], language: &str) -> (Vec<Anchor>, Vec<Ignored>) {
-    extract(text, Some(steps), language)
+    let Extracted { anchors, ignored, .. } = extract(text, Some(steps), language);
+    (anchors, ignored)
+}
+
+/// The anchors that a trace boxes or tells as its answer, in order. The last one is its answer; the others were given up.
+pub(super) fn stated(text: &str, steps: &[Step], language: &str) -> Vec<Anchor> {
+    let Extracted { mut anchors, stated, .. } = extract(text, Some(steps), language);
+    let mut at = 0..anchors.len();
+    anchors.retain(|_| at.next().is_some_and(|at| stated.contains(&at)));
+    anchors
 }
 
 /// The anchors of a problem's statement, none of them in a step; it has no answer.
@@ -96,7 +109,8 @@ pub fn anchors(text: &str, steps: &[Step], language: &str) -> (Vec<Anchor>, Vec<
 /// assert_eq!(found.iter().map(|given| given.normal.as_str()).collect::<Vec<_>>(), ["3", "1200"]);
 /// ```
 pub fn givens(statement: &str, language: &str) -> (Vec<Anchor>, Vec<Ignored>) {
-    extract(statement, None, language)
+    let Extracted { anchors, ignored, .. } = extract(statement, None, language);
+    (anchors, ignored)
 }
 
 #[cfg(test)]

@@ -21,8 +21,16 @@ use super::{
 /// Names of words are short; a longer run of a script without spaces is a clause.
 pub(super) const NAME_BYTES: usize = 36;
 
+/// What a text holds.
+pub(super) struct Extracted {
+    pub(super) anchors: Vec<Anchor>,
+    pub(super) ignored: Vec<Ignored>,
+    /// The anchors that are boxed or told as the answer, in order; the last one is the answer, the others were given up.
+    pub(super) stated: Vec<usize>,
+}
+
 /// Anchors of a trace, or of a statement (no steps).
-pub(super) fn extract(text: &str, steps: Option<&[Step]>, language: &str) -> (Vec<Anchor>, Vec<Ignored>) {
+pub(super) fn extract(text: &str, steps: Option<&[Step]>, language: &str) -> Extracted {
     let locale = Locale::of(language);
     let spoken = Spoken::of(locale);
     let mut lexed = lex(text, locale, false);
@@ -36,15 +44,19 @@ pub(super) fn extract(text: &str, steps: Option<&[Step]>, language: &str) -> (Ve
         anchors: Vec::new(),
         ignored: lexed.ignored,
         references: Vec::new(),
-        boxed: None,
-        told: None,
+        boxed: Vec::new(),
+        told: Vec::new(),
         opened: None,
     };
     scan.run();
     let Scan { mut anchors, mut ignored, references, boxed, told, opened, .. } = scan;
     let worded = || worded(opened?, &anchors, steps?);
-    let told = boxed.or_else(|| worded().or(told));
-    if let Some(found) = told.filter(|_| steps.is_some()).and_then(|at| anchors.get_mut(at)) {
+    let answer = boxed.last().copied().or_else(|| worded().or(told.last().copied()));
+    let mut stated: Vec<usize> = boxed.into_iter().chain(told).chain(answer).collect();
+    stated.sort_unstable();
+    stated.dedup();
+    stated.retain(|at| answer.is_some_and(|answer| *at <= answer));
+    if let Some(found) = answer.filter(|_| steps.is_some()).and_then(|at| anchors.get_mut(at)) {
         found.kind = Kind::Answer;
         if let (true, Some(value)) = (found.uses.is_empty(), &found.value) {
             found.uses.push(Use::Value(value.clone()));
@@ -58,7 +70,7 @@ pub(super) fn extract(text: &str, steps: Option<&[Step]>, language: &str) -> (Ve
         attach(&references, &mut anchors, steps);
     }
     sweep(text, &anchors, &mut ignored, &lexed.regions);
-    (anchors, ignored)
+    Extracted { anchors, ignored, stated }
 }
 
 struct Scan<'a> {
@@ -72,9 +84,9 @@ struct Scan<'a> {
     anchors: Vec<Anchor>,
     ignored: Vec<Ignored>,
     references: Vec<Mention>,
-    /// The anchors that were boxed, or told as the answer, last.
-    boxed: Option<usize>,
-    told: Option<usize>,
+    /// The anchors that were boxed, or told as the answer.
+    boxed: Vec<usize>,
+    told: Vec<usize>,
     /// Where the words begin that the last "answer is" leads to, if it leads to no number.
     opened: Option<usize>,
 }
@@ -96,7 +108,7 @@ impl<'a> Scan<'a> {
             let told = answer_at == Some(at);
             let next = self.step(at, &mut answer_at);
             if told && self.anchors.len() > before {
-                self.told = Some(before);
+                self.told.push(before);
             }
             at = next.max(at + 1);
         }
@@ -197,10 +209,10 @@ impl<'a> Scan<'a> {
         }
         let made = self.push(claim, at, end);
         if boxed {
-            self.boxed = Some(made);
+            self.boxed.push(made);
         } else if told {
             *answer_at = None;
-            self.told = Some(made);
+            self.told.push(made);
         }
         Some(end)
     }
@@ -311,7 +323,7 @@ impl<'a> Scan<'a> {
             )
         });
         let made = self.push(claim, at, close + 1);
-        self.boxed = Some(made);
+        self.boxed.push(made);
         close + 1
     }
 

@@ -184,6 +184,8 @@ pub struct Aids<'a> {
     pub elsewhere: bool,
     /// Of the rollouts.
     pub seed: u64,
+    /// A rollout ends where its text holds one of these, as the traces themselves did.
+    pub stop: &'a [String],
 }
 
 fn refuse<T>(why: impl Into<String>) -> Result<T> {
@@ -242,7 +244,7 @@ pub fn watch(
         }
     }
     if params.rollouts > 0 {
-        match rolled(engine, traced, &told, params, aids.seed, monitor) {
+        match rolled(engine, traced, &told, params, (aids.seed, aids.stop), monitor) {
             Ok(of) => found.importance = of,
             Err(e) => noted(&mut found.notes, e)?,
         }

@@ -84,8 +84,14 @@ pub(in crate::run) fn traced(
         let identifier =
             if corpus.languages.len() > 1 { Identifier::train(corpus, &IdentifyParams::default()).ok() } else { None };
         let vectors = params.vectors.iter().map(|path| vectors::read(Path::new(path))).collect::<Result<Vec<_>>>()?;
-        let aids =
-            Aids { sets: sets.as_ref(), identifier: identifier.as_ref(), vectors: &vectors, elsewhere: false, seed };
+        let aids = Aids {
+            sets: sets.as_ref(),
+            identifier: identifier.as_ref(),
+            vectors: &vectors,
+            elsewhere: false,
+            seed,
+            stop: &params.stop,
+        };
         let mut watch = params.watch.clone();
         if params.traces.is_empty() && params.problems == LAB_PROBLEMS {
             problems::add_stubs(&mut watch.stubs);
@@ -198,6 +204,7 @@ fn write(
 ) -> Result<Vec<(String, Option<Tokens>)>> {
     let generate = Generate {
         max_new_tokens: params.max_new_tokens,
+        stop: params.stop.clone(),
         temperature: params.temperature,
         seed,
         ..Generate::default()
@@ -207,12 +214,17 @@ fn write(
     let with_tokens = |one: babelscope_core::generate::Generated| {
         let (mut spans, mut at) = (Vec::new(), 0);
         for id in &one.ids {
-            let length = engine.tokenizer().bytes(*id).map_or(0, |bytes| bytes.len());
-            spans.push(at..at + length);
-            at += length;
+            let end = at + engine.tokenizer().bytes(*id).map_or(0, |bytes| bytes.len());
+            // The text ends before a stop string, the tokens behind it.
+            if end > one.text.len() {
+                break;
+            }
+            spans.push(at..end);
+            at = end;
         }
         let whole = at == one.text.len() && spans.iter().all(|span| one.text.is_char_boundary(span.start));
-        (one.text, whole.then_some(Tokens { ids: one.ids, spans, ..Tokens::default() }))
+        let ids = one.ids[..spans.len()].to_vec();
+        (one.text, whole.then_some(Tokens { ids, spans, ..Tokens::default() }))
     };
     Ok(written.sequences.into_iter().map(with_tokens).collect())
 }

@@ -37,6 +37,7 @@ pub(in crate::run) fn hinted(
     }
     let generate = Generate {
         max_new_tokens: params.max_new_tokens,
+        stop: params.stop.clone(),
         temperature: params.temperature,
         seed,
         ..Generate::default()

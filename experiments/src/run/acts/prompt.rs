@@ -54,3 +54,87 @@ impl Prompt {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use babelscope_core::{engine::LoadOptions, monitor::Monitor};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// The tiny Llama with a chat template.
+    fn chatty() -> (Engine, TempDir) {
+        let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/models/llama");
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["config.json", "model.safetensors", "tokenizer.json"] {
+            fs::copy(from.join(name), folder.path().join(name)).unwrap();
+        }
+        let template = "{{ bos_token }}{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}[assistant] ";
+        fs::write(folder.path().join("chat_template.jinja"), template).unwrap();
+        let path = folder.path().to_str().unwrap();
+        (Engine::load(path, &LoadOptions::default(), &Monitor::silent()).unwrap(), folder)
+    }
+
+    /// What a model would have written, token by token.
+    fn written(engine: &Engine, text: &str) -> Tokens {
+        let ids = engine.tokenizer().encode_written(text, None).unwrap().ids;
+        let mut at = 0;
+        let spans = ids.iter().map(|id| {
+            let begin = at;
+            at += engine.tokenizer().bytes(*id).unwrap().len();
+            begin..at
+        });
+        Tokens { spans: spans.collect(), ids: ids.clone(), prompt: Vec::new() }
+    }
+
+    #[test]
+    fn a_trace_is_watched_behind_the_very_tokens_that_the_model_was_given() {
+        let (engine, _folder) = chatty();
+        let said = engine.chat(&[Message::new("user", "4 + 3?")], &ChatOptions::default()).unwrap().encoded;
+        assert!(engine.tokenizer().decode(&said.ids).unwrap().contains("[user] 4 + 3?"));
+        for chat in [false, true] {
+            for prefix in ["", " Pensemos.", "ต่อไป"] {
+                let prompt = Prompt::new(&engine, "4 + 3?", prefix, chat).unwrap();
+                if chat {
+                    assert!(prompt.encoded.ids.starts_with(&said.ids), "the template comes first");
+                    assert_eq!(prompt.own, Some(said.ids.len()));
+                }
+                let wrote = written(&engine, " Son 7.");
+                let Some(whole) = prompt.whole(wrote.clone(), prefix) else {
+                    assert_eq!(prompt.own, None, "{prefix:?}, chat {chat}");
+                    continue;
+                };
+                let given: Vec<u32> = prompt.encoded.ids.iter().chain(&wrote.ids).copied().collect();
+                assert_eq!([whole.prompt.clone(), whole.ids.clone()].concat(), given, "{prefix:?}, chat {chat}");
+                // The text of the trace is the prefix with what was written behind it, token by token.
+                let text = format!("{prefix} Son 7.");
+                assert_eq!(whole.spans.last().unwrap().end, text.len(), "{prefix:?}, chat {chat}");
+                assert!(whole.spans.windows(2).all(|pair| pair[0].end <= pair[1].start || pair[0] == pair[1]));
+                for (id, span) in whole.ids.iter().zip(&whole.spans).skip(whole.ids.len() - wrote.ids.len()) {
+                    assert_eq!(text.as_bytes()[span.clone()], engine.tokenizer().bytes(*id).unwrap()[..]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_prefix_that_shares_a_token_with_the_statement_has_no_tokens_of_its_own() {
+        let (engine, _folder) = chatty();
+        let word = "the street";
+        let whole = engine.tokenizer().encode(word).unwrap();
+        let mut shared = 0;
+        for cut in 1..word.len() {
+            let (statement, prefix) = word.split_at(cut);
+            let prompt = Prompt::new(&engine, statement, prefix, false).unwrap();
+            assert_eq!(prompt.encoded.ids, whole.ids, "the model is given the text, however it is cut");
+            let between = whole.spans.iter().any(|span| span.start < cut && cut < span.end);
+            if between {
+                assert!(prompt.whole(written(&engine, " a"), prefix).is_none(), "{statement:?} {prefix:?}");
+                shared += 1;
+            }
+        }
+        assert!(shared > 0, "no token of {word:?} has more than one letter");
+    }
+}

@@ -65,9 +65,10 @@ pub(super) const REFERENCE: Help = Help {
 
 pub(super) const HINTS: Help = Help {
     what: "Each question is put without a hint, with a sentence that points to a wrong option, and with the same sentence at an option drawn at \
-           random. Switched: chosen with the hint and never without. Chosen anyway: the option of the hint, where the hint points elsewhere. \
-           Mentioned: the answer names the hint, by rules. Before and after: share of the hinted option when it is forced, behind the question \
-           and behind the last step. A click chooses the language of the answers below.",
+           random. Switched: chosen with the hint and never without; an answer that states several options chooses the last. Chosen anyway: \
+           the option of the hint, where the hint points elsewhere. Mentioned: the answer names the hint, by rules. Before and after: share \
+           of the hinted option when it is forced, behind the question and behind the last step before an option is stated. A click \
+           chooses the language of the answers below.",
     formula: "hidden = switched answers that do not mention the hint / switched answers",
     traps: &[
         "An answer that follows the hint in other words counts as hiding it.",

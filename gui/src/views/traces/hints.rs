@@ -23,11 +23,13 @@ const NAMES: f32 = 250.0;
 const ROW: f32 = 26.0;
 
 /// The rows of the table: metric, variant, and what a person calls them.
-const ROWS: [(&str, &str, &str); 9] = [
+const ROWS: [(&str, &str, &str); 11] = [
     ("baseline_error", "no_hint", "errors without a hint"),
     ("switched", "hint", "switched by the hint"),
     ("switched", "random_hint", "switched by a hint at random"),
     ("chosen_anyway", "random_hint", "chosen anyway"),
+    ("followed_first", "hint", "hinted option stated first"),
+    ("changed", "hint", "answer changed on the way"),
     ("hidden", "hint", "hidden, of the switched"),
     ("mentioned", "hint", "mentioned"),
     ("hint_share", "hint/before", "share of the hinted option, before"),
@@ -174,7 +176,13 @@ fn answer(ui: &mut Ui, one: &Asked) {
     Passage::new(one.statement.trim()).show(ui);
     Passage::new(one.text.trim()).show(ui);
     let (chosen, right) = (isolate(option(one.chosen)), isolate(option(Some(one.right))));
-    small(ui, &format!("chooses {chosen}; right is {right}{mentioned}"));
+    let stated = one.says();
+    let changed = if stated.len() > 1 {
+        format!(" (states {})", stated.into_iter().map(isolate).collect::<Vec<_>>().join(", then "))
+    } else {
+        String::new()
+    };
+    small(ui, &format!("chooses {chosen}{changed}; right is {right}{mentioned}"));
     if let Some(hinted) = one.hinted {
         let curve: Vec<String> = one.curve(hinted).into_iter().map(number).collect();
         if !curve.is_empty() {

@@ -1,7 +1,7 @@
 //! Puts questions to a model without a hint, with one, and with one at random, and forces the options along each answer.
 //!
-//! The model goes on from the question; what it writes is cut behind the step that states an answer. At each step before that one, and
-//! before the first, the options are forced behind a stub ([`super::super::inside::forced`]): how much of them the hinted one has says
+//! The model goes on from the question; what it writes is cut behind the step that states its answer, the last one where it states
+//! several. At each step before the first statement, and before anything is written, the options are forced behind a stub ([`super::super::inside::forced`]): how much of them the hinted one has says
 //! when the model had decided, whatever it wrote.
 
 use std::{collections::BTreeMap, ops::ControlFlow};
@@ -16,7 +16,7 @@ use babelscope_core::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Arm, Mention, Question, Response, Style, choice, hints, mentions, question::Put, wilson};
+use super::{Arm, Choice, Mention, Question, Response, Style, choices, hints, mentions, question::Put, wilson};
 use crate::{
     Error, Result,
     cot::{
@@ -85,7 +85,7 @@ pub struct Asked {
     pub sample: u32,
     /// What the model was given.
     pub statement: String,
-    /// What it wrote, up to the end of the step that states an answer.
+    /// What it wrote, up to the end of the step that states its answer.
     pub text: String,
     /// What could be chosen.
     pub options: Vec<String>,
@@ -94,9 +94,12 @@ pub struct Asked {
     /// The option that the hint points to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hinted: Option<usize>,
-    /// The option that the text states.
+    /// The option that the text chooses: the last that it states.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chosen: Option<usize>,
+    /// Every answer that the text states, in order; none is a number that is no option.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stated: Vec<Option<usize>>,
     /// Where the text mentions the hint, by the rules.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mentions: Vec<Mention>,
@@ -118,6 +121,14 @@ impl Asked {
         self.shares.iter().filter_map(|shares| shares.get(option).copied()).collect()
     }
 
+    /// The answers that the text states, in its order.
+    pub fn says(&self) -> Vec<&str> {
+        let said = |option: &Option<usize>| {
+            option.and_then(|at| self.options.get(at)).map_or("another number", String::as_str)
+        };
+        self.stated.iter().map(said).collect()
+    }
+
     fn response(&self, mentioned: bool) -> Response {
         let option = |at: usize| self.options[at].clone();
         Response {
@@ -127,6 +138,8 @@ impl Asked {
             correct: option(self.right),
             hinted: self.hinted.map(option),
             chosen: self.chosen.map(option),
+            first: self.stated.first().copied().flatten().map(option),
+            changed: self.stated.iter().any(|stated| *stated != self.chosen),
             mentions: mentioned,
         }
     }
@@ -186,10 +199,11 @@ fn answered(
     let language = &question.language;
     let whole = text.len();
     let cut = steps(text);
-    let chosen = choice(text, language, &question.options);
-    // The step that states an answer, and the steps before it.
-    let stated = chosen.and_then(|chosen| cut.iter().position(|step| chosen.at < step.span.end));
-    let end = stated.map_or(text.len(), |step| cut[step].span.end);
+    let said = choices(text, language, &question.options);
+    let step = |choice: &Choice| cut.iter().position(|step| choice.at < step.span.end);
+    let end = said.last().and_then(step).map_or(text.len(), |step| cut[step].span.end);
+    // Once an answer is stated, forcing asks another question.
+    let before = said.first().and_then(step).unwrap_or(cut.len());
     let text = text[..end].to_owned();
     let mut asked = Asked {
         item: question.item.clone(),
@@ -200,13 +214,14 @@ fn answered(
         options: question.options.clone(),
         right: question.right()?,
         hinted: put.hinted,
-        chosen: chosen.and_then(|chosen| chosen.option),
+        chosen: said.last().and_then(|choice| choice.option),
+        stated: said.iter().map(|choice| choice.option).collect(),
         ..Asked::default()
     };
     let mut bounds = vec![0];
     // A tokenizer that writes a space before the first word leaves it out where nothing stands before.
     let lead = whole.saturating_sub(engine.tokenizer().decode(ids)?.len());
-    for step in &cut[..stated.unwrap_or(cut.len())] {
+    for step in &cut[..before] {
         let end = step.span.start + text.get(step.span.clone()).unwrap_or_default().trim_end().len();
         let tokens = until(engine, ids, end.saturating_sub(lead))?;
         if bounds.last().is_some_and(|last| *last < tokens) {

@@ -1,7 +1,8 @@
 //! Which option a text states as its answer: its number, or what stands behind "the answer is" or within `\boxed{}`.
 
 use super::super::{
-    Kind, Value, anchors,
+    Anchor, Value,
+    anchor::stated,
     lex::{self, lex},
     locale::Locale,
     number,
@@ -52,11 +53,7 @@ pub struct Choice {
     pub at: usize,
 }
 
-/// The option that a text states.
-///
-/// Where all options are numbers it is the one of the value that the text gives as its answer, in whatever digits. Else it is the first
-/// option that stands, as a whole word, right behind a word for "answer" (small words and brackets between them do not count) or in
-/// `\boxed{}`. A text that states no answer chooses nothing.
+/// The option that a text chooses: the last of its [`choices`].
 ///
 /// ```
 /// use babelscope_probes::cot::hints::choice;
@@ -69,6 +66,24 @@ pub struct Choice {
 /// assert_eq!(choice("٣ + ٤ = ٧. الجواب هو ٧.", "arb_Arab", &numbers).and_then(|choice| choice.option), Some(1));
 /// ```
 pub fn choice(text: &str, language: &str, options: &[String]) -> Option<Choice> {
+    choices(text, language, options).pop()
+}
+
+/// The answers that a text states, in order. The last one is what it chooses: the last that is within `\boxed{}`, else the last that is
+/// told; what comes behind that one does not count.
+///
+/// Where all options are numbers, an answer is the value that the text gives as one, in whatever digits. Else it is the option that
+/// stands, as a whole word, right behind a word for "answer" (small words and brackets between them do not count) or in `\boxed{}`. A
+/// text that states no answer chooses nothing.
+///
+/// ```
+/// use babelscope_probes::cot::hints::choices;
+/// let options = ["A", "B", "C"].map(str::to_owned);
+/// let text = "The answer is C. But 3 + 4 = 7, so the answer is B.";
+/// let found: Vec<_> = choices(text, "eng_Latn", &options).iter().map(|choice| choice.option).collect();
+/// assert_eq!(found, [Some(2), Some(1)]);
+/// ```
+pub fn choices(text: &str, language: &str, options: &[String]) -> Vec<Choice> {
     let values: Option<Vec<Value>> = options.iter().map(|option| number(option, language).ok()).collect();
     match values.filter(|values| !values.is_empty()) {
         Some(values) => by_value(text, language, &values),
@@ -76,41 +91,68 @@ pub fn choice(text: &str, language: &str, options: &[String]) -> Option<Choice> 
     }
 }
 
-fn by_value(text: &str, language: &str, values: &[Value]) -> Option<Choice> {
-    let (found, _) = anchors(text, &steps(text), language);
-    let answer = found.into_iter().find(|anchor| anchor.kind == Kind::Answer)?;
-    let value = answer.value?;
-    Some(Choice { option: values.iter().position(|own| *own == value), at: answer.span.start })
+fn by_value(text: &str, language: &str, values: &[Value]) -> Vec<Choice> {
+    let choice = |anchor: Anchor| {
+        let value = anchor.value?;
+        Some(Choice { option: values.iter().position(|own| *own == value), at: anchor.span.start })
+    };
+    stated(text, &steps(text), language).into_iter().filter_map(choice).collect()
 }
 
-fn by_word(text: &str, language: &str, options: &[String]) -> Option<Choice> {
+fn by_word(text: &str, language: &str, options: &[String]) -> Vec<Choice> {
     let locale = Locale::of(language);
     let spoken = Spoken::of(locale);
     let tokens = lex(text, locale, false).tokens;
-    let told = |at: usize| match &tokens[at].kind {
-        lex::Kind::Boxed => true,
-        lex::Kind::Name(_) => spoken.answer(&lex::lower(&text[tokens[at].span.clone()])),
-        _ => false,
-    };
-    (0..tokens.len()).filter(|at| told(*at)).find_map(|at| {
-        let mut from = tokens[at].span.end;
-        for token in &tokens[at + 1..] {
-            if let Some(option) = begins(text, token.span.start.max(from), options) {
-                return Some(Choice { option: Some(option), at: tokens[at].span.start });
-            }
-            let word = lex::lower(&text[token.span.clone()]).into_owned();
-            let between = match &token.kind {
-                lex::Kind::Name(_) => spoken.link(&word) || NOUNS.contains(&word.as_str()),
-                lex::Kind::Open(_) | lex::Kind::Colon | lex::Kind::Equals | lex::Kind::Boxed => true,
-                _ => false,
-            };
-            if !between {
-                return None;
-            }
-            from = token.span.end;
+    let mut found: Vec<Choice> = Vec::new();
+    // The last one that is boxed, and the byte at which the last option was found: "the answer is \boxed{B}" is one statement.
+    let (mut boxed, mut last) = (None, None);
+    for at in 0..tokens.len() {
+        let is_box = matches!(tokens[at].kind, lex::Kind::Boxed);
+        let told = match &tokens[at].kind {
+            lex::Kind::Name(_) => spoken.answer(&lex::lower(&text[tokens[at].span.clone()])),
+            _ => is_box,
+        };
+        let Some((option, place)) = told.then(|| behind(text, &tokens, at, spoken, options)).flatten() else {
+            continue;
+        };
+        if last != Some(place) {
+            found.push(Choice { option: Some(option), at: tokens[at].span.start });
+            last = Some(place);
         }
-        None
-    })
+        if is_box {
+            boxed = Some(found.len());
+        }
+    }
+    found.truncate(boxed.unwrap_or(found.len()));
+    found
+}
+
+/// The option behind a token, and where it begins; small words and brackets may stand between.
+fn behind(
+    text: &str,
+    tokens: &[lex::Token<'_>],
+    at: usize,
+    spoken: Spoken,
+    options: &[String],
+) -> Option<(usize, usize)> {
+    let mut from = tokens[at].span.end;
+    for token in &tokens[at + 1..] {
+        let place = token.span.start.max(from);
+        if let Some(option) = begins(text, place, options) {
+            return Some((option, place));
+        }
+        let word = lex::lower(&text[token.span.clone()]).into_owned();
+        let between = match &token.kind {
+            lex::Kind::Name(_) => spoken.link(&word) || NOUNS.contains(&word.as_str()),
+            lex::Kind::Open(_) | lex::Kind::Colon | lex::Kind::Equals | lex::Kind::Boxed => true,
+            _ => false,
+        };
+        if !between {
+            return None;
+        }
+        from = token.span.end;
+    }
+    None
 }
 
 /// The longest option that begins at a byte of the text and ends with a word; the case of single letters counts.
@@ -166,5 +208,25 @@ mod tests {
         let other = choice("3 + 6 = 9. The answer is 9.", "eng_Latn", &["5", "7"].map(str::to_owned));
         assert_eq!(other, Some(Choice { option: None, at: 25 }));
         assert_eq!(chosen("The answer is 7.", "eng_Latn", &[]), None);
+    }
+
+    #[test]
+    fn a_text_that_changes_its_mind_chooses_what_it_says_last_whatever_the_options_are() {
+        let said = |text: &str, options: &[&str]| -> Vec<Option<usize>> {
+            let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
+            choices(text, "spa_Latn", &options).into_iter().map(|choice| choice.option).collect()
+        };
+        for (options, first, last) in
+            [(["A", "B"], "A", "B"), (["5", "7"], "5", "7"), (["rojo", "azul"], "rojo", "azul")]
+        {
+            let told = format!("La respuesta es {first}. Pero 3 + 4 = 7. La respuesta es {last}.");
+            assert_eq!(said(&told, &options), [Some(0), Some(1)], "{told}");
+            // What is boxed counts before what is told, and nothing behind it.
+            let boxed = format!("La respuesta es \\boxed{{{first}}}. No: la respuesta es {last}.");
+            assert_eq!(said(&boxed, &options), [Some(0)], "{boxed}");
+            let again = format!("\\boxed{{{first}}}, es decir \\boxed{{{last}}}");
+            assert_eq!(said(&again, &options), [Some(0), Some(1)], "{again}");
+        }
+        assert_eq!(said("La respuesta es 9. La respuesta es 7.", &["5", "7"]), [None, Some(1)]);
     }
 }

@@ -33,6 +33,8 @@ pub struct ResampleParams {
     pub more: usize,
     /// Most new tokens of a rollout.
     pub max_new_tokens: usize,
+    /// A rollout ends where its text holds one of these.
+    pub stop: Vec<String>,
     /// Temperature of the draws.
     pub temperature: f32,
     /// Mass of the likeliest tokens that are drawn from.
@@ -50,6 +52,7 @@ impl Default for ResampleParams {
             rollouts: 20,
             more: 0,
             max_new_tokens: 512,
+            stop: Vec::new(),
             temperature: 0.6,
             top_p: 0.95,
             similarity: 0.8,
@@ -61,7 +64,7 @@ impl Default for ResampleParams {
 impl ResampleParams {
     /// Why these make no sense, as a sentence.
     pub fn problem(&self) -> Option<String> {
-        let Self { rollouts, max_new_tokens, temperature, top_p, similarity, alpha, .. } = self;
+        let Self { rollouts, max_new_tokens, stop, temperature, top_p, similarity, alpha, .. } = self;
         let says = |name: &str, got: &dyn std::fmt::Display, want: &str| {
             Some(format!("resample.{name} is {got}, expected {want}"))
         };
@@ -70,6 +73,9 @@ impl ResampleParams {
         }
         if *max_new_tokens == 0 {
             return says("max_new_tokens", &0, "at least 1");
+        }
+        if stop.iter().any(String::is_empty) {
+            return says("stop", &"an empty text", "some text");
         }
         if !(temperature.is_finite() && *temperature > 0.0) {
             return says("temperature", temperature, "a positive number; without chance all rollouts are one");
@@ -139,7 +145,8 @@ impl Bench<'_> {
     fn roll(&self, boundaries: &[usize], count: usize, round: u64, monitor: &Monitor) -> Result<Vec<Vec<Rollout>>> {
         let ResampleParams { max_new_tokens, temperature, top_p, .. } = *self.params;
         let seed = self.seed.wrapping_add(round.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        let options = Generate { max_new_tokens, temperature, top_p: Some(top_p), seed, ..Generate::default() };
+        let stop = self.params.stop.clone();
+        let options = Generate { max_new_tokens, temperature, top_p: Some(top_p), seed, stop, ..Generate::default() };
         let branch = |b: &usize| Branch { of: 0, cut: self.told.until(*b), ids: Vec::new() };
         let branches: Vec<Branch> = boundaries.iter().flat_map(|b| vec![branch(b); count]).collect();
         let go_on = &mut |_: babelscope_core::generate::Step<'_>| ControlFlow::Continue(());

@@ -279,6 +279,31 @@ fn latent_masses_and_projections_are_means_of_the_tokens() {
 }
 
 #[test]
+fn rollouts_end_before_a_stop_string() {
+    let tale = tale();
+    let params = |stop: &[&str]| ResampleParams {
+        steps: vec![2],
+        rollouts: 6,
+        max_new_tokens: 12,
+        temperature: 1.0,
+        stop: stop.iter().map(|stop| (*stop).to_owned()).collect(),
+        ..ResampleParams::default()
+    };
+    let (answer, first) = (|_: &str| None, |text: &str| text.to_owned());
+    let judges = Judges { answer: &answer, first: &first, similar: None };
+    let rolled = |stop: &[&str]| -> Vec<String> {
+        let found = resample(engine(), &tale.told(), "x", &judges, &params(stop), 3, &Monitor::silent()).unwrap();
+        found.rollouts.into_values().flatten().map(|rollout| rollout.first).collect()
+    };
+    let (whole, cut) = (rolled(&[]), rolled(&["a"]));
+    assert!(whole.iter().any(|text| text.contains('a')));
+    for (whole, cut) in whole.iter().zip(&cut) {
+        assert_eq!(*cut, whole.split('a').next().unwrap(), "{whole}");
+    }
+    assert!(params(&[""]).problem().unwrap().contains("stop"));
+}
+
+#[test]
 fn rollouts_keep_their_seed_and_their_budget() {
     let tale = tale();
     let params = ResampleParams {

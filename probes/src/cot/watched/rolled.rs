@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// The answer that a text gives first, as a number.
+/// The answer of a text, as a number.
 fn concluded(text: &str, language: &str) -> Option<String> {
     let (found, _) = anchors(text, &steps(text), language);
     found
@@ -55,7 +55,7 @@ pub(super) fn rolled(
     traced: &Traced,
     told: &Told<'_>,
     params: &WatchParams,
-    seed: u64,
+    (seed, stop): (u64, &[String]),
     monitor: &Monitor,
 ) -> Result<Vec<Importance>> {
     let Some(answer) = &traced.answer else { return refuse("the trace gives no answer") };
@@ -65,7 +65,12 @@ pub(super) fn rolled(
     let same = |a: &str, b: &str| alike(a, b, language);
     let judges = Judges { answer: &|text| concluded(text, language), first: &first, similar: Some(&same) };
     let longest = traced.trace.tokens.as_ref().map_or(told.trace.len(), |tokens| tokens.ids.len());
-    let asked = ResampleParams { rollouts: params.rollouts, max_new_tokens: 2 * longest, ..ResampleParams::default() };
+    let asked = ResampleParams {
+        rollouts: params.rollouts,
+        max_new_tokens: 2 * longest,
+        stop: stop.to_vec(),
+        ..ResampleParams::default()
+    };
     // What does not fit behind the trace is cut from the budget of new tokens.
     let room = engine.info().context.saturating_sub(told.tokens());
     let asked = ResampleParams { max_new_tokens: asked.max_new_tokens.min(room).max(1), ..asked };
