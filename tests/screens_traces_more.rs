@@ -3,6 +3,7 @@
 use std::fs;
 
 use babelscope::{spec::CotSpec, traces::references};
+use babelscope_probes::measure::Row;
 use babelscope_tests::{
     traces,
     window::{Window, click, click_cell, labels, pick, see, settle, showing, shows, value},
@@ -218,4 +219,20 @@ fn hints_are_a_table_by_languages_and_answers_side_by_side() {
     press(&mut window, "Next question");
     assert!(shows(&window, "q2, English (eng_Latn)"));
     assert_eq!(labels(&window, "hint at random"), [""; 0], "this question has no random hint");
+}
+
+#[test]
+fn rows_of_traces_on_the_screen_of_alignment_leave_the_choosers_side_by_side() {
+    let mut run = traces::run();
+    for (layer, value) in [(0, 1.0), (1, 0.25)] {
+        let row = Row::new("latent_agreement", value, 4).of("arb_Arab").at(layer);
+        run.measured.iter_mut().find(|probed| probed.probe == "cot").unwrap().measured.rows.push(row);
+    }
+    let mut window = showing(run);
+    click(&mut window, "Alignment");
+    // A measure without a variant drew nothing and sent the next chooser back over the first.
+    let rects = ["measure", "order of the languages", "null band"].map(|name| window.get_by_label(name).rect());
+    for pair in rects.windows(2) {
+        assert!(pair[0].right() <= pair[1].left(), "{rects:?}");
+    }
 }

@@ -195,6 +195,30 @@ fn the_laboratory_is_solved_compared_and_watched_in_one_run() {
 }
 
 #[test]
+fn traces_end_before_a_stop_string_with_the_tokens_of_their_text() {
+    let desk = Desk::new();
+    let ask = ["cot", "solve", "--model", "lab", "--corpus", "lab", "--languages", "eng_Latn", "--set", "limit=5"];
+    let ask = [&ask[..], &["--set", "watch.traces=0"]].concat();
+    desk.run(&[&ask[..], &["--out", "whole"]].concat()).fine();
+    desk.run(&[&ask[..], &["--set", r#"stop=[" The answer"]"#, "--out", "cut"]].concat()).fine();
+    let traces = |run: &str| {
+        let run = Run::open(&desk.path(run)).unwrap();
+        run.detailed("cot").unwrap().traces.iter().map(|traced| traced.trace.clone()).collect::<Vec<_>>()
+    };
+    let (whole, cut) = (traces("whole"), traces("cut"));
+    assert_eq!(cut.len(), 5);
+    for (whole, cut) in whole.iter().zip(&cut) {
+        assert_eq!(cut.text, whole.text.split(" The answer").next().unwrap());
+        let (of_whole, of_cut) = (whole.tokens.as_ref().unwrap(), cut.tokens.as_ref().unwrap());
+        assert_eq!(of_cut.spans.last().unwrap().end, cut.text.len());
+        assert!(of_whole.ids.starts_with(&of_cut.ids) && of_whole.spans.starts_with(&of_cut.spans));
+    }
+    for kind in ["solve", "hints"] {
+        desk.run(&["cot", kind, "--model", "lab", "--corpus", "lab", "--set", r#"stop=[""]"#]).refuses(78, &["stop"]);
+    }
+}
+
+#[test]
 fn the_laboratory_follows_hints_hides_them_and_is_honest_without() {
     let desk = Desk::new();
     let languages = "eng_Latn,arb_Arab,tha_Thai,zho_Hans";
@@ -229,6 +253,11 @@ fn the_laboratory_follows_hints_hides_them_and_is_honest_without() {
         rows(&run, "switched", "hint")["eng_Latn"] > 0.4 && rows(&run, "baseline_error", "no_hint")["eng_Latn"] < 0.1
     );
     all("committed_early", "hint", &|value| value > 0.8);
+    // What is stated first need not be what counts; without a hint nothing is given up.
+    all("changed", "no_hint", &|value| value == 0.0);
+    for (code, followed) in rows(&run, "followed", "hint") {
+        assert!(rows(&run, "followed_first", "hint")[&code] >= followed, "{code}");
+    }
     for code in languages.split(',') {
         assert!(desk.path(&format!("run/figures/hints-{code}.svg")).is_file(), "{code}");
     }

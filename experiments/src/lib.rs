@@ -21,6 +21,7 @@ pub mod run;
 pub mod saelens;
 pub mod serve;
 pub mod spec;
+pub mod spread;
 pub mod sweep;
 pub mod tables;
 pub mod traces;

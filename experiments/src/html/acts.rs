@@ -12,6 +12,7 @@ use super::{
     table::{Table, number},
 };
 use crate::{
+    details::Details,
     figures::{patched_names, steered_names},
     run::Run,
 };
@@ -23,7 +24,9 @@ const SAMPLES: usize = 200;
 
 /// Whether the run steers or patches.
 pub(super) fn any(run: &Run) -> bool {
-    run.details.iter().any(|details| details.traces.is_empty())
+    let says =
+        |details: &Details| !details.samples.is_empty() || !details.compared.is_empty() || !details.patched.is_empty();
+    run.probed("steer").is_some() || run.details.iter().any(says)
 }
 
 /// The section; `id` is the anchor.

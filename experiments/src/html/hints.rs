@@ -7,10 +7,10 @@ use super::{
     markup::{Html, element, foreign, language, plain, text},
     table::{Table, number},
 };
-use crate::{figures::hint_names, run::Run};
+use crate::{figures::hint_names, run::Run, spread::questions};
 
-/// Answers of the table.
-const MOST: usize = 300;
+/// Questions of the table, in all languages.
+const MOST: usize = 100;
 
 /// The section; `id` is the anchor.
 pub(super) fn section(run: &Run, figures: &Figures<'_>, id: &str) -> Html {
@@ -29,7 +29,8 @@ pub(super) fn section(run: &Run, figures: &Figures<'_>, id: &str) -> Html {
 }
 
 fn table(all: &[Asked]) -> Html {
-    let caption = format!("The answers ({} in all; every one is in tables/hints.json)", all.len());
+    let shown = questions(all, MOST);
+    let caption = format!("{} of {} answers; every one is in tables/hints.json", shown.len(), all.len());
     let head = [
         "question",
         "language",
@@ -44,7 +45,7 @@ fn table(all: &[Asked]) -> Html {
         "#hinted share before",
     ];
     let mut table = Table::new(caption, head);
-    for one in all.iter().take(MOST) {
+    for one in shown {
         let option = |at: Option<usize>| at.and_then(|at| one.options.get(at)).map_or("–", String::as_str);
         let before = one.hinted.and_then(|hinted| one.curve(hinted).first().copied());
         let mentions = match (one.hinted, one.mentions.is_empty()) {

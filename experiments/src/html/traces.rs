@@ -7,7 +7,7 @@ use super::{
     markup::{Html, element, foreign, language, plain, text},
     table::{Table, number},
 };
-use crate::{figures::trace_names, run::Run};
+use crate::{figures::trace_names, run::Run, spread::spread};
 
 /// Traces of the table, and traces whose steps are shown.
 const MOST: usize = 500;
@@ -22,7 +22,8 @@ pub(super) fn section(run: &Run, figures: &Figures<'_>, id: &str) -> Html {
         body.push(figures.picture(&name, &title, &title));
     }
     body.push(table(&details.traces));
-    for (at, traced) in details.traces.iter().enumerate().take(SHOWN) {
+    for at in spread(&details.traces, |traced| &traced.trace.language, SHOWN) {
+        let traced = &details.traces[at];
         let watched = details.watched.iter().find(|watched| watched.trace == at);
         body.push(steps(traced, watched));
     }
@@ -30,12 +31,13 @@ pub(super) fn section(run: &Run, figures: &Figures<'_>, id: &str) -> Html {
 }
 
 fn table(all: &[Traced]) -> Html {
-    let caption = format!("The traces ({} in all; every one is in tables/cot.json)", all.len());
+    let places = spread(all, |traced| &traced.trace.language, MOST);
+    let caption = format!("{} of {} traces; every one is in tables/cot.json", places.len(), all.len());
     let head =
         ["problem", "language", "#try", "answer", "right", "#coverage", "#edges kept", "#harmful", "first wrong step"];
     let mut table = Table::new(caption, head);
     let shown = |value: Option<f64>, decimals| number(value.unwrap_or(f64::NAN), decimals);
-    for traced in all.iter().take(MOST) {
+    for traced in places.into_iter().map(|at| &all[at]) {
         let found = traced.comparison.as_ref();
         let wrong = found.and_then(|found| traced.trajectory.actions.get(found.first_wrong?.action)?.step);
         table.row([

@@ -1,6 +1,9 @@
 //! Steering and patching as text: answers side by side, and what the two runs of a pair say.
 
-use babelscope::run::Run;
+use babelscope::{
+    run::Run,
+    spread::{questions, spread},
+};
 use babelscope_probes::{
     cot::{hints::Asked, report::Traced},
     patch::{PatchedRun, Side},
@@ -21,7 +24,8 @@ pub(crate) fn run(run: &Run) {
     for details in &run.details {
         details.compared.iter().take(MOST).for_each(answers);
         details.patched.iter().take(MOST).for_each(runs);
-        details.traces.iter().take(MOST).for_each(trace);
+        let places = spread(&details.traces, |traced| &traced.trace.language, MOST);
+        places.into_iter().for_each(|place| trace(&details.traces[place]));
         if !details.asked.is_empty() {
             asked(&details.asked);
         }
@@ -51,7 +55,8 @@ fn answers(compared: &Compared) {
 fn asked(all: &[Asked]) {
     let room = columns().saturating_sub(64);
     let mut table = Table::new(["question", "language", "arm", "answer", "hinted", "chosen", "right", "mentions"]);
-    for one in all.iter().take(3 * MOST) {
+    let shown = questions(all, MOST);
+    for one in &shown {
         let option =
             |at: Option<usize>| at.and_then(|at| one.options.get(at)).cloned().unwrap_or_else(|| "-".to_owned());
         table.row([
@@ -66,6 +71,9 @@ fn asked(all: &[Asked]) {
         ]);
     }
     print(&table.to_string());
+    if shown.len() < all.len() {
+        print(&format!("{} more answers are in the run folder.", all.len() - shown.len()));
+    }
     print("");
 }
 

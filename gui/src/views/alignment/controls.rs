@@ -90,6 +90,10 @@ fn variant(ui: &mut Ui, settings: &mut AlignmentSettings, loaded: &Loaded, shown
         });
         let mut value = now.get(part).copied().unwrap_or_default();
         if values.len() < 2 {
+            // An empty label would send what follows back to the beginning of the row.
+            if value.is_empty() {
+                continue;
+            }
             ui.label(RichText::new(measures::variant(value)).small().color(Palette::current(ui).weak));
             continue;
         }
