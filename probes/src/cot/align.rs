@@ -6,7 +6,8 @@
 //! 3. In the order of time, what is left **by value with role**: the value is the same and nothing speaks against it, that is, one of
 //!    the two has no operands, or they share an operand, or both are the answer, or both have the same name. Of several: the same
 //!    shape, then the most shared operands, then the earliest. Where the reference node is matched already, the node is another way
-//!    to the same value: it stands for it too, but matches nothing.
+//!    to the same value: it stands for it too, but matches nothing. What is built from operands is no given, and what has the shape of
+//!    nodes of other values alone is none of this value: it is a slip of those, which came to a number that stands elsewhere by accident.
 //! 4. What has another value stands **wrongly** for a reference node of the same shape; else for the one that its name stood for (an
 //!    update of itself, `x = x + 1`, does not count) or has in the reference; else, if it is the trace's answer, for the answer.
 //!
@@ -206,15 +207,18 @@ pub(crate) fn align(reference: &Graph, target: &Graph) -> Alignment {
             let same_value = node.value.as_ref().and_then(|value| by_value.get(value));
             let same_shape = || says.shapes.iter().filter_map(|shape| by_shape.get(shape.as_str())).flatten();
             let free = |anchor: &usize| alignment.matched[*anchor].is_none();
+            let slip = same_shape().next().is_some()
+                && same_shape().all(|anchor| reference.nodes[*anchor].value != node.value);
             let right = same_value.and_then(|anchors| {
                 let fits = anchors.iter().filter(|anchor| {
                     let (want, there) = (&wants[**anchor], &reference.nodes[**anchor]);
-                    let fits = want.operands.is_empty()
-                        || says.operands.is_empty()
-                        || want.shared(&says) > 0
-                        || (there.role == Role::Answer && node.role == Role::Answer)
-                        || (there.name.is_some() && there.name == node.name);
-                    fits && (there.role != Role::Given || node.role != Role::Answer)
+                    let both_answer = there.role == Role::Answer && node.role == Role::Answer;
+                    let named = there.name.is_some() && there.name == node.name;
+                    if there.role == Role::Given {
+                        return node.role != Role::Answer && (says.operands.is_empty() || named);
+                    }
+                    let plain = want.operands.is_empty() || says.operands.is_empty();
+                    both_answer || (!slip && (plain || named || want.shared(&says) > 0))
                 });
                 let score = |anchor: &usize| {
                     let want = &wants[*anchor];

@@ -193,7 +193,9 @@ pub fn compare(reference: &Reference, trajectory: &Trajectory) -> Result<Compari
     };
     let anchors: Vec<Aligned> = reference.critical().iter().map(aligned).collect();
     let correct = |aligned: &Aligned| aligned.status == Status::Correct;
-    let weighed: f64 = anchors.iter().zip(reference.weights()).filter(|(a, _)| correct(a)).map(|(_, w)| w).sum();
+    let weights = anchors.iter().zip(reference.weights()).filter(|(a, _)| correct(a)).map(|(_, w)| w);
+    // The sum of no numbers is -0.
+    let weighed = weights.fold(0.0, |sum, weight| sum + weight);
 
     let mut critical = vec![false; wanted.nodes.len()];
     reference.critical().iter().for_each(|anchor| critical[*anchor] = true);

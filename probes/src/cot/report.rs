@@ -14,14 +14,14 @@ use super::{
     Anchor, Comparison, Diagnosis, Graph, Ignored, Kind, Reference, Statistics, Step, Trace, Trajectory, Value,
     anchors,
     compare::compare,
-    diagnose, givens,
+    diagnose, doubts, givens,
     loops::{loop_score, words},
     statistics, steps,
-    table::{AnchorTable, Compared, GraphParams, measured},
+    table::{AnchorTable, Compared, GraphParams, mean, measured},
 };
 use crate::{
     Error, Result,
-    bootstrap::{Draws, interval},
+    bootstrap::Draws,
     measure::{Measured, Row},
 };
 
@@ -96,6 +96,11 @@ pub fn answer_value(text: &str, language: &str) -> Option<Value> {
     found.into_iter().filter_map(|anchor| anchor.value).next_back()
 }
 
+/// The right answer of a trace, read in the language of its problem; none where it is not known or cannot be read.
+pub fn gold(trace: &Trace) -> Option<Value> {
+    answer_value(trace.answer.as_deref()?, trace.statement_language.as_deref().unwrap_or(&trace.language))
+}
+
 impl Traced {
     /// Cuts, anchors and links a trace.
     ///
@@ -126,8 +131,7 @@ impl Traced {
             said.iter().rev().find(|anchor| anchor.kind == Kind::Answer).and_then(|anchor| anchor.value.clone());
         let in_graph = || trajectory.graph.answer().and_then(|node| trajectory.graph.nodes[node].value.clone());
         let answer = stated.or_else(in_graph);
-        let gold = trace.answer.as_deref().and_then(|text| answer_value(text, posed_in));
-        let right = gold.map(|gold| answer.as_ref() == Some(&gold));
+        let right = gold(&trace).map(|gold| answer.as_ref() == Some(&gold));
         Ok(Self {
             statistics: statistics(&trajectory.graph)?,
             loop_score: loop_score(&words(&trace.text)),
@@ -157,21 +161,22 @@ impl Traced {
     }
 
     /// What the table of comparisons takes.
-    fn compared(&self) -> Option<Compared> {
-        Some(Compared {
+    fn compared(&self) -> Compared {
+        Compared {
             problem: self.trace.problem.clone(),
             language: self.trace.language.clone(),
             sample: self.trace.sample,
-            comparison: self.comparison.clone()?,
+            comparison: self.comparison.clone(),
             statistics: self.statistics.clone(),
             loop_score: Some(self.loop_score),
-        })
+        }
     }
 }
 
 /// Reads traces and compares them. `known` are reference graphs by problem; the others are made from the correct traces in `pivot`.
 ///
-/// Rows: those of [`measured`] and [`AnchorTable::rows`], and `solved` of each language, over the problems whose answer is known.
+/// Rows: those of [`measured`] and [`AnchorTable::rows`], and `solved` of each language, over the problems whose answer is known. Notes
+/// say which problems have no reference, and which answers are doubtful ([`doubts`]).
 ///
 /// # Errors
 /// Parameters that make no sense, no trace, the same problem, language and sample twice, a known graph without an answer.
@@ -202,7 +207,7 @@ pub fn report(
         let of: Result<Vec<Traced>> = block.into_par_iter().map(Traced::of).collect();
         read.extend(of?);
     }
-    let mut measured_ = Measured::default();
+    let mut measured_ = Measured { notes: doubts(read.iter().map(|traced| &traced.trace)), rows: Vec::new() };
     let mut references: BTreeMap<String, Reference> = BTreeMap::new();
     let names: BTreeSet<String> = read.iter().map(|traced| traced.trace.problem.clone()).collect();
     let mut problems = Vec::new();
@@ -225,8 +230,15 @@ pub fn report(
         problems.push(posed);
     }
     if let Some(first) = without.first() {
+        let spoken: BTreeSet<&str> = read.iter().map(|traced| traced.trace.language.as_str()).collect();
+        let why = if spoken.contains(pivot) {
+            format!("no trace in {pivot} has the known answer")
+        } else {
+            let spoken: Vec<&str> = spoken.into_iter().collect();
+            format!("no trace is in the pivot language {pivot}, they are in {}", spoken.join(", "))
+        };
         measured_.notes.push(format!(
-            "{} of {} problems have no reference, {first} among them: no graph was given, and no trace in {pivot} has the known answer",
+            "{} of {} problems have no reference, {first} among them: no graph was given, and {why}",
             without.len(),
             problems.len()
         ));
@@ -242,17 +254,15 @@ pub fn report(
         })
         .collect();
     held?;
-    let compared: Vec<Compared> = read.iter().filter_map(Traced::compared).collect();
-    if !compared.is_empty() {
-        let found = measured(&compared, pivot, params, seed)?;
-        measured_.rows.extend(found.rows);
-        measured_.notes.extend(found.notes);
-        for posed in &mut problems {
-            if let Some(reference) = references.get(&posed.problem) {
-                let table = AnchorTable::of(&posed.problem, reference, &compared)?;
-                measured_.rows.extend(table.rows(pivot));
-                posed.table = Some(table);
-            }
+    let compared: Vec<Compared> = read.iter().map(Traced::compared).collect();
+    let found = measured(&compared, pivot, params, seed)?;
+    measured_.rows.extend(found.rows);
+    measured_.notes.extend(found.notes);
+    for posed in &mut problems {
+        if let Some(reference) = references.get(&posed.problem) {
+            let table = AnchorTable::of(&posed.problem, reference, &compared)?;
+            measured_.rows.extend(table.rows(pivot));
+            posed.table = Some(table);
         }
     }
     measured_.rows.extend(solved(&read, params, seed)?);
@@ -275,25 +285,21 @@ fn agreed(read: &[Traced], problem: &str, pivot: &str, tau: f64) -> Result<Optio
     if graphs.is_empty() { Ok(None) } else { Reference::agreed(&graphs, tau).map(Some) }
 }
 
-/// Share of the traces of each language whose answer is right.
+/// Share of the traces of each language whose answer is right: the mean over problems of the mean over samples.
 fn solved(read: &[Traced], params: &GraphParams, seed: u64) -> Result<Vec<Row>> {
-    let mut of: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    let names: BTreeSet<&str> = read.iter().map(|traced| traced.trace.problem.as_str()).collect();
+    let places: BTreeMap<&str, usize> = names.into_iter().zip(0..).collect();
+    let mut of: BTreeMap<&str, Vec<(f64, usize)>> = BTreeMap::new();
     for traced in read {
         if let Some(right) = traced.right {
-            of.entry(&traced.trace.language).or_default().push(f64::from(u8::from(right)));
+            let sums = of.entry(&traced.trace.language).or_insert_with(|| vec![(0.0, 0); places.len()]);
+            let (sum, count) = &mut sums[places[traced.trace.problem.as_str()]];
+            *sum += f64::from(u8::from(right));
+            *count += 1;
         }
     }
-    let row = |(language, right): (&&str, &Vec<f64>)| {
-        let value = right.iter().sum::<f64>() / right.len() as f64;
-        let row = Row::new("solved", value, right.len()).of(language).variant("mean");
-        if params.bootstrap == 0 {
-            return Ok(row);
-        }
-        let drawn = Draws::new(right.len(), params.bootstrap, seed)?.sums(right);
-        let found = interval(value, drawn.into_iter().map(|sum| sum / right.len() as f64).collect());
-        Ok(row.within(found.low, found.high))
-    };
-    of.iter().map(row).collect()
+    let draws = Draws::new(places.len(), params.bootstrap, seed)?;
+    Ok(of.iter().map(|(language, sums)| mean("solved", sums, &draws).of(language).variant("mean")).collect())
 }
 
 #[cfg(test)]
@@ -344,6 +350,26 @@ mod tests {
         assert!(found.measured.notes[0].contains("1 of 1 problems have no reference"), "{:?}", found.measured.notes);
         let solved: Vec<Option<f64>> = found.measured.metric("solved").map(|row| row.value).collect();
         assert_eq!(solved, [Some(0.0), Some(0.0)]);
+    }
+
+    #[test]
+    fn a_pivot_in_which_there_is_no_trace_is_said() {
+        let traces = vec![trace("p", "tha_Thai", "3 + 4 = 7. 7 - 2 = 5. คำตอบคือ 5")];
+        let found = report(traces, &BTreeMap::new(), "xx", &GraphParams::default(), 0, &Monitor::silent()).unwrap();
+        assert!(found.measured.notes[0].contains("no trace is in the pivot language xx, they are in tha_Thai"));
+        // Its own graph needs no reference.
+        assert!(found.measured.metric("closeness").next().is_some());
+    }
+
+    #[test]
+    fn solved_is_a_mean_over_problems_as_all_other_means_are() {
+        let right = "3 + 4 = 7. 7 - 2 = 5. The answer is 5.";
+        let mut traces: Vec<Trace> = (0..3).map(|sample| Trace { sample, ..trace("a", "eng_Latn", right) }).collect();
+        traces.push(trace("b", "eng_Latn", "3 + 4 = 8. The answer is 8."));
+        let found =
+            report(traces, &BTreeMap::new(), "eng_Latn", &GraphParams::default(), 0, &Monitor::silent()).unwrap();
+        let row = found.measured.metric("solved").next().unwrap();
+        assert_eq!((row.value, row.n, row.low, row.high), (Some(0.5), 2, Some(0.0), Some(1.0)));
     }
 
     #[test]

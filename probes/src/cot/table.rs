@@ -76,8 +76,8 @@ pub struct Compared {
     pub language: String,
     /// Which of several tries.
     pub sample: u32,
-    /// Against the reference.
-    pub comparison: Comparison,
+    /// Against the reference; none where the problem has none.
+    pub comparison: Option<Comparison>,
     /// Of its graph.
     pub statistics: Statistics,
     /// Share of its text that goes round, where it was measured.
@@ -94,14 +94,19 @@ struct Cell {
 
 impl Compared {
     fn cells(&self) -> Vec<Cell> {
-        let (found, graph) = (&self.comparison, &self.statistics);
+        let mut cells = self.comparison.as_ref().map_or_else(Vec::new, |found| self.against(found));
+        cells.extend(self.alone());
+        cells
+    }
+
+    /// What is said against a reference.
+    fn against(&self, found: &Comparison) -> Vec<Cell> {
+        let graph = &self.statistics;
         let (anchors, derived) = (found.anchors.len(), graph.nodes - graph.givens);
-        let cell = |metric, value: Option<f64>, n, none| Cell { metric, value, n, none };
         let of = |part: usize, whole: usize| (whole > 0).then(|| part as f64 / whole as f64);
         let flag = |yes: bool| Some(f64::from(u8::from(yes)));
         let right = found.answer == Some(true);
         let said = "the trace has no action";
-        let open = "the graph has no derived node besides the answer";
         let mut cells = vec![
             cell("coverage", Some(found.coverage), anchors, ""),
             cell("weighted_coverage", Some(found.weighted_coverage), anchors, ""),
@@ -134,6 +139,16 @@ impl Compared {
             cell("answer", flag(right), 1, ""),
             cell("prr", flag(right && graph.closed), 1, ""),
             cell("auc", Some(if right { closeness } else { 0.0 }), 1, ""),
+        ]);
+        cells
+    }
+
+    /// What its own graph and text say.
+    fn alone(&self) -> Vec<Cell> {
+        let graph = &self.statistics;
+        let derived = graph.nodes - graph.givens;
+        let open = "the graph has no derived node besides the answer";
+        vec![
             cell("closeness", graph.closeness, derived, open),
             cell("closeness_with_givens", graph.closeness_with_givens, graph.nodes, open),
             cell("nodes", Some(graph.nodes as f64), graph.nodes, ""),
@@ -143,9 +158,12 @@ impl Compared {
             cell("width", Some(graph.width as f64), graph.nodes, ""),
             cell("branching", graph.branching, graph.nodes, "the graph has no edge"),
             cell("loop_score", self.loop_score, 1, "the text was not looked at"),
-        ]);
-        cells
+        ]
     }
+}
+
+fn cell(metric: &'static str, value: Option<f64>, n: usize, none: &'static str) -> Cell {
+    Cell { metric, value, n, none }
 }
 
 /// The rows of these traces, `pivot` being the language of the references.
@@ -201,7 +219,8 @@ pub fn measured(compared: &[Compared], pivot: &str, params: &GraphParams, seed: 
     Ok(Measured { rows, notes: Vec::new() })
 }
 
-fn mean(metric: &str, of: &[(f64, usize)], draws: &Draws) -> Row {
+/// The mean over problems of the mean over the traces of each, given as sum and count, with its interval over problems.
+pub(super) fn mean(metric: &str, of: &[(f64, usize)], draws: &Draws) -> Row {
     let there: Vec<f64> = of.iter().map(|(_, count)| if *count > 0 { 1.0 } else { 0.0 }).collect();
     let values: Vec<f64> = of.iter().map(|(sum, count)| sum / (*count).max(1) as f64).collect();
     let n = of.iter().filter(|(_, count)| *count > 0).count();
@@ -210,7 +229,8 @@ fn mean(metric: &str, of: &[(f64, usize)], draws: &Draws) -> Row {
     }
     let value = values.iter().sum::<f64>() / n as f64;
     let row = Row::new(metric, value, n);
-    if draws.draws() == 0 {
+    // One problem says nothing of how problems differ.
+    if draws.draws() == 0 || n < 2 {
         return row;
     }
     let drawn = draws.sums(&values).into_iter().zip(draws.sums(&there)).map(|(sum, count)| sum / count).collect();
@@ -255,19 +275,22 @@ impl AnchorTable {
     /// # Errors
     /// A trace that was compared with another reference.
     pub fn of(problem: &str, reference: &Reference, compared: &[Compared]) -> Result<Self> {
-        let of_problem = || compared.iter().filter(|one| one.problem == problem);
-        let languages: BTreeSet<&str> = of_problem().map(|one| one.language.as_str()).collect();
+        let of_problem = || {
+            let own = compared.iter().filter(|one| one.problem == problem);
+            own.filter_map(|one| Some((one, one.comparison.as_ref()?)))
+        };
+        let languages: BTreeSet<&str> = of_problem().map(|(one, _)| one.language.as_str()).collect();
         let languages: Vec<&str> = languages.into_iter().collect();
         let critical = reference.critical();
         let mut counts = vec![vec![Counts::default(); languages.len()]; critical.len()];
-        for one in of_problem() {
-            let anchors = one.comparison.anchors.iter().map(|aligned| aligned.anchor);
+        for (one, comparison) in of_problem() {
+            let anchors = comparison.anchors.iter().map(|aligned| aligned.anchor);
             if !anchors.eq(critical.iter().copied()) {
                 let why = format!("problem {problem}, {}: compared with another reference", one.language);
                 return Err(Error::Input { measure: "trace graphs", why });
             }
             let Ok(column) = languages.binary_search(&one.language.as_str()) else { continue };
-            for (row, aligned) in counts.iter_mut().zip(&one.comparison.anchors) {
+            for (row, aligned) in counts.iter_mut().zip(&comparison.anchors) {
                 match aligned.status {
                     Status::Correct => row[column].correct += 1,
                     Status::WrongValue => row[column].wrong_value += 1,
@@ -316,7 +339,7 @@ mod tests {
             problem: problem.into(),
             language: language.into(),
             sample,
-            comparison: compare(&reference(), &trace).unwrap(),
+            comparison: Some(compare(&reference(), &trace).unwrap()),
             statistics: statistics(&trace.graph).unwrap(),
             loop_score: None,
         }
@@ -346,12 +369,27 @@ mod tests {
         assert_eq!((row.n, row.low.is_some()), (2, true));
         // A problem that English lacks is in none of its draws.
         let row = found.metric("coverage").find(|r| r.variant == "mean" && r.language == "eng_Latn").unwrap();
-        assert_eq!((row.n, row.low, row.high), (1, Some(1.0), Some(1.0)));
+        assert_eq!((row.n, row.low, row.high), (1, None, None));
         let trace = found.metric("coverage").find(|r| r.item == "q").unwrap();
         assert_eq!((trace.variant.as_str(), trace.n, trace.value), ("0", 3, Some(2.0 / 3.0)));
         let missing = found.metric("recovery").find(|r| r.item == "q").unwrap();
         assert_eq!((missing.value, missing.status.as_str()), (None, "nothing went wrong"));
         assert_eq!(found.value("loop_score", "tha_Thai", "eng_Latn", None, "mean"), None);
+    }
+
+    #[test]
+    fn without_a_reference_the_graph_has_its_numbers_and_the_comparison_has_none() {
+        let alone: Vec<Compared> = three().into_iter().map(|one| Compared { comparison: None, ..one }).collect();
+        let found = measured(&alone, "eng_Latn", &GraphParams::default(), 5).unwrap();
+        assert_eq!(found.value("nodes", "eng_Latn", "eng_Latn", None, "mean").map(f64::fract), Some(0.0));
+        assert!(found.metric("closeness").next().is_some() && found.metric("coverage").next().is_none());
+        // Where some have one, a mean is over those.
+        let mixed = [vec![three().remove(0)], alone[1..].to_vec()].concat();
+        let found = measured(&mixed, "eng_Latn", &GraphParams::default(), 5).unwrap();
+        assert_eq!(found.value("coverage", "eng_Latn", "eng_Latn", None, "mean"), Some(1.0));
+        assert_eq!(found.value("coverage", "tha_Thai", "eng_Latn", None, "mean"), None);
+        let none = AnchorTable::of("p", &reference(), &alone).unwrap();
+        assert!(none.languages.is_empty() && none.rows("eng_Latn").is_empty());
     }
 
     #[test]

@@ -129,10 +129,10 @@ pub struct Watched {
     /// When it commits, by threshold, over the boundaries of [`Watched::working`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub commitment: Vec<(f64, Commitment)>,
-    /// Share of its tokens that stand before each boundary after the first.
+    /// Share of all its tokens that stand before each boundary after the first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tokens: Vec<f64>,
-    /// The same of the critical anchors that it gets right; empty where it gets none right.
+    /// The share of the critical anchors of its problem that it has got right there; empty where there is no reference.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub anchors: Vec<f64>,
     /// How often the likeliest answer changes.
@@ -245,7 +245,10 @@ pub fn watch(
     }
     if params.rollouts > 0 {
         match rolled(engine, traced, &told, params, (aids.seed, aids.stop), monitor) {
-            Ok(of) => found.importance = of,
+            Ok((steps, notes)) => {
+                found.importance = steps;
+                found.notes.extend(notes);
+            }
             Err(e) => noted(&mut found.notes, e)?,
         }
     }
@@ -292,9 +295,10 @@ fn curves(
 
 /// Watches the first traces of each language.
 ///
-/// Rows, a mean over the traces of a language each: `commitment` (share of the steps after which the answer stays committed; the variant is
-/// the threshold), `commitment_tokens` and `commitment_anchors` (the same as a share of the tokens, which fertility stretches, and of the
-/// critical anchors), `committed_before` (share of its answer before anything is written), `early_aoc` (the variant `by_length` is the mean
+/// Rows, a mean over the traces of a language each: `commits` (the share of them that end at or above the threshold, which is the variant),
+/// and over those `commitment` (the share of the steps of [`Watched::working`] after which the answer stays committed), `commitment_tokens`
+/// and `commitment_anchors` (the same as a share of their tokens, which fertility stretches, and as the share of the critical anchors that
+/// is reached by then); `committed_before` (share of its answer before anything is written), `early_aoc` (the variant `by_length` is the mean
 /// over lengths), `flips`, `latent_agreement` by layer. Of the languages of the steps: `switch_points`, `mixing_entropy`,
 /// `code_switch_index`, `language_share` (the variant is the language), `own_language` (share of the steps in the language that was asked
 /// for) and `own_language_at_commitment`, at the first threshold.

@@ -1,6 +1,11 @@
 //! Executes `hints`: puts questions with and without a hint, asks a judge where there is one, and counts.
 
-use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    time::Duration,
+};
 
 use anyhow::Result;
 use babelscope_core::{corpus::Corpus, engine::Engine, generate::Generate, monitor::Monitor, tokens::Encoded};
@@ -71,6 +76,7 @@ fn of_file(params: &HintsSpec) -> Result<Vec<Question>> {
     let text = fs::read_to_string(path).map_err(|e| Fault::read("the questions", path, &e))?;
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let mut questions = Vec::new();
+    let mut seen = BTreeSet::new();
     for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let fails = |why: String| Fault::new(FaultKind::Data, format!("line {}: {why}\n{}", at + 1, path.display()));
         let what = "expected {\"item\", \"language\", \"statement\", \"options\", \"answer\"}";
@@ -82,6 +88,13 @@ fn of_file(params: &HintsSpec) -> Result<Vec<Question>> {
             return Err(fails("`statement` is empty; expected the question to be put".to_owned()).into());
         }
         question.right().map_err(|e| fails(e.to_string()))?;
+        if !seen.insert((question.language.clone(), question.item.clone())) {
+            let why = format!(
+                "{} in {} is there twice; give every question its own `item`",
+                question.item, question.language
+            );
+            return Err(fails(why).into());
+        }
         let count = counts.entry(question.language.clone()).or_default();
         *count += 1;
         if params.limit == 0 || *count <= params.limit {

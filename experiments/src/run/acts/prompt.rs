@@ -109,7 +109,8 @@ mod tests {
                 let given: Vec<u32> = prompt.encoded.ids.iter().chain(&wrote.ids).copied().collect();
                 assert_eq!([whole.prompt.clone(), whole.ids.clone()].concat(), given, "{prefix:?}, chat {chat}");
                 // The text of the trace is the prefix with what was written behind it, token by token.
-                let text = format!("{prefix} Son 7.");
+                let bytes: Vec<u8> = wrote.ids.iter().flat_map(|id| engine.tokenizer().bytes(*id).unwrap()).collect();
+                let text = format!("{prefix}{}", String::from_utf8(bytes).unwrap());
                 assert_eq!(whole.spans.last().unwrap().end, text.len(), "{prefix:?}, chat {chat}");
                 assert!(whole.spans.windows(2).all(|pair| pair[0].end <= pair[1].start || pair[0] == pair[1]));
                 for (id, span) in whole.ids.iter().zip(&whole.spans).skip(whole.ids.len() - wrote.ids.len()) {

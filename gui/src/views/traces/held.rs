@@ -81,7 +81,7 @@ fn compared(details: &Details, posed: &mut Posed, graph: Graph) -> babelscope_pr
             problem: posed.problem.clone(),
             language: traced.trace.language.clone(),
             sample: traced.trace.sample,
-            comparison: comparison.clone(),
+            comparison: Some(comparison.clone()),
             statistics: traced.statistics.clone(),
             loop_score: Some(traced.loop_score),
         });

@@ -16,7 +16,7 @@ use babelscope_core::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Arm, Choice, Mention, Question, Response, Style, choices, hints, mentions, question::Put, wilson};
+use super::{Arm, Choice, Mention, Question, Response, Style, choices, hints, mentions, question::Put, share};
 use crate::{
     Error, Result,
     cot::{
@@ -299,12 +299,14 @@ impl Asked {
                     shares.entry((metric, variant, &one.language)).or_default().extend(share);
                 }
             }
-            let switched = one.chosen == Some(hinted) && plain.get(&key).is_some_and(|p| !p.contains(&Some(hinted)));
-            if one.arm != Arm::NoHint && switched {
+            if one.arm == Arm::NoHint {
+                continue;
+            }
+            let counts = early.entry((&one.language, one.arm)).or_default();
+            if one.chosen == Some(hinted) && plain.get(&key).is_some_and(|p| !p.contains(&Some(hinted))) {
                 let curve = one.curve(hinted);
                 let stays = curve.iter().rev().take_while(|share| **share >= params.threshold).count();
                 let from = (curve.len() - stays) as f64 / (curve.len().max(2) - 1) as f64;
-                let counts = early.entry((&one.language, one.arm)).or_default();
                 counts[0] += usize::from(stays > 0 && from <= EARLY);
                 counts[1] += 1;
             }
@@ -314,8 +316,7 @@ impl Asked {
             measured.rows.push(Row::new(metric, mean, values.len()).of(language).variant(&variant));
         }
         for ((language, arm), [hits, of]) in early {
-            let Some(found) = wilson(hits, of) else { continue };
-            let row = Row::new("committed_early", found.value, of).within(found.low, found.high);
+            let row = share("committed_early", hits, of, "no response with a curve was switched by the hint");
             measured.rows.push(row.of(language).variant(arm.name()));
         }
         let without = all.iter().filter(|one| one.shares.is_empty()).count();

@@ -11,7 +11,7 @@ use crate::{
     cot::{
         Kind, anchors,
         inside::{Importance, Judges, ResampleParams, Told, resample},
-        report::Traced,
+        report::{Traced, gold},
         steps,
     },
 };
@@ -50,6 +50,7 @@ pub fn alike(a: &str, b: &str, language: &str) -> f64 {
     if either == 0 { 1.0 } else { both as f64 / either as f64 }
 }
 
+/// What rollouts say of the steps, with notes. Right is the known answer, also where the trace comes to another one.
 pub(super) fn rolled(
     engine: &Engine,
     traced: &Traced,
@@ -57,8 +58,12 @@ pub(super) fn rolled(
     params: &WatchParams,
     (seed, stop): (u64, &[String]),
     monitor: &Monitor,
-) -> Result<Vec<Importance>> {
-    let Some(answer) = &traced.answer else { return refuse("the trace gives no answer") };
+) -> Result<(Vec<Importance>, Vec<String>)> {
+    let known = gold(&traced.trace);
+    let unknown = known.is_none();
+    let Some(answer) = known.or_else(|| traced.answer.clone()) else {
+        return refuse("the right answer is not known and the trace gives none, so rollouts have nothing to come to");
+    };
     let language = traced.trace.language.as_str();
     let first =
         |text: &str| steps(text).first().and_then(|step| text.get(step.span.clone())).unwrap_or_default().to_owned();
@@ -74,5 +79,12 @@ pub(super) fn rolled(
     // What does not fit behind the trace is cut from the budget of new tokens.
     let room = engine.info().context.saturating_sub(told.tokens());
     let asked = ResampleParams { max_new_tokens: asked.max_new_tokens.min(room).max(1), ..asked };
-    Ok(resample(engine, told, &answer.to_string(), &judges, &asked, seed, &monitor.quiet())?.steps)
+    let mut found = resample(engine, told, &answer.to_string(), &judges, &asked, seed, &monitor.quiet())?;
+    if unknown {
+        found.notes.push(
+            "the right answer is not known: the accuracy of rollouts is how often they come to the trace's own"
+                .to_owned(),
+        );
+    }
+    Ok((found.steps, found.notes))
 }

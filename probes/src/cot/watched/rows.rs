@@ -39,19 +39,41 @@ pub(super) fn rows(all: &[Watched], traces: &[Traced], params: &WatchParams) -> 
                 }
             }
         }
+        if let Some(latent) = &one.latent {
+            for (layer, share) in latent.layers.iter().zip(&latent.agreement) {
+                if let Some(share) = share {
+                    put("latent_agreement", String::new(), Some(*layer), *share);
+                }
+            }
+        }
         let Some(curves) = &one.curves else {
             without += 1;
             continue;
         };
         for (theta, commitment) in &one.commitment {
-            // Where it never commits, the whole trace was needed and more.
-            put("commitment", theta.to_string(), None, commitment.share().unwrap_or(1.0));
-            for (metric, progress) in [("commitment_tokens", &one.tokens), ("commitment_anchors", &one.anchors)] {
-                if let Some(progress) = progress.get(..commitment.steps) {
-                    put(metric, theta.to_string(), None, commitment.share_of(progress)?.unwrap_or(1.0));
-                }
+            put("commits", theta.to_string(), None, f64::from(u8::from(commitment.step.is_some())));
+            let tokens = one.tokens.get(..commitment.steps);
+            // All three on one axis: what is written before the answer is stated.
+            let last = tokens.and_then(|tokens| tokens.last()).copied().unwrap_or(1.0);
+            let tokens = tokens.map(|tokens| tokens.iter().map(|share| share / last).collect::<Vec<f64>>());
+            let anchors = one.anchors.get(..commitment.steps).map(<[f64]>::to_vec);
+            let on = |progress: Option<Vec<f64>>| match progress {
+                Some(progress) => commitment.share_of(&progress),
+                None => Ok(None),
+            };
+            for (metric, share) in [
+                ("commitment", commitment.share()),
+                ("commitment_tokens", on(tokens)?),
+                ("commitment_anchors", on(anchors)?),
+            ] {
+                // One that never commits is no part of the mean.
+                let cell = cells.entry((metric, language, theta.to_string(), None)).or_default();
+                cell.extend(share);
             }
         }
+        let mut put = |metric: &'static str, variant: String, layer: Option<usize>, value: f64| {
+            cells.entry((metric, language, variant, layer)).or_default().push(value);
+        };
         put("committed_before", String::new(), None, curves.committed.first().copied().unwrap_or_default());
         put("flips", String::new(), None, one.changes.flips as f64);
         let steps = one.working() - 1;
@@ -63,20 +85,17 @@ pub(super) fn rows(all: &[Watched], traces: &[Traced], params: &WatchParams) -> 
             let same = one.top[..=steps].iter().map(|top| *top == 0).collect();
             lengths.entry(language).or_default().push(same);
         }
-        if let Some(latent) = &one.latent {
-            for (layer, share) in latent.layers.iter().zip(&latent.agreement) {
-                if let Some(share) = share {
-                    put("latent_agreement", String::new(), Some(*layer), *share);
-                }
-            }
-        }
     }
     // Languages that no trace of a language ever uses.
     cells.retain(|(metric, ..), values| *metric != "language_share" || values.iter().any(|share| *share > 0.0));
     let mut measured = Measured::default();
     for ((metric, language, variant, layer), values) in cells {
-        let mean = values.iter().sum::<f64>() / values.len() as f64;
-        let row = Row::new(metric, mean, values.len()).of(language).variant(&variant);
+        let row = if values.is_empty() {
+            Row::missing(metric, "no watched trace stays committed, or none has such a scale", 0)
+        } else {
+            Row::new(metric, values.iter().sum::<f64>() / values.len() as f64, values.len())
+        };
+        let row = row.of(language).variant(&variant);
         measured.rows.push(Row { layer, ..row });
     }
     for (language, traces) in lengths {

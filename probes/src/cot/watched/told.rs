@@ -7,8 +7,9 @@ use crate::{
     Result,
     cot::{
         Status, Value,
+        anchor::stated,
         inside::{Candidate, answers_behind, stub_or_raw},
-        report::{Traced, answer_value},
+        report::{Traced, gold},
         spelling::spelled,
     },
 };
@@ -58,7 +59,7 @@ pub(super) fn answers(engine: &Engine, traced: &Traced, params: &WatchParams) ->
     let language = &traced.trace.language;
     let own = params.stubs.get(language).cloned().unwrap_or_else(|| stub_or_raw(language));
     let mut values = vec![answer];
-    let right = traced.trace.answer.as_deref().and_then(|text| answer_value(text, language));
+    let right = gold(&traced.trace);
     let later = traced.trajectory.graph.nodes.iter().rev().filter_map(|node| node.value.clone());
     for value in right.into_iter().chain(later) {
         if !values.contains(&value) && values.len() <= params.distractors {
@@ -75,32 +76,63 @@ pub(super) fn answers(engine: &Engine, traced: &Traced, params: &WatchParams) ->
     Ok((begin, candidates))
 }
 
-/// Whether a value was among the anchors, and whether the text had given it as the answer, at each boundary.
+/// Whether the text had said a value, and whether it had given it as the answer, at each boundary.
 pub(super) fn written(traced: &Traced, answer: &Value) -> (Vec<bool>, Vec<bool>) {
-    let nodes = &traced.trajectory.graph.nodes;
-    let of = |wanted: &dyn Fn(usize) -> bool| -> Vec<bool> {
-        let first = traced.trajectory.actions.iter().filter(|a| wanted(a.node)).filter_map(|a| a.step).min();
-        (0..=traced.steps.len()).map(|boundary| first.is_some_and(|step| step < boundary)).collect()
+    let behind = |step: Option<usize>| -> Vec<bool> {
+        (0..=traced.steps.len()).map(|boundary| step.is_some_and(|step| step < boundary)).collect()
     };
-    let seen = of(&|node| nodes[node].value.as_ref() == Some(answer));
-    let stated = traced.trajectory.graph.answer();
-    let last = stated.and_then(|node| traced.trajectory.said.iter().rposition(|said| *said == Some(node)));
-    // The answer is stated where it is last said: an equation that comes to it does not give it as the answer yet.
-    let step = last.and_then(|at| traced.said_step(at));
-    let stated = (0..=traced.steps.len()).map(|boundary| step.is_some_and(|step| step < boundary)).collect();
-    (seen, stated)
+    let seen =
+        traced.anchors.iter().filter(|anchor| anchor.value.as_ref() == Some(answer)).find_map(|anchor| anchor.step);
+    let told = stated(&traced.trace.text, &traced.steps, &traced.trace.language);
+    let told = told.into_iter().filter(|anchor| anchor.value.as_ref() == Some(answer)).find_map(|anchor| anchor.step);
+    // A text without a word for answer gives it where it last says the node that is its answer.
+    let last = || {
+        let node = traced.trajectory.graph.answer()?;
+        traced.said_step(traced.trajectory.said.iter().rposition(|said| *said == Some(node))?)
+    };
+    (behind(seen), behind(told.or_else(last)))
 }
 
-/// The share of the tokens of a trace, and of the critical anchors that it gets right, that stand before each boundary after the first;
-/// none where it gets none right. `[steps]`.
+/// The share of the tokens of a trace, and of the critical anchors of its problem that it has got right, before each boundary after the
+/// first; none of the anchors where there is no reference. `[steps]`.
 pub(super) fn progress(traced: &Traced, bounds: &[usize]) -> (Vec<f64>, Option<Vec<f64>>) {
     let last = bounds.last().copied().unwrap_or_default().max(1) as f64;
     let tokens = bounds.iter().skip(1).map(|tokens| *tokens as f64 / last).collect();
-    let reached: Vec<usize> = (traced.comparison.iter().flat_map(|found| &found.anchors))
+    let critical = traced.comparison.as_ref().map_or(&[][..], |found| &found.anchors);
+    let reached: Vec<usize> = (critical.iter())
         .filter(|aligned| aligned.status == Status::Correct)
         .filter_map(|aligned| traced.trajectory.actions.get(aligned.action?)?.step)
         .collect();
     let before = |boundary: usize| reached.iter().filter(|step| **step < boundary).count() as f64;
-    let anchors = (1..bounds.len()).map(|boundary| before(boundary) / reached.len() as f64).collect();
-    (tokens, (!reached.is_empty()).then_some(anchors))
+    let anchors = (1..bounds.len()).map(|boundary| before(boundary) / critical.len() as f64).collect();
+    (tokens, (!critical.is_empty()).then_some(anchors))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cot::Trace;
+
+    fn of(text: &str) -> (Vec<bool>, Vec<bool>) {
+        let trace = Trace {
+            language: "eng_Latn".into(),
+            statement: "Simon has 4 horses. He finds 6 and buys 5.".into(),
+            text: text.into(),
+            ..Trace::default()
+        };
+        written(&Traced::of(trace).unwrap(), &Value::from(15))
+    }
+
+    #[test]
+    fn an_answer_is_stated_where_it_is_first_given_as_one() {
+        let derived = of("4 + 6 = 10. 10 + 5 = 15. The answer is 15.");
+        assert_eq!(derived, (vec![false, false, true, true], vec![false, false, false, true]));
+        // Before its derivation, three times, and with a mention behind it.
+        let first = of("The answer is 15. 4 + 6 = 10. 10 + 5 = 15.");
+        assert_eq!(first, (vec![false, true, true, true], vec![false, true, true, true]));
+        let thrice = of("4 + 6 = 10. 10 + 5 = 15. The answer is 15. The answer is 15. Simon has 15 horses.");
+        assert_eq!(thrice.1, [false, false, false, true, true, true]);
+        // Another answer was given up.
+        assert_eq!(of("The answer is 10. 10 + 5 = 15. The answer is 15.").1, [false, false, false, true]);
+    }
 }
