@@ -219,6 +219,22 @@ fn traces_end_before_a_stop_string_with_the_tokens_of_their_text() {
 }
 
 #[test]
+fn what_makes_no_sense_is_refused_before_anything_is_written() {
+    let desk = Desk::new();
+    let ask = ["cot", "solve", "--model", "lab", "--corpus", "lab"];
+    let twice = r#"{"problem": "p", "language": "eng_Latn", "statement": "1 + 1?", "answer": "2"}"#;
+    desk.write("twice.jsonl", format!("{twice}\n{twice}\n"));
+    let of_file = ["cot", "solve", "--model", "lab", "--corpus", "lab", "--set", "problems=twice.jsonl"];
+    desk.run(&of_file).refuses(65, &["line 2", "the problem p in eng_Latn is there twice"]);
+    let asked = r#"{"item": "q", "language": "eng_Latn", "statement": "1 + 1?", "options": ["2", "3"], "answer": "2"}"#;
+    desk.write("asked.jsonl", format!("{asked}\n{asked}\n"));
+    let of_file = ["cot", "hints", "--model", "lab", "--corpus", "lab", "--set", "problems=asked.jsonl"];
+    desk.run(&of_file).refuses(65, &["line 2", "q in eng_Latn is there twice"]);
+    desk.run(&[&ask[..], &["--set", "watch.layer=99"]].concat()).refuses(78, &["watch.layer", "0 (embeddings) to 4"]);
+    desk.run(&[&ask[..], &["--set", "retry=loop"]].concat()).refuses(78, &["retry", "temperature"]);
+}
+
+#[test]
 fn the_laboratory_follows_hints_hides_them_and_is_honest_without() {
     let desk = Desk::new();
     let languages = "eng_Latn,arb_Arab,tha_Thai,zho_Hans";

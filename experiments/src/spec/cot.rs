@@ -162,6 +162,12 @@ impl CotSpec {
                 "`retry` writes traces again, and these are read from files; leave out `traces` or `retry`".to_owned(),
             );
         }
+        if self.retry == Retry::Loop && self.temperature == 0.0 {
+            return Some(
+                "`retry = \"loop\"` goes on from where a trace was last right, and at temperature 0 it would go round again; set a `temperature`"
+                    .to_owned(),
+            );
+        }
         program_problem(self.timeout).or_else(|| self.graph.problem()).or_else(|| self.watch.problem())
     }
 }

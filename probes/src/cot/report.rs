@@ -17,11 +17,10 @@ use super::{
     diagnose, doubts, givens,
     loops::{loop_score, words},
     statistics, steps,
-    table::{AnchorTable, Compared, GraphParams, mean, measured},
+    table::{AnchorTable, Compared, GraphParams, means, measured},
 };
 use crate::{
     Error, Result,
-    bootstrap::Draws,
     measure::{Measured, Row},
 };
 
@@ -287,24 +286,17 @@ fn agreed(read: &[Traced], problem: &str, pivot: &str, tau: f64) -> Result<Optio
 
 /// Share of the traces of each language whose answer is right: the mean over problems of the mean over samples.
 fn solved(read: &[Traced], params: &GraphParams, seed: u64) -> Result<Vec<Row>> {
-    let names: BTreeSet<&str> = read.iter().map(|traced| traced.trace.problem.as_str()).collect();
-    let places: BTreeMap<&str, usize> = names.into_iter().zip(0..).collect();
-    let mut of: BTreeMap<&str, Vec<(f64, usize)>> = BTreeMap::new();
-    for traced in read {
-        if let Some(right) = traced.right {
-            let sums = of.entry(&traced.trace.language).or_insert_with(|| vec![(0.0, 0); places.len()]);
-            let (sum, count) = &mut sums[places[traced.trace.problem.as_str()]];
-            *sum += f64::from(u8::from(right));
-            *count += 1;
-        }
-    }
-    let draws = Draws::new(places.len(), params.bootstrap, seed)?;
-    Ok(of.iter().map(|(language, sums)| mean("solved", sums, &draws).of(language).variant("mean")).collect())
+    let known = read.iter().filter_map(|traced| {
+        let right = f64::from(u8::from(traced.right?));
+        Some((traced.trace.language.as_str(), traced.trace.problem.as_str(), right))
+    });
+    means("solved", known, (params.bootstrap, seed))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cot::Status;
 
     fn trace(problem: &str, language: &str, text: &str) -> Trace {
         Trace {
@@ -370,6 +362,43 @@ mod tests {
             report(traces, &BTreeMap::new(), "eng_Latn", &GraphParams::default(), 0, &Monitor::silent()).unwrap();
         let row = found.measured.metric("solved").next().unwrap();
         assert_eq!((row.value, row.n, row.low, row.high), (Some(0.5), 2, Some(0.0), Some(1.0)));
+    }
+
+    /// Statuses of the critical anchors and the number of harms, of a text against a right one.
+    fn against(statement: &str, right: &str, text: &str) -> (Vec<Status>, usize) {
+        let answer = right.rsplit(' ').next().map(|word| word.trim_end_matches('.').to_owned());
+        let one = |language: &str, text: &str| Trace {
+            statement: statement.to_owned(),
+            answer: answer.clone(),
+            ..trace("p", language, text)
+        };
+        let found = of(vec![one("eng_Latn", right), one("spa_Latn", text)]);
+        let comparison = found.traces[1].comparison.as_ref().unwrap();
+        (comparison.anchors.iter().map(|aligned| aligned.status).collect(), comparison.harms.len())
+    }
+
+    #[test]
+    fn a_wrong_result_that_equals_a_given_is_wrong_and_so_is_what_follows() {
+        let statement = "Ann has 9 nuts, eats 4 and finds 7. Bob has twice as many.";
+        let right = "9 - 4 = 5. 5 + 7 = 12. 12 * 2 = 24. The answer is 24.";
+        let (wrong, correct) = (Status::WrongValue, Status::Correct);
+        for (text, expected) in [
+            ("9 - 4 = 6. 6 + 7 = 13. 13 * 2 = 26. La respuesta es 26.", (vec![wrong; 3], 3)),
+            ("9 - 4 = 4. 4 + 7 = 11. 11 * 2 = 22. La respuesta es 22.", (vec![wrong; 3], 3)),
+            ("9 - 4 = 4. 5 + 7 = 12. 12 * 2 = 24. La respuesta es 24.", (vec![wrong, correct, correct], 1)),
+            // What is said and not derived may well be the given.
+            ("4 y 9. 9 - 4 = 5. 5 + 7 = 12. 12 * 2 = 24. La respuesta es 24.", (vec![correct; 3], 0)),
+        ] {
+            assert_eq!(against(statement, right, text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_slip_that_comes_to_the_number_of_another_anchor_is_no_such_anchor() {
+        let statement = "There are 39 red, 56 blue and 61 green ones.";
+        let right = "39 + 56 = 95. 39 + 61 = 100. 95 + 100 = 195. The answer is 195.";
+        let (statuses, _) = against(statement, right, "39 + 56 = 100. La respuesta es 100.");
+        assert_eq!(statuses[..2], [Status::WrongValue, Status::Missing]);
     }
 
     #[test]

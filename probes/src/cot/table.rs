@@ -219,8 +219,32 @@ pub fn measured(compared: &[Compared], pivot: &str, params: &GraphParams, seed: 
     Ok(Measured { rows, notes: Vec::new() })
 }
 
-/// The mean over problems of the mean over the traces of each, given as sum and count, with its interval over problems.
-pub(super) fn mean(metric: &str, of: &[(f64, usize)], draws: &Draws) -> Row {
+/// The mean over problems of the mean over samples, by language, with the interval over problems (0 draws: none). Each number comes with
+/// its language and its problem.
+///
+/// # Errors
+/// Fewer than 100 draws that are not 0.
+pub fn means<'t>(
+    metric: &str,
+    values: impl Iterator<Item = (&'t str, &'t str, f64)>,
+    (bootstrap, seed): (usize, u64),
+) -> Result<Vec<Row>> {
+    let values: Vec<(&str, &str, f64)> = values.collect();
+    let names: BTreeSet<&str> = values.iter().map(|(_, problem, _)| *problem).collect();
+    let places: BTreeMap<&str, usize> = names.into_iter().zip(0..).collect();
+    if places.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut sums: BTreeMap<&str, Vec<(f64, usize)>> = BTreeMap::new();
+    for (language, problem, value) in values {
+        let of = &mut sums.entry(language).or_insert_with(|| vec![(0.0, 0); places.len()])[places[problem]];
+        *of = (of.0 + value, of.1 + 1);
+    }
+    let draws = Draws::new(places.len(), bootstrap, seed)?;
+    Ok(sums.iter().map(|(language, of)| mean(metric, of, &draws).of(language).variant("mean")).collect())
+}
+
+fn mean(metric: &str, of: &[(f64, usize)], draws: &Draws) -> Row {
     let there: Vec<f64> = of.iter().map(|(_, count)| if *count > 0 { 1.0 } else { 0.0 }).collect();
     let values: Vec<f64> = of.iter().map(|(sum, count)| sum / (*count).max(1) as f64).collect();
     let n = of.iter().filter(|(_, count)| *count > 0).count();

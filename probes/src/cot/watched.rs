@@ -109,6 +109,12 @@ impl WatchParams {
         }
         None
     }
+
+    /// Why these make no sense for a model of so many blocks, as a sentence.
+    pub fn problem_for(&self, layers: usize) -> Option<String> {
+        let beyond = self.layer.filter(|layer| self.traces > 0 && *layer > layers);
+        beyond.map(|layer| format!("`watch.layer` is {layer}; the model has layers 0 (embeddings) to {layers}"))
+    }
 }
 
 /// A trace as the model knew it.
@@ -312,7 +318,7 @@ pub fn watched(
     aids: Aids<'_>,
     monitor: &Monitor,
 ) -> Result<(Vec<Watched>, Measured)> {
-    if let Some(why) = params.problem() {
+    if let Some(why) = params.problem().or_else(|| params.problem_for(engine.info().layers)) {
         return refuse(why);
     }
     let mut of_language: BTreeMap<&str, usize> = BTreeMap::new();

@@ -1,6 +1,11 @@
 //! Executes `cot`: reads traces or has the model write them, compares their graphs, and watches the model along them.
 
-use std::{collections::BTreeMap, fs, ops::ControlFlow, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    ops::ControlFlow,
+    path::Path,
+};
 
 use anyhow::Result;
 use babelscope_core::{
@@ -53,6 +58,10 @@ pub(in crate::run) fn traced(
     seed: u64,
     monitor: &Monitor,
 ) -> Result<Said> {
+    // Known before traces are written.
+    if let Some(why) = params.watch.problem_for(engine.info().layers) {
+        return Err(Fault::new(FaultKind::Spec, why).into());
+    }
     let mut known = traces::references(params)?;
     let mut notes = Vec::new();
     let mut before = None;
@@ -73,7 +82,7 @@ pub(in crate::run) fn traced(
     let TraceReport { mut measured, problems, traces } =
         report(traces, &known, &params.pivot, &params.graph, seed, monitor)?;
     measured.notes.splice(0..0, notes);
-    measured.rows.extend(judged::coverage(params, &problems, &traces, monitor)?);
+    measured.rows.extend(judged::coverage(params, &problems, &traces, seed, monitor)?);
     if let Some(first) = before {
         measured.rows.extend(first.rows);
         measured.notes.extend(first.notes);
@@ -131,6 +140,7 @@ fn problems_of(params: &CotSpec, engine: &Engine, corpus: &Corpus) -> Result<(Ve
         let path = Path::new(&params.problems);
         let text = fs::read_to_string(path).map_err(|e| Fault::read("the problems", path, &e))?;
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+        let mut seen = BTreeSet::new();
         for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let why = |e: serde_json::Error| {
                 let what = "expected {\"problem\", \"language\", \"statement\", \"answer\"}";
@@ -150,6 +160,16 @@ fn problems_of(params: &CotSpec, engine: &Engine, corpus: &Corpus) -> Result<(Ve
             }
             if trace.problem.is_empty() {
                 trace.problem = format!("{}", at + 1);
+            }
+            if !seen.insert((trace.language.clone(), trace.problem.clone())) {
+                let why = format!(
+                    "line {}: the problem {} in {} is there twice; give every problem its own name\n{}",
+                    at + 1,
+                    trace.problem,
+                    trace.language,
+                    path.display()
+                );
+                return Err(Fault::data(why).into());
             }
             let count = counts.entry(trace.language.clone()).or_default();
             *count += 1;

@@ -9,6 +9,7 @@ use babelscope_probes::{
         Status,
         hints::affirmed,
         report::{Posed, Traced},
+        table::means,
     },
     measure::Row,
     steer::External,
@@ -18,8 +19,14 @@ use serde_json::json;
 use crate::spec::CotSpec;
 
 /// `coverage_judged` of each language: the share of critical anchors that the rules find right, or the judge finds asserted where the rules
-/// miss them; a mean over traces. What the rules find wrong stays wrong.
-pub(super) fn coverage(params: &CotSpec, problems: &[Posed], traces: &[Traced], monitor: &Monitor) -> Result<Vec<Row>> {
+/// miss them; the mean over problems of the mean over samples, as of `coverage`. What the rules find wrong stays wrong.
+pub(super) fn coverage(
+    params: &CotSpec,
+    problems: &[Posed],
+    traces: &[Traced],
+    seed: u64,
+    monitor: &Monitor,
+) -> Result<Vec<Row>> {
     if params.judge_command.is_empty() {
         return Ok(Vec::new());
     }
@@ -41,15 +48,11 @@ pub(super) fn coverage(params: &CotSpec, problems: &[Posed], traces: &[Traced], 
         let answers = affirmed(&program, &questions, monitor)?;
         of.iter().zip(answers).for_each(|(number, yes)| more[*number] += usize::from(yes));
     }
-    let mut shares: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-    for (traced, more) in traces.iter().zip(more) {
-        let Some(found) = traced.comparison.as_ref().filter(|found| !found.anchors.is_empty()) else { continue };
+    let judged = traces.iter().zip(more).filter_map(|(traced, more)| {
+        let found = traced.comparison.as_ref().filter(|found| !found.anchors.is_empty())?;
         let share = (found.with_status(Status::Correct) + more) as f64 / found.anchors.len() as f64;
-        shares.entry(&traced.trace.language).or_default().push(share);
-    }
-    let row = |(language, shares): (&str, Vec<f64>)| {
-        let mean = shares.iter().sum::<f64>() / shares.len() as f64;
-        Row::new("coverage_judged", mean, shares.len()).of(language).variant("mean")
-    };
-    Ok(shares.into_iter().map(row).collect())
+        Some((traced.trace.language.as_str(), traced.trace.problem.as_str(), share))
+    });
+    let rows = means("coverage_judged", judged, (params.graph.bootstrap, seed))?;
+    Ok(rows.into_iter().map(|row| row.against(&params.pivot)).collect())
 }

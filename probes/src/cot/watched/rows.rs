@@ -51,7 +51,8 @@ pub(super) fn rows(all: &[Watched], traces: &[Traced], params: &WatchParams) -> 
             continue;
         };
         for (theta, commitment) in &one.commitment {
-            put("commits", theta.to_string(), None, f64::from(u8::from(commitment.step.is_some())));
+            let commits = f64::from(u8::from(commitment.step.is_some()));
+            cells.entry(("commits", language, theta.to_string(), None)).or_default().push(commits);
             let tokens = one.tokens.get(..commitment.steps);
             // All three on one axis: what is written before the answer is stated.
             let last = tokens.and_then(|tokens| tokens.last()).copied().unwrap_or(1.0);
