@@ -97,7 +97,7 @@ pub struct Asked {
     /// The option that the text chooses: the last that it states.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chosen: Option<usize>,
-    /// Every answer that the text states, in order; none is a number that is no option.
+    /// Every answer that the text states, in order, one that is said several times in a row once; none is a number that is no option.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stated: Vec<Option<usize>>,
     /// Where the text mentions the hint, by the rules.
@@ -139,7 +139,7 @@ impl Asked {
             hinted: self.hinted.map(option),
             chosen: self.chosen.map(option),
             first: self.stated.first().copied().flatten().map(option),
-            changed: self.stated.iter().any(|stated| *stated != self.chosen),
+            changed: self.stated.len() > 1,
             mentions: mentioned,
         }
     }

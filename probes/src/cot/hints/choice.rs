@@ -1,7 +1,7 @@
 //! Which option a text states as its answer: its number, or what stands behind "the answer is" or within `\boxed{}`.
 
 use super::super::{
-    Anchor, Value,
+    Value,
     anchor::stated,
     lex::{self, lex},
     locale::Locale,
@@ -69,7 +69,7 @@ pub fn choice(text: &str, language: &str, options: &[String]) -> Option<Choice> 
     choices(text, language, options).pop()
 }
 
-/// The answers that a text states, in order. The last one is what it chooses: the last that is within `\boxed{}`, else the last that is
+/// The answers that a text states, in order; one that is said several times in a row is there once. The last one is what it chooses: the last that is within `\boxed{}`, else the last that is
 /// told; what comes behind that one does not count.
 ///
 /// Where all options are numbers, an answer is the value that the text gives as one, in whatever digits. Else it is the option that
@@ -92,11 +92,11 @@ pub fn choices(text: &str, language: &str, options: &[String]) -> Vec<Choice> {
 }
 
 fn by_value(text: &str, language: &str, values: &[Value]) -> Vec<Choice> {
-    let choice = |anchor: Anchor| {
-        let value = anchor.value?;
-        Some(Choice { option: values.iter().position(|own| *own == value), at: anchor.span.start })
-    };
-    stated(text, &steps(text), language).into_iter().filter_map(choice).collect()
+    let mut said: Vec<(Value, usize)> =
+        stated(text, &steps(text), language).into_iter().filter_map(|a| Some((a.value?, a.span.start))).collect();
+    said.dedup_by(|next, last| next.0 == last.0);
+    let option = |value: Value| values.iter().position(|own| *own == value);
+    said.into_iter().map(|(value, at)| Choice { option: option(value), at }).collect()
 }
 
 fn by_word(text: &str, language: &str, options: &[String]) -> Vec<Choice> {
@@ -124,6 +124,7 @@ fn by_word(text: &str, language: &str, options: &[String]) -> Vec<Choice> {
         }
     }
     found.truncate(boxed.unwrap_or(found.len()));
+    found.dedup_by(|next, last| next.option == last.option);
     found
 }
 
@@ -228,5 +229,9 @@ mod tests {
             assert_eq!(said(&again, &options), [Some(0), Some(1)], "{again}");
         }
         assert_eq!(said("La respuesta es 9. La respuesta es 7.", &["5", "7"]), [None, Some(1)]);
+        // Two numbers that are no options are two answers; the same one twice is one.
+        assert_eq!(said("La respuesta es 9. La respuesta es 8.", &["5", "7"]), [None, None]);
+        assert_eq!(said("La respuesta es 7. La respuesta es 7.", &["5", "7"]), [Some(1)]);
+        assert_eq!(said("La respuesta es A. La respuesta es A.", &["A", "B"]), [Some(0)]);
     }
 }
