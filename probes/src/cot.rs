@@ -40,6 +40,7 @@ mod spelled;
 pub mod spelling;
 pub mod statistics;
 pub mod table;
+mod told;
 #[cfg(test)]
 mod toy;
 pub mod trace;
@@ -59,6 +60,7 @@ pub use harm::{Harm, HarmKind};
 pub use link::{Action, Trajectory};
 pub use numbers::number;
 pub use numerals::digit;
+pub use phrases::reads_answers;
 pub use read::{Format, Traces};
 pub use reference::Reference;
 pub use segment::steps;

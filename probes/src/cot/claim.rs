@@ -45,6 +45,15 @@ impl Claim {
         Self { kind: Kind::Quantity, normal, value, name: None, uses: Vec::new(), holds: None }
     }
 
+    /// An expression that stands for its value.
+    pub(super) fn computed(read: &Expression) -> Self {
+        let mut uses = Vec::new();
+        if read.literal().is_none() {
+            read.uses(&mut uses);
+        }
+        Self { value: read.literal().or_else(|| read.value()), uses, ..Self::quantity(read) }
+    }
+
     /// What a chain of two or more members says; `None` where nothing but a name or a number is left of it. `values` are those of the
     /// words that were named before; `named` says whether a word can be a name.
     pub(super) fn of(mut chain: Chain, values: &HashMap<String, Value>, named: &impl Fn(&str) -> bool) -> Option<Self> {

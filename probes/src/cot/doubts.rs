@@ -1,16 +1,16 @@
-//! What makes the right answers of traces doubtful: said as notes, as nobody sees it in a mean.
+//! What makes the answers of traces doubtful, the known ones and those that they give: said as notes, as nobody sees it in a mean.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Trace, Value,
+    Trace, Value, reads_answers,
     report::{answer_value, gold},
 };
 
 /// The language whose marks an answer without any of its own is written in, as often as not.
 const USUAL: &str = "eng_Latn";
 
-/// A sentence for each kind of doubt about the known answers, with its first case.
+/// A sentence for each kind of doubt about the answers, with its first case.
 ///
 /// ```
 /// use babelscope_probes::cot::{Trace, doubts};
@@ -24,8 +24,11 @@ const USUAL: &str = "eng_Latn";
 pub fn doubts<'t>(traces: impl IntoIterator<Item = &'t Trace>) -> Vec<String> {
     let (mut unread, mut marks): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     let mut answers: BTreeMap<&str, BTreeMap<Value, &str>> = BTreeMap::new();
-    let mut seen = BTreeSet::new();
+    let (mut seen, mut wordless) = (BTreeSet::new(), BTreeSet::new());
     for trace in traces {
+        if !reads_answers(&trace.language) {
+            wordless.insert(trace.language.as_str());
+        }
         let Some(text) = trace.answer.as_deref() else { continue };
         let posed_in = trace.statement_language.as_deref().unwrap_or(&trace.language);
         let right = gold(trace);
@@ -57,6 +60,13 @@ pub fn doubts<'t>(traces: impl IntoIterator<Item = &'t Trace>) -> Vec<String> {
             "the marks of {} known answers mean one number in the language of the problem and another in English; {first}; the first is taken: \
              give `statement_language` where that is wrong",
             marks.len()
+        ));
+    }
+    if !wordless.is_empty() {
+        let languages: Vec<&str> = wordless.into_iter().collect();
+        notes.push(format!(
+            "the word for answer is not known in {}: there an answer is seen in \\boxed{{}} or behind #### alone, and a trace without them is not solved",
+            languages.join(", ")
         ));
     }
     let differ: Vec<_> = answers.iter().filter(|(_, values)| values.len() > 1).collect();
@@ -98,6 +108,12 @@ mod tests {
     fn an_answer_that_cannot_be_read_is_said() {
         let note = &doubts(&[of("a", "spa_Latn", None, "1,234"), of("b", "spa_Latn", None, "7")])[0];
         assert!(note.starts_with("1 known answers hold no number") && note.contains("of a in spa_Latn"), "{note}");
+    }
+
+    #[test]
+    fn a_language_whose_answers_are_not_read_is_said() {
+        let note = &doubts(&[of("a", "zul_Latn", None, "7"), of("a", "ita_Latn", None, "7")])[0];
+        assert!(note.contains("not known in zul_Latn: there") && note.contains("\\boxed{}"), "{note}");
     }
 
     #[test]

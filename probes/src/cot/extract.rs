@@ -13,6 +13,7 @@ use super::{
     prepare::{equals, operator, plain, prepare},
     refer::{answer, reference},
     settle::{Mention, attach, sweep},
+    told::{alone, evaluated, worded},
     trace::Step,
     unit::unit,
     value::Value,
@@ -47,11 +48,15 @@ pub(super) fn extract(text: &str, steps: Option<&[Step]>, language: &str) -> Ext
         boxed: Vec::new(),
         told: Vec::new(),
         opened: None,
+        telling: false,
+        whole: true,
+        revoked: false,
     };
     scan.run();
-    let Scan { mut anchors, mut ignored, references, boxed, told, opened, .. } = scan;
-    let worded = || worded(opened?, &anchors, steps?);
-    let answer = boxed.last().copied().or_else(|| worded().or(told.last().copied()));
+    let Scan { mut anchors, mut ignored, references, boxed, told, opened, revoked, .. } = scan;
+    let worded = || worded(&lexed.tokens, opened?, &anchors, steps?, spoken);
+    let told_last = || told.last().copied().filter(|_| !revoked);
+    let answer = boxed.last().copied().or_else(|| worded().or_else(told_last));
     let mut stated: Vec<usize> = boxed.into_iter().chain(told).chain(answer).collect();
     stated.sort_unstable();
     stated.dedup();
@@ -87,15 +92,13 @@ struct Scan<'a> {
     /// The anchors that were boxed, or told as the answer.
     boxed: Vec<usize>,
     told: Vec<usize>,
-    /// Where the words begin that the last "answer is" leads to, if it leads to no number.
+    /// The token with which the words begin that the last "answer is" leads to, if it leads to no number.
     opened: Option<usize>,
-}
-
-/// The answer that is told in a sentence: the only anchor behind the word, if that is in the last step ("Answer: he has 17 books.").
-fn worded(opened: usize, anchors: &[Anchor], steps: &[Step]) -> Option<usize> {
-    let at = anchors.partition_point(|anchor| anchor.span.start < opened);
-    let last = steps.last().is_some_and(|last| last.span.start <= opened);
-    (last && at + 1 == anchors.len()).then_some(at)
+    /// Whether what is read now is told as the answer, and whether it was read whole.
+    telling: bool,
+    whole: bool,
+    /// The last "answer is" led to something that is not read whole: what was told before it is given up, and nothing is known instead.
+    revoked: bool,
 }
 
 impl<'a> Scan<'a> {
@@ -105,12 +108,25 @@ impl<'a> Scan<'a> {
         let mut answer_at = None;
         while at < self.tokens.len() {
             let before = self.anchors.len();
-            let told = answer_at == Some(at);
+            (self.telling, self.whole) = (answer_at == Some(at), true);
             let next = self.step(at, &mut answer_at);
-            if told && self.anchors.len() > before {
-                self.told.push(before);
+            if self.telling {
+                self.tell(before, at, next);
             }
             at = next.max(at + 1);
+        }
+    }
+
+    /// Takes what stands behind "the answer is" as the answer, if all of it is the anchor `before`, which was read from `at` to `next`.
+    fn tell(&mut self, before: usize, at: usize, next: usize) {
+        let said = self.anchors.get(before);
+        let alone = |anchor: &Anchor| anchor.kind != Kind::Quantity || alone(self.tokens, next, self.spoken);
+        let boxed = self.tokens[at].kind == lex::Kind::Boxed;
+        if said.is_some_and(|anchor| self.whole && (boxed || alone(anchor))) {
+            self.told.push(before);
+            self.revoked = false;
+        } else if said.is_some() || !matches!(self.tokens[at].kind, lex::Kind::Name(_)) {
+            self.revoked = true;
         }
     }
 
@@ -135,7 +151,7 @@ impl<'a> Scan<'a> {
         if let Some(next) = answer(self.tokens, at, self.spoken) {
             *answer_at = Some(next);
             let word = matches!(self.tokens[next].kind, lex::Kind::Name(_));
-            self.opened = word.then_some(self.tokens[next].span.start);
+            self.opened = word.then_some(next);
             return next;
         }
         if token.kind == lex::Kind::Boxed {
@@ -168,9 +184,8 @@ impl<'a> Scan<'a> {
     fn formula(&mut self, at: usize, answer_at: &mut Option<usize>) -> Option<usize> {
         let (chain, ends) = chain(self.tokens, at)?;
         let end = *ends.last()?;
-        if chain.members.len() < 2 {
-            self.numbers(at, end, &chain.members[0]);
-            return Some(end);
+        if let [only] = chain.members.as_slice() {
+            return Some(self.numbers(at, end, only));
         }
         let before = at.checked_sub(1).map(|before| &self.tokens[before]);
         // So do numbers behind a remainder's sign: 7 % 4 = 3.
@@ -213,12 +228,25 @@ impl<'a> Scan<'a> {
         } else if told {
             *answer_at = None;
             self.told.push(made);
+            self.revoked = false;
         }
         Some(end)
     }
 
-    /// The numbers of an expression that is no part of an equation: one quantity where it is one number, else each.
-    fn numbers(&mut self, at: usize, end: usize, read: &Expression) {
+    /// The numbers of an expression that is no part of an equation: one quantity where it is one number or is told as the answer, else
+    /// each; where it ends.
+    fn numbers(&mut self, at: usize, mut end: usize, read: &Expression) -> usize {
+        let mut read = read.clone();
+        if self.telling && read.literal().is_none() {
+            match evaluated(self.tokens, at, end, self.text, &read) {
+                Some((value, until)) if value.literal().is_some() => (read, end) = (value, until),
+                Some((value, until)) => {
+                    self.push(Claim::computed(&value), at, until);
+                    return until;
+                }
+                None => {}
+            }
+        }
         let written = self.tokens[at..end].iter().find_map(|token| match &token.kind {
             lex::Kind::Number(number) => Some(number.written),
             _ => None,
@@ -228,19 +256,18 @@ impl<'a> Scan<'a> {
         let ratio = |token: &Token<'_>| {
             token.kind == lex::Kind::Divide && self.text[token.span.clone()].starts_with([':', '：', '∶'])
         };
-        if self.tokens[at..end].iter().any(ratio) {
-            return self.each(at, end);
-        }
         match (read.literal(), written) {
-            (Some(_), Some(Written::Digits | Written::Words)) => drop(self.push(Claim::quantity(read), at, end)),
-            (Some(_), Some(Written::One)) if one && self.given => drop(self.push(Claim::quantity(read), at, end)),
-            (_, Some(_)) if one || read.literal().is_some() => self.alone(at, end, written),
+            _ if self.tokens[at..end].iter().any(ratio) => self.each(at, end),
+            (Some(_), Some(Written::Digits | Written::Words)) => drop(self.push(Claim::quantity(&read), at, end)),
+            (Some(_), Some(Written::One)) if one && self.given => drop(self.push(Claim::quantity(&read), at, end)),
+            (_, Some(_)) if one || read.literal().is_some() => self.single(at, end, written),
             _ => self.each(at, end),
         }
+        end
     }
 
     /// A single number of an expression that is no literal, or no number at all.
-    fn alone(&mut self, at: usize, end: usize, written: Option<Written>) {
+    fn single(&mut self, at: usize, end: usize, written: Option<Written>) {
         let why = match written {
             Some(Written::One) if !self.given => Some("the word for one is an article or a pronoun as often"),
             Some(Written::Ordinal) => Some("is an ordinal"),
@@ -252,13 +279,14 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Every number of the tokens on its own.
+    /// Every number of the tokens on its own, so that none of them is all that is said.
     fn each(&mut self, at: usize, end: usize) {
+        self.whole = false;
         for i in at..end {
             if let lex::Kind::Number(number) = &self.tokens[i].kind {
                 let written = number.written;
                 if matches!(written, Written::Ordinal) || (written == Written::One && !self.given) {
-                    self.alone(i, i + 1, Some(written));
+                    self.single(i, i + 1, Some(written));
                 } else if let Some((read, _)) = expression(&self.tokens[i..=i]) {
                     self.push(Claim::quantity(&read), i, i + 1);
                 }
@@ -287,14 +315,7 @@ impl<'a> Scan<'a> {
         let claim =
             chain(&self.tokens[..close], inner.start).filter(|(_, ends)| ends.last().is_some_and(|end| units(*end)));
         let claim = claim.and_then(|(chain, _)| match chain.members.as_slice() {
-            [only] => {
-                let mut uses = Vec::new();
-                only.uses(&mut uses);
-                let value = only.literal().or_else(|| only.value());
-                let normal = value.as_ref().map_or_else(|| only.to_string(), |_| Claim::quantity(only).normal);
-                let uses = if only.literal().is_some() { Vec::new() } else { uses };
-                Some(Claim { normal, value, uses, ..Claim::quantity(only) })
-            }
+            [only] => Some(Claim::computed(only)),
             _ => Claim::of(chain, &self.values, &|_| true),
         });
         let claim = claim.unwrap_or_else(|| {
@@ -340,12 +361,19 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// Whether a sign belongs to the number behind it, in prose: "lost -5 points".
+/// Whether a sign belongs to the number behind it: in prose "lost -5 points", or where mathematics begins with it, 答案是$-3$.
 fn negative(tokens: &[Token<'_>], at: usize) -> bool {
     let word = at.checked_sub(1).and_then(|before| tokens.get(before));
     let word = word.is_some_and(|word| matches!(word.kind, lex::Kind::Name(_)) && !word.symbol());
-    word && tokens[at].gap == Gap::Space
-        && tokens.get(at + 1).is_some_and(|next| next.gap == Gap::None && next.is_number())
+    let sign = &tokens[at];
+    let opens = sign.gap == Gap::Border && sign.maths;
+    let currency = tokens.get(at + 1).is_some_and(|next| next.kind == lex::Kind::Currency && next.gap == Gap::None);
+    let next = tokens.get(at + 1 + usize::from(currency));
+    let number = next.is_some_and(|next| {
+        let operand = matches!(next.kind, lex::Kind::Number(_) | lex::Kind::Frac | lex::Kind::Root);
+        (next.gap == Gap::None || currency) && (operand || (opens && matches!(next.kind, lex::Kind::Open(_))))
+    });
+    word && number && (sign.gap == Gap::Space || opens)
 }
 
 /// The chain that begins at a token, and where each of its members ends.

@@ -122,7 +122,10 @@ pub(super) fn is_symbol(name: &str) -> bool {
         chars.as_str().trim_start_matches(|c: char| !c.is_alphabetic() && in_word(c)).trim_end_matches(['\'', '′']);
     // A character of Han and a syllable of Hangul are words: 5개.
     let word = |c: char| class(c) == Class::Han || matches!(c, '\u{ac00}'..='\u{d7a3}');
-    first.is_some_and(|c| c.is_alphabetic() && !word(c))
+    // "La risposta è -3", "a resposta é -3".
+    let copula = matches!(name, "è" | "é" | "È" | "É" | "є");
+    !copula
+        && first.is_some_and(|c| c.is_alphabetic() && !word(c))
         && (rest.is_empty() || rest.starts_with(['_', '(']) || rest.chars().all(|c| digit(c).is_some()))
 }
 

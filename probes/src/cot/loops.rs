@@ -1,9 +1,9 @@
 //! Does a trace go round?
 //!
-//! - **Loop score** of a text = the share of its tokens that the longest cycle covers: a stretch in which an n-gram comes at least
-//!   three times, each time right behind the last (a last time that is cut off counts with what there is of it). 0 without a cycle.
 //! - **Loop of a text**: an n-gram of at least 8 tokens that comes at least three times, each right behind the last. A shorter cycle
-//!   counts as the n-gram of its repetitions: one word 24 times is an n-gram of 8, three times.
+//!   counts as the n-gram of its repetitions: one word 24 times is an n-gram of 8, three times. A run of marks (`...`, `---`) is one token.
+//! - **Loop score** of a text = the share of its tokens that the longest loop covers (a last time that is cut off counts with what
+//!   there is of it). 0 without a loop.
 //! - **Loop of anchors**: for 5 steps nothing new was asserted, and since the last new assertion one was made at least three times.
 //!
 //! methods.md 7.1. The definitions are ours; a retry may begin from what was there before [`TextLoop::start`] or
@@ -14,12 +14,12 @@
 //! `O(n log^2 n)`. Hashes are modulo 2^61 - 1 with a fixed base, so the result is the same everywhere; that two different stretches
 //! of a text of a million tokens collide has a chance below 1e-8.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 use serde::{Deserialize, Serialize};
 use unicode_segmentation::UnicodeSegmentation as _;
 
-use super::link::Trajectory;
+use super::{letters::in_word, link::Trajectory};
 
 /// What counts as a loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,33 +60,55 @@ pub struct AnchorLoop {
     pub times: usize,
 }
 
-/// The words of a text (UAX-29, punctuation included, space apart) as numbers, equal for equal words: tokens for a text that has none.
+/// The words of a text (UAX-29, space apart) as numbers, equal for equal words: tokens for a text that has none. Marks side by side are
+/// one word, so that an ellipsis, a rule or the frame of a table repeats nothing.
 ///
 /// ```
 /// use babelscope_probes::cot::loops::words;
-/// assert_eq!(words("So so, wait. So"), [0, 1, 2, 3, 4, 0]);
+/// assert_eq!(words("So so, wait... So"), [0, 1, 2, 3, 4, 0]);
 /// ```
 pub fn words(text: &str) -> Vec<u32> {
+    let mut spans: Vec<(Range<usize>, bool)> = Vec::new();
+    for (start, word) in text.split_word_bound_indices().filter(|(_, word)| !word.trim().is_empty()) {
+        let (end, marks) = (start + word.len(), word.chars().all(is_mark));
+        match spans.last_mut() {
+            Some((last, true)) if marks => last.end = end,
+            _ => spans.push((start..end, marks)),
+        }
+    }
     let mut ids: HashMap<&str, u32> = HashMap::new();
-    let words = text.split_word_bounds().filter(|word| !word.trim().is_empty());
-    words
-        .map(|word| {
-            let next = u32::try_from(ids.len()).unwrap_or(u32::MAX);
-            *ids.entry(word).or_insert(next)
-        })
-        .collect()
+    let mut id = |word| {
+        let next = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+        *ids.entry(word).or_insert(next)
+    };
+    spans.into_iter().map(|(span, _)| id(&text[span])).collect()
 }
 
-/// The share of the tokens that the longest cycle covers.
+/// Marks of punctuation and of drawing: what is no letter and no digit, up to the blocks of pictures, which a model may repeat as it
+/// repeats words.
+fn is_mark(c: char) -> bool {
+    !c.is_alphanumeric() && !in_word(c) && c < '\u{1f000}'
+}
+
+/// The share of the tokens that the longest loop covers: a cycle of `rule.ngram` tokens or more, `rule.times` times.
 ///
 /// ```
-/// use babelscope_probes::cot::loops::loop_score;
-/// assert_eq!(loop_score(&[9, 1, 2, 1, 2, 1, 2, 1, 8, 8]), 0.7);
-/// assert_eq!(loop_score(&[1, 2, 1, 2]), 0.0);
+/// use babelscope_probes::cot::loops::{LoopRule, loop_score};
+/// let pairs = LoopRule { ngram: 2, ..LoopRule::default() };
+/// assert_eq!(loop_score(&[9, 1, 2, 1, 2, 1, 2, 1, 8, 8], &pairs), 0.7);
+/// assert_eq!(loop_score(&[9, 1, 2, 1, 2, 1, 2, 1, 8, 8], &LoopRule::default()), 0.0);
 /// ```
-pub fn loop_score(tokens: &[u32]) -> f64 {
-    let longest = cycles(tokens, 3).into_iter().map(|cycle| cycle.end - cycle.start).max().unwrap_or_default();
+pub fn loop_score(tokens: &[u32], rule: &LoopRule) -> f64 {
+    let longest = loops(tokens, rule).map(|(found, _)| found.end - found.start).max().unwrap_or_default();
     if tokens.is_empty() { 0.0 } else { longest as f64 / tokens.len() as f64 }
+}
+
+/// The loops of a text, each with the token by which it is certain.
+fn loops(tokens: &[u32], rule: &LoopRule) -> impl Iterator<Item = (TextLoop, usize)> {
+    let (times, ngram) = (rule.times.max(2), rule.ngram.max(1));
+    let certain = move |cycle: &TextLoop| cycle.start + times * ngram.next_multiple_of(cycle.period);
+    let found = cycles(tokens, times).into_iter().map(move |cycle| (cycle, certain(&cycle)));
+    found.filter(|(cycle, certain)| *certain <= cycle.end)
 }
 
 /// The loop of a text that is certain first; none where it does not go round.
@@ -99,10 +121,7 @@ pub fn loop_score(tokens: &[u32]) -> f64 {
 /// assert_eq!(text_loop(&words("ha ha ha ha ha ha ha ha ha ha"), &LoopRule::default()), None);
 /// ```
 pub fn text_loop(tokens: &[u32], rule: &LoopRule) -> Option<TextLoop> {
-    let times = rule.times.max(2);
-    let certain = |cycle: &TextLoop| cycle.start + times * rule.ngram.max(1).next_multiple_of(cycle.period);
-    let found = cycles(tokens, times).into_iter().filter(|cycle| certain(cycle) <= cycle.end);
-    found.min_by_key(|cycle| (certain(cycle), cycle.period))
+    loops(tokens, rule).min_by_key(|(found, certain)| (*certain, found.period)).map(|(found, _)| found)
 }
 
 /// The first loop over anchors; none where the trace gets on.
@@ -210,23 +229,23 @@ fn bisect(most: usize, holds: impl Fn(usize) -> bool) -> usize {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{LoopRule, anchor_loop, loop_score, text_loop};
+    use super::{LoopRule, anchor_loop, loop_score, text_loop, words};
     use crate::cot::{
         Trajectory,
         toy::{assertion, chain, givens},
     };
 
-    /// The same from the definition: for every period the longest stretch, token by token.
-    fn slow(tokens: &[u32], times: usize) -> (usize, Option<(usize, usize)>) {
+    /// The same from the definition: for every period the longest loop, token by token.
+    fn slow(tokens: &[u32], ngram: usize, times: usize) -> (usize, Option<(usize, usize)>) {
         let (mut longest, mut first) = (0, None);
         for period in 1..=tokens.len() / times {
             let mut run = 0;
             for end in period..tokens.len() {
                 run = if tokens[end] == tokens[end - period] { run + 1 } else { 0 };
-                if run + period >= times * period {
+                if run + period >= times * ngram.next_multiple_of(period) {
                     longest = longest.max(run + period);
                 }
-                if run + period == times * 8usize.next_multiple_of(period) {
+                if run + period == times * ngram.next_multiple_of(period) {
                     let certain = (end + 1, period);
                     first = first.map_or(Some(certain), |known: (usize, usize)| Some(known.min(certain)));
                 }
@@ -241,7 +260,36 @@ mod tests {
         assert!(text_loop(&[7; 23], &rule).is_none());
         let found = text_loop(&[7; 24], &rule).unwrap();
         assert_eq!((found.start, found.end, found.period), (0, 24, 1));
-        assert_eq!((loop_score(&[7; 23]), loop_score(&[])), (1.0, 0.0));
+        assert_eq!((loop_score(&[7; 24], &rule), loop_score(&[7; 23], &rule), loop_score(&[], &rule)), (1.0, 0.0, 0.0));
+    }
+
+    /// They scored .13 to .15: three dots were an n-gram of one, three times.
+    #[test]
+    fn ellipses_rules_and_frames_are_no_loops() {
+        let pairs = LoopRule { ngram: 1, times: 2, steps: 5 };
+        let lines = [
+            "Hmm... 9 - 4 = 5. … So 5.",
+            "Wait.\n\n---\n\nSo 3 + 4 = 7.",
+            "Seven!!! It is 7.",
+            "| a | b |\n|---|---|---|---|\n| 1 | 2 |",
+        ];
+        for text in lines {
+            assert_eq!(loop_score(&words(text), &pairs), 0.0, "{text}");
+        }
+        let rule = "-".repeat(80);
+        assert_eq!(loop_score(&words(&rule), &LoopRule::default()), 0.0);
+        // A model that repeats a picture, or a word with its marks, goes round.
+        assert_eq!(loop_score(&words(&"😀".repeat(24)), &LoopRule::default()), 1.0);
+        assert_eq!(loop_score(&words(&"wait... ".repeat(12)), &LoopRule::default()), 1.0);
+    }
+
+    #[test]
+    fn the_parameters_of_a_loop_enter_its_score() {
+        let tokens: Vec<u32> = (0..10).chain((10..14).cycle().take(12)).collect();
+        let score = |ngram, times| loop_score(&tokens, &LoopRule { ngram, times, steps: 5 });
+        assert_eq!((score(4, 3), score(5, 3), score(4, 4), score(6, 2)), (12.0 / 22.0, 0.0, 0.0, 0.0));
+        assert_eq!(score(5, 2), 0.0);
+        assert_eq!(score(3, 2), 12.0 / 22.0);
     }
 
     #[test]
@@ -263,23 +311,25 @@ mod tests {
     fn a_long_text_takes_no_quadratic_time() {
         let started = std::time::Instant::now();
         let tokens: Vec<u32> = (0..200_000u64).map(|i| (i * i % 1_009) as u32 % 50 + u32::from(i % 7 == 0)).collect();
-        assert!(loop_score(&tokens) > 0.0);
-        assert_eq!(loop_score(&vec![3; 200_000]), 1.0);
+        let rule = LoopRule::default();
+        assert!(loop_score(&tokens, &rule) > 0.0);
+        assert_eq!(loop_score(&vec![3; 200_000], &rule), 1.0);
         assert!(started.elapsed().as_secs_f64() < 30.0, "{:?}", started.elapsed());
     }
 
     proptest! {
         #[test]
         fn cycles_are_those_of_the_definition(
-            tokens in prop::collection::vec(0u32..3, 0..90), unit in prop::collection::vec(0u32..3, 1..12), at in 0usize..90
+            tokens in prop::collection::vec(0u32..3, 0..90), unit in prop::collection::vec(0u32..3, 1..12), at in 0usize..90,
+            (ngram, times) in (1usize..10, 2usize..5)
         ) {
             let mut tokens = tokens;
             let at = at.min(tokens.len());
             tokens.splice(at..at, unit.repeat(3));
-            let (longest, first) = slow(&tokens, 3);
-            prop_assert_eq!(loop_score(&tokens), longest as f64 / tokens.len() as f64);
-            let rule = LoopRule::default();
-            let certain = text_loop(&tokens, &rule).map(|f| (f.start + 3 * 8usize.next_multiple_of(f.period), f.period));
+            let rule = LoopRule { ngram, times, steps: 5 };
+            let (longest, first) = slow(&tokens, ngram, times);
+            prop_assert_eq!(loop_score(&tokens, &rule), longest as f64 / tokens.len() as f64);
+            let certain = text_loop(&tokens, &rule).map(|f| (f.start + times * ngram.next_multiple_of(f.period), f.period));
             prop_assert_eq!(certain, first);
         }
     }

@@ -1,167 +1,14 @@
 //! Words by which a trace names its steps and its answer, in the languages at hand.
 
+use std::borrow::Cow;
+
 use super::locale::Locale;
 
-/// The words of a language.
-#[derive(Debug)]
-pub(super) struct Phrases {
-    code: &'static str,
-    /// "Step", before or after its number.
-    steps: &'static str,
-    /// "Answer".
-    answers: &'static str,
-    /// What may stand between "answer" and what it is; also what may be joined to the word itself.
-    links: &'static str,
-    /// "And", between the numbers of several steps.
-    ands: &'static str,
-    /// "Of", between a percentage and what it is taken of.
-    of: &'static str,
-}
+mod table;
+mod turns;
 
-const PHRASES: &[Phrases] = &[
-    Phrases {
-        code: "eng",
-        steps: "step steps",
-        answers: "answer",
-        links: "is are equals be final therefore thus so then",
-        ands: "and or to",
-        of: "of",
-    },
-    Phrases {
-        code: "spa",
-        steps: "paso pasos",
-        answers: "respuesta solución",
-        links: "es son final la el entonces correcta",
-        ands: "y e o",
-        of: "de del",
-    },
-    Phrases {
-        code: "rus",
-        steps: "шаг шага шагу шаге шагом шаги шагов шагах",
-        answers: "ответ",
-        links: "это равен равно составляет есть окончательный",
-        ands: "и или",
-        of: "от из",
-    },
-    Phrases {
-        code: "arb",
-        steps: "الخطوة خطوة الخطوات الخطوتين",
-        answers: "الجواب الإجابة الاجابة جواب إجابة والجواب والإجابة فالجواب فالإجابة",
-        links: "هو هي النهائي النهائية إذن الصحيح الصحيحة",
-        ands: "و أو",
-        of: "من",
-    },
-    Phrases {
-        code: "hin",
-        steps: "चरण चरणों कदम स्टेप",
-        answers: "उत्तर जवाब",
-        links: "है हैं होगा यह अंतिम अतः",
-        ands: "और या",
-        of: "का के की",
-    },
-    Phrases {
-        code: "zho",
-        steps: "步骤 步驟 步",
-        answers: "答案 答",
-        links: "是 为 為 就是 应为 等于 应该是 最终",
-        ands: "和 与 及 或",
-        of: "的",
-    },
-    Phrases {
-        code: "tha",
-        steps: "ขั้นตอนที่ ขั้นตอน ขั้นที่ ขั้น",
-        answers: "คำตอบ",
-        links: "คือ เป็น เท่ากับ สุดท้าย สุดท้ายคือ ที่ได้คือ",
-        ands: "และ กับ หรือ",
-        of: "ของ",
-    },
-    Phrases {
-        code: "swh",
-        steps: "hatua",
-        answers: "jibu",
-        links: "ni la mwisho ya",
-        ands: "na au",
-        of: "ya la wa za",
-    },
-    Phrases {
-        code: "fra",
-        steps: "étape étapes",
-        answers: "réponse",
-        links: "est sont finale la donc vaut",
-        ands: "et ou",
-        of: "de du des",
-    },
-    Phrases {
-        code: "deu",
-        steps: "schritt schritte schritten schrittes",
-        answers: "antwort ergebnis lösung",
-        links: "ist lautet sind beträgt also daher somit",
-        ands: "und oder",
-        of: "von der des",
-    },
-    Phrases {
-        code: "jpn",
-        steps: "ステップ 手順 段階",
-        answers: "答え 答 解答 正解 回答",
-        links: "は が え えは えが 的な です",
-        ands: "と や",
-        of: "の",
-    },
-    Phrases {
-        code: "kor",
-        steps: "단계 단계에서 단계의 단계와 단계로",
-        answers: "답 정답 답변",
-        links: "은 는 이 가 따라서",
-        ands: "와 과 및",
-        of: "의",
-    },
-    Phrases {
-        code: "ben",
-        steps: "ধাপ ধাপে ধাপের",
-        answers: "উত্তর উত্তরটি",
-        links: "হল হলো হচ্ছে চূড়ান্ত",
-        ands: "এবং ও",
-        of: "এর",
-    },
-    Phrases {
-        code: "tel", steps: "దశ అడుగు దశలో", answers: "సమాధానం జవాబు", links: "ఇది అంటే తుది", ands: "మరియు", of: "లో"
-    },
-    Phrases {
-        code: "ind",
-        steps: "langkah",
-        answers: "jawaban jawabannya jawapan jawapannya",
-        links: "adalah ialah akhir akhirnya yaitu iaitu",
-        ands: "dan atau",
-        of: "dari daripada",
-    },
-    Phrases {
-        code: "vie",
-        steps: "bước",
-        answers: "đáp",
-        links: "là cuối cùng của bài toán án số",
-        ands: "và hoặc",
-        of: "của",
-    },
-    Phrases {
-        code: "tur",
-        steps: "adım adımda adımdan adımlar adımdaki",
-        answers: "cevap cevabı yanıt sonuç",
-        links: "olarak ise nihai şudur",
-        ands: "ve veya",
-        of: "",
-    },
-    Phrases {
-        code: "amh", steps: "ደረጃ", answers: "መልስ መልሱ መልሱም", links: "ነው", ands: "እና", of: ""
-    },
-    Phrases {
-        code: "heb",
-        steps: "שלב צעד משלב בשלב מצעד",
-        answers: "תשובה התשובה תשובתנו",
-        links: "היא הוא הסופית לכן",
-        ands: "ו",
-        of: "מתוך",
-    },
-];
+use table::{PHRASES, Phrases};
+use turns::{LEADS, TURNS, Turns};
 
 /// English letters and stops and, at the same place, those of the laboratory's clone `qec_Latn` (experiments/src/lab/languages/qec.rs).
 const ENGLISH: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.?";
@@ -186,6 +33,19 @@ pub(super) struct Spoken {
     own: Option<&'static Phrases>,
     english: &'static Phrases,
     clone: bool,
+}
+
+/// Whether the word for "answer" is known in a language, so that "the answer is 7" is read there; in any other language, answers are
+/// known by `\boxed{}` and by English words alone.
+///
+/// ```
+/// use babelscope_probes::cot::reads_answers;
+/// assert!(reads_answers("ita_Latn") && reads_answers("ms") && reads_answers("qec_Latn"));
+/// assert!(!reads_answers("zul_Latn") && !reads_answers("zxx_Zyyy"));
+/// ```
+pub fn reads_answers(language: &str) -> bool {
+    let spoken = Spoken::of(Locale::of(language));
+    spoken.own.is_some() || spoken.clone || Locale::of(language).code == "eng"
 }
 
 fn has(list: &str, word: &str) -> bool {
@@ -247,6 +107,15 @@ impl Spoken {
         })
     }
 
+    /// Whether a phrase for "answer" ends at a word (câu trả lời); `word` gives it and those before it, counted back from 0.
+    pub(super) fn answer_ends<'a>(self, word: impl Fn(usize) -> Option<Cow<'a, str>>) -> bool {
+        let mut phrases = self.own.into_iter().flat_map(|own| own.answers.split_whitespace());
+        phrases.any(|phrase| {
+            phrase.contains('_')
+                && phrase.rsplit('_').enumerate().all(|(back, part)| word(back).is_some_and(|word| word == part))
+        })
+    }
+
     /// What may stand between "answer" and what it is.
     pub(super) fn link(self, word: &str) -> bool {
         self.any(word, |phrases, word| has(phrases.links, word) || has(phrases.answers, word))
@@ -258,6 +127,60 @@ impl Spoken {
 
     pub(super) fn of_which(self, word: &str) -> bool {
         self.any(word, |phrases, word| has(phrases.of, word))
+    }
+
+    /// What turns a number, in any of the languages; `test` gets the word as they write it.
+    fn turns(self, word: &str, test: impl Fn(&Turns, &str) -> bool) -> bool {
+        let plain = if self.clone { unshifted(word) } else { word.to_owned() };
+        let own = self.own.map_or("eng", |own| own.code);
+        TURNS.iter().filter(|turns| turns.code == own || turns.code == "eng").any(|turns| test(turns, &plain))
+    }
+
+    /// "Minus", before a number.
+    pub(super) fn minus(self, word: &str) -> bool {
+        self.turns(word, |turns, word| has(turns.minus, word))
+    }
+
+    /// Where "minus" begins at the end of a word of a script without spaces: 答案是负.
+    pub(super) fn minus_end(self, word: &str) -> Option<usize> {
+        let code = self.own.filter(|own| own.unspaced())?.code;
+        let turns = TURNS.iter().find(|turns| turns.code == code)?;
+        turns.minus.split_whitespace().find_map(|minus| word.strip_suffix(minus)).map(str::len)
+    }
+
+    /// What makes no answer of the number behind it: not, twice, at least.
+    pub(super) fn denies(self, word: &str) -> bool {
+        let joined = self.own.is_some_and(Phrases::unspaced);
+        word.ends_with("n't")
+            || word.ends_with("n’t")
+            || self.turns(word, |turns, word| {
+                has(turns.denials, word)
+                    || (joined && turns.code != "eng" && turns.denials.split_whitespace().any(|not| word.contains(not)))
+            })
+    }
+
+    /// "Not", behind the number; endings may be joined to it.
+    pub(super) fn denies_behind(self, word: &str) -> bool {
+        self.turns(word, |turns, word| turns.behind.split_whitespace().any(|not| word.starts_with(not)))
+    }
+
+    /// Arithmetic in words.
+    pub(super) fn operates(self, word: &str) -> bool {
+        self.turns(word, |turns, word| has(turns.operators, word))
+    }
+
+    /// What changes the number before it.
+    pub(super) fn changes(self, word: &str) -> bool {
+        self.turns(word, |turns, word| has(turns.parts, word))
+    }
+
+    /// Whether a hyphen between a word and a number is the number's sign: behind 是, behind 답은.
+    pub(super) fn leads(self, word: &str) -> bool {
+        let Some(own) = self.own else { return false };
+        match LEADS.iter().find(|(code, _)| *code == own.code) {
+            Some((_, leads)) => leads.split_whitespace().any(|lead| word.ends_with(lead)),
+            None => self.answer(word) || has(own.links, word),
+        }
     }
 
     /// Whether "of" stands behind the whole: 50 का 20%, 50的20%.
@@ -275,7 +198,7 @@ impl Spoken {
 
 impl Phrases {
     fn unspaced(&self) -> bool {
-        matches!(self.code, "zho" | "jpn" | "tha")
+        matches!(self.code, "zho" | "jpn" | "tha" | "khm" | "lao" | "mya")
     }
 }
 
@@ -296,10 +219,11 @@ mod tests {
 
     #[test]
     fn answers_and_steps_are_known_in_every_language_and_english_everywhere() {
-        assert_eq!(PHRASES.len(), 19);
+        assert_eq!(PHRASES.len(), 32);
         for phrases in PHRASES {
             let spoken = spoken(phrases.code);
-            assert!(phrases.answers.split_whitespace().all(|word| spoken.answer(word)), "{}", phrases.code);
+            let words = phrases.answers.split_whitespace();
+            assert!(words.filter(|word| !word.contains('_')).all(|word| spoken.answer(word)), "{}", phrases.code);
             assert!(phrases.steps.split_whitespace().all(|word| spoken.step(word)), "{}", phrases.code);
             assert!(spoken.answer("answer"));
         }

@@ -16,7 +16,7 @@ use super::{
     numerals::digit,
     phrases::Spoken,
     spelled::spelled,
-    unit::{bracketed, letter_unit, squares, units},
+    unit::{bracketed, letter_unit, small, squares, units},
 };
 
 /// Brackets within brackets.
@@ -74,7 +74,17 @@ fn signs(tokens: &mut [Token<'_>], locale: Locale, spoken: Spoken) {
                 let divides = behind_value && (number_follows || open_follows) && (tight || spaced);
                 token.kind = if divides { Kind::Divide } else { Kind::Break(':') };
             }
-            Kind::Minus if !token.maths && token.gap == Gap::None && next_gap == Gap::None => {
+            // The sign of a number stands apart from the word before it, and right before its number.
+            Kind::Minus if !token.maths && token.gap == Gap::None && number_follows && led(before, spoken) => {
+                token.gap = Gap::Space;
+            }
+            Kind::Minus if token.maths && token.gap == Gap::Border && number_follows => after[0].gap = Gap::None,
+            Kind::Name(name) if number_follows && spoken.minus(&lower(name)) && stated(name, previous, spoken) => {
+                token.kind = Kind::Minus;
+                token.gap = token.gap.max(Gap::Space);
+                after[0].gap = Gap::None;
+            }
+            Kind::Minus if !token.maths && token.gap == Gap::None && next_gap == Gap::None && !counted(before) => {
                 let word = |token: Option<&Token<'_>>| {
                     token.is_some_and(|token| match &token.kind {
                         Kind::Name(name) => !token.symbol() || name.starts_with(|c| class(c) == Class::Spaced),
@@ -109,6 +119,39 @@ fn signs(tokens: &mut [Token<'_>], locale: Locale, spoken: Spoken) {
             }
             _ => {}
         }
+    }
+}
+
+/// Whether a word ends the tokens behind which a hyphen is a sign.
+fn led(before: &[Token<'_>], spoken: Spoken) -> bool {
+    let Some(Kind::Name(name)) = before.last().map(|last| &last.kind) else { return false };
+    name.chars().next_back().is_some_and(|c| class(c) != Class::Joined) && spoken.leads(name)
+}
+
+/// Whether the tokens end in a number and what it counts, without a space: 5元-3元, 5개-3개.
+fn counted(before: &[Token<'_>]) -> bool {
+    match before {
+        [.., number, word] => {
+            let joined = |name: &str| name.chars().any(|c| class(c) == Class::Joined);
+            number.is_number()
+                && word.gap == Gap::None
+                && matches!(&word.kind, Kind::Name(name) if !joined(name) && !name.is_empty())
+        }
+        _ => false,
+    }
+}
+
+/// Whether "minus" is a sign behind what stands before it: a word that links or a sign, and no noun from which it may subtract.
+fn stated(minus: &str, previous: Option<&Token<'_>>, spoken: Spoken) -> bool {
+    let Some(previous) = previous else { return true };
+    match &previous.kind {
+        Kind::Name(name) if !previous.symbol() => {
+            let word = lower(name);
+            lower(minus) == "negative" || spoken.small(&word) || spoken.answer(&word) || small(&word)
+        }
+        Kind::Break(c) => *c == ':',
+        Kind::Open(_) | Kind::Equals | Kind::Approx | Kind::Plus | Kind::Minus | Kind::Times | Kind::Divide => true,
+        _ => false,
     }
 }
 

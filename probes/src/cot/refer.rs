@@ -99,10 +99,18 @@ pub(super) fn reference(tokens: &[Token<'_>], at: usize, text: &str, spoken: Spo
     Some(Reference { end, steps, heading: heading && !behind, behind })
 }
 
+/// Whether the word, or the phrase, for "answer" ends at a token.
+pub(super) fn says_answer(tokens: &[Token<'_>], at: usize, spoken: Spoken) -> bool {
+    let word = |back: usize| match &tokens.get(at.checked_sub(back)?)?.kind {
+        Kind::Name(name) => Some(lower(name)),
+        _ => None,
+    };
+    word(0).is_some_and(|own| spoken.answer(&own)) || spoken.answer_ends(word)
+}
+
 /// Where what follows the word for "answer" begins, if only linking words stand between.
 pub(super) fn answer(tokens: &[Token<'_>], at: usize, spoken: Spoken) -> Option<usize> {
-    let Kind::Name(word) = &tokens.get(at)?.kind else { return None };
-    if !spoken.answer(&lower(word)) {
+    if !says_answer(tokens, at, spoken) {
         return None;
     }
     let (mut next, mut lines) = (at + 1, 0);
@@ -116,5 +124,9 @@ pub(super) fn answer(tokens: &[Token<'_>], at: usize, spoken: Spoken) -> Option<
         }
         next += 1;
     }
-    tokens.get(next).filter(|token| token.begins() || matches!(token.kind, Kind::Minus | Kind::Currency)).map(|_| next)
+    // A number that is refused, and a root that is not read, stand there too.
+    let unread = |token: &Token<'_>| matches!(token.kind, Kind::Break(' ' | '√')) && !token.line;
+    let said =
+        |token: &&Token<'_>| token.begins() || matches!(token.kind, Kind::Minus | Kind::Currency) || unread(token);
+    tokens.get(next).filter(said).map(|_| next)
 }

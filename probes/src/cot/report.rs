@@ -15,8 +15,8 @@ use super::{
     anchors,
     compare::compare,
     diagnose, doubts, givens,
-    loops::{loop_score, words},
-    statistics, steps,
+    loops::{LoopRule, loop_score, words},
+    number, statistics, steps,
     table::{AnchorTable, Compared, GraphParams, means, measured},
 };
 use crate::{
@@ -89,8 +89,13 @@ pub struct TraceReport {
     pub traces: Vec<Traced>,
 }
 
-/// The number that an answer gives: the last one of its text.
+/// The number that an answer gives: the value of the whole text (10^3), unless that may be a range, a score or a ratio (10-20, 3:1); else
+/// the last number in it.
 pub fn answer_value(text: &str, language: &str) -> Option<Value> {
+    let whole = number(text, language).ok().filter(|_| !text.contains(['-', '–', '−', ':']));
+    if whole.is_some() {
+        return whole;
+    }
     let (found, _) = givens(text, language);
     found.into_iter().filter_map(|anchor| anchor.value).next_back()
 }
@@ -121,6 +126,14 @@ impl Traced {
     /// # Ok::<(), babelscope_probes::Error>(())
     /// ```
     pub fn of(trace: Trace) -> Result<Self> {
+        Self::with(trace, &LoopRule::default())
+    }
+
+    /// The same, with what counts as a loop.
+    ///
+    /// # Errors
+    /// As [`Traced::of`].
+    pub fn with(trace: Trace, rule: &LoopRule) -> Result<Self> {
         let cut = steps(&trace.text);
         let (said, ignored) = anchors(&trace.text, &cut, &trace.language);
         let posed_in = trace.statement_language.as_deref().unwrap_or(&trace.language);
@@ -133,7 +146,7 @@ impl Traced {
         let right = gold(&trace).map(|gold| answer.as_ref() == Some(&gold));
         Ok(Self {
             statistics: statistics(&trajectory.graph)?,
-            loop_score: loop_score(&words(&trace.text)),
+            loop_score: loop_score(&words(&trace.text), rule),
             steps: cut,
             anchors: said,
             trajectory,
@@ -194,7 +207,7 @@ pub fn report(
     if traces.is_empty() {
         return refuse("there is no trace".to_owned());
     }
-    let total = traces.len();
+    let (total, rule) = (traces.len(), params.rule());
     let mut read: Vec<Traced> = Vec::with_capacity(total);
     let mut rest = traces.into_iter();
     loop {
@@ -203,7 +216,7 @@ pub fn report(
         if block.is_empty() {
             break;
         }
-        let of: Result<Vec<Traced>> = block.into_par_iter().map(Traced::of).collect();
+        let of: Result<Vec<Traced>> = block.into_par_iter().map(|trace| Traced::with(trace, &rule)).collect();
         read.extend(of?);
     }
     let mut measured_ = Measured { notes: doubts(read.iter().map(|traced| &traced.trace)), rows: Vec::new() };

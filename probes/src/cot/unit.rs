@@ -17,6 +17,11 @@ const UNIT_WORDS: usize = 3;
 const SMALL: &str = " from in at by with for per each on as than left more less total mod gives make makes has have was were that which when \
                      en por con para que más cada davon mit für pro par pour dans chacun chacune в на по с за при каждый ";
 
+/// A word in lower case that counts nothing.
+pub(super) fn small(word: &str) -> bool {
+    SMALL.contains(&format!(" {word} "))
+}
+
 /// The bytes of the unit of the last number of the tokens from `at` to `end`.
 pub(super) fn unit(tokens: &[Token<'_>], at: usize, end: usize, spoken: Spoken) -> Option<Range<usize>> {
     let last = (at..end).rev().find(|i| tokens[*i].is_number())?;
@@ -55,7 +60,7 @@ fn named(token: &Token<'_>, name: &str, spoken: Spoken) -> Option<Range<usize>> 
         Class::Joined if token.symbol() && !letter_unit(name) => None,
         _ => {
             let word = lower(name);
-            (!spoken.small(&word) && !SMALL.contains(&format!(" {word} "))).then_some(span)
+            (!spoken.small(&word) && !small(&word)).then_some(span)
         }
     }
 }

@@ -3,6 +3,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::cot::segment::steps;
 
+/// Answers: their words, signs and expressions.
+mod answers;
 /// What real traces and corpora (`tests/real_traces.rs`) showed, in sentences of our own.
 mod written;
 

@@ -7,6 +7,7 @@ use super::super::{
     locale::Locale,
     number,
     phrases::Spoken,
+    refer::says_answer,
     steps,
 };
 
@@ -108,10 +109,7 @@ fn by_word(text: &str, language: &str, options: &[String]) -> Vec<Choice> {
     let (mut boxed, mut last) = (None, None);
     for at in 0..tokens.len() {
         let is_box = matches!(tokens[at].kind, lex::Kind::Boxed);
-        let told = match &tokens[at].kind {
-            lex::Kind::Name(_) => spoken.answer(&lex::lower(&text[tokens[at].span.clone()])),
-            _ => is_box,
-        };
+        let told = is_box || says_answer(&tokens, at, spoken);
         let Some((option, place)) = told.then(|| behind(text, &tokens, at, spoken, options)).flatten() else {
             continue;
         };

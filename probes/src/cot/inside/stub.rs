@@ -80,11 +80,31 @@ pub fn answers_behind(engine: &Engine, stub: &str, answers: &[String]) -> Result
 mod tests {
     use babelscope_core::lang;
 
-    use super::SENTENCES;
+    use super::{RAW_STUB, SENTENCES, stub};
+    use crate::cot::{Kind, anchors, reads_answers, steps};
 
     #[test]
     fn the_languages_are_known_and_stand_once() {
         assert!(SENTENCES.is_sorted_by(|a, b| a.0 < b.0));
         assert!(SENTENCES.iter().all(|(code, _)| lang::find(code).is_some()));
+    }
+
+    /// Italian, Portuguese and Greek stubs were asked with and their answers never read.
+    #[test]
+    fn what_the_program_asks_with_it_also_reads() {
+        for (language, _) in SENTENCES {
+            let asked = stub(language).unwrap();
+            let told = asked.trim_end_matches(RAW_STUB);
+            for text in
+                [format!("{told}29."), format!("3 + 4 = 7. {told}29"), format!("{told}-29\n"), format!("{asked}29}}")]
+            {
+                let (found, _) = anchors(&text, &steps(&text), language);
+                let answer =
+                    found.iter().find(|anchor| anchor.kind == Kind::Answer).and_then(|answer| answer.value.clone());
+                let wanted = if text.contains('-') { -29 } else { 29 };
+                assert_eq!(answer, Some(wanted.into()), "{text}");
+            }
+            assert!(reads_answers(language));
+        }
     }
 }

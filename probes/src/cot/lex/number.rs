@@ -4,12 +4,13 @@ use std::ops::Range;
 
 use num_rational::BigRational;
 
-use super::{Gap, Kind, Lexer, Number, Written, lower};
+use super::{Gap, Kind, Lexer, Number, Token, Written, lower};
 use crate::cot::{
     letters::{Class, class, in_word},
-    numbers::{read, read_fraction},
+    numbers::{MOST_DIGITS, read, read_fraction},
     numerals::digit,
     percent,
+    phrases::Spoken,
     words::{leading_scale, scale, scale_before},
 };
 
@@ -27,7 +28,8 @@ impl Lexer<'_> {
         match found.number {
             Ok(number) => {
                 let (start, factor) = self.scale_before(start);
-                let value = self.scaled(number.value) * BigRational::from_integer(factor.into());
+                let value = number.value * self.exponent_of_ten();
+                let value = self.scaled(value) * BigRational::from_integer(factor.into());
                 let before = &self.text[..start];
                 let thai_ordinal = self.locale.code == "tha" && before.trim_end().ends_with("ที่");
                 let ordinal = before.ends_with('第') || thai_ordinal;
@@ -122,6 +124,26 @@ impl Lexer<'_> {
         found.unwrap_or((start, 1))
     }
 
+    /// The power of ten that follows, as programs write it: 1.5e3. One where there is none.
+    fn exponent_of_ten(&mut self) -> BigRational {
+        let (one, ten) = (BigRational::from_integer(1.into()), BigRational::from_integer(10.into()));
+        let rest = self.rest();
+        let Some(behind) =
+            rest.strip_prefix(['e', 'E']).filter(|_| self.text[..self.at].ends_with(|c: char| c.is_ascii()))
+        else {
+            return one;
+        };
+        let digits = behind.strip_prefix(['-', '+']).unwrap_or(behind);
+        let length = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+        let ends = !digits[length..].starts_with(|c: char| c.is_alphanumeric() || in_word(c) || c == '_');
+        let Some(power) = digits[..length].parse::<usize>().ok().filter(|power| ends && *power <= MOST_DIGITS) else {
+            return one;
+        };
+        self.at += rest.len() - digits.len() + length;
+        let factor = (0..power).fold(one, |factor, _| factor * &ten);
+        if behind.starts_with('-') { factor.recip() } else { factor }
+    }
+
     /// Multiplies by the words of scale that follow: 3 million, 1.5亿, 1万2000.
     pub(super) fn scaled(&mut self, mut value: BigRational) -> BigRational {
         let code = self.locale.code;
@@ -172,10 +194,28 @@ impl Lexer<'_> {
         if self.gap == Gap::None && before.len() == start && hyphened(before, self.locale.code) {
             return Some((whole(), "is part of a word"));
         }
+        if self.gap == Gap::None && !self.maths && self.doubtful() {
+            return Some((whole(), "stands behind a hyphen that may be its sign"));
+        }
         if let Some(length) = ordinal(rest, self.locale.code) {
             return Some((parts.end + length, "is an ordinal"));
         }
         date(self.text, &parts).map(|end| (end, "is a date")).or_else(|| clock(self.text, &parts))
+    }
+}
+
+impl Lexer<'_> {
+    /// Whether the last tokens are a word of a script without spaces and a hyphen that may be a sign, join (歼-20) or subtract (总数-3).
+    fn doubtful(&self) -> bool {
+        let [before @ .., word, hyphen] = self.out.as_slice() else { return false };
+        let Kind::Name(name) = &word.kind else { return false };
+        // 5元-3元 subtracts.
+        let counted = word.gap == Gap::None && before.last().is_some_and(Token::is_number);
+        hyphen.kind == Kind::Minus
+            && hyphen.gap == Gap::None
+            && !counted
+            && name.chars().next_back().is_some_and(|c| class(c).unspaced())
+            && !Spoken::of(self.locale).leads(name)
     }
 }
 

@@ -127,7 +127,13 @@ impl Lexer<'_> {
         let rest = &self.rest()[length..];
         let spaced = rest.is_empty() || rest.starts_with(char::is_whitespace);
         let kind = match c {
-            '·' if self.locale.decimal == Decimal::Middle && self.gap == Gap::None && spaced => Kind::Break('.'),
+            // 2 · 3 and 2·3 multiply; "= 4· 2 + 8" begins another sentence.
+            '·' if spaced
+                && self.gap == Gap::None
+                && (self.locale.decimal == Decimal::Middle || self.ends_sentence()) =>
+            {
+                Kind::Break('.')
+            }
             '•' | '·' | '∙' | '▪' | '●' | '‣' if self.begins_line() => return self.bullet(length),
             '×' | '✕' | '✖' | '⨯' | '⨉' | '⋅' | '∙' | '·' | '＊' | '∗' => Kind::Times,
             '÷' | '∕' | '⁄' | '／' | '➗' => Kind::Divide,
@@ -156,6 +162,11 @@ impl Lexer<'_> {
             _ => Kind::Break(c),
         };
         self.take(length, kind);
+    }
+
+    /// Whether a dot right behind the last token, and apart from the next, is a full stop. Mathematics between delimiters has none.
+    fn ends_sentence(&self) -> bool {
+        !self.maths && self.out.last().is_some_and(Token::ends)
     }
 
     /// √16 and √(9 + 7).

@@ -4,10 +4,11 @@ use std::borrow::Cow;
 
 use num_rational::BigRational;
 
-use super::{Kind, Lexer, Written};
+use super::{Gap, Kind, Lexer, Token, Written};
 use crate::cot::{
     letters::{Class, class, in_word},
-    numerals::{self, is_han},
+    numerals::{self, digit, is_han},
+    phrases::Spoken,
     words,
 };
 
@@ -50,10 +51,39 @@ impl Lexer<'_> {
         self.name(word);
     }
 
+    /// What stands between numbers. "Minus" at its end, right before a number, is a sign: 答案是负3, マイナス3, คำตอบคือลบ 3.
     fn name(&mut self, start: usize) {
-        if self.at > start {
-            self.emit(Kind::Name(Cow::Borrowed(&self.text[start..self.at])), start);
+        if self.at == start {
+            return;
         }
+        let word = &self.text[start..self.at];
+        let Some(at) = self.sign_word(word) else { return self.emit(Kind::Name(Cow::Borrowed(word)), start) };
+        let end = self.at + self.rest().len() - self.rest().trim_start_matches(' ').len();
+        if at > 0 {
+            self.at = start + at;
+            self.emit(Kind::Name(Cow::Borrowed(&word[..at])), start);
+        }
+        self.at = end;
+        self.gap = self.gap.max(Gap::Space);
+        self.emit(Kind::Minus, start + at);
+    }
+
+    /// Where a "minus" begins that ends a word and is the sign of what follows. Thai and its kin subtract with the same word, Chinese
+    /// counts wins and losses with it (2胜1负3平).
+    fn sign_word(&self, word: &str) -> Option<usize> {
+        let rest = self.rest().trim_start_matches(' ');
+        let number = rest.starts_with(|c| digit(c).is_some() || (self.locale.han && is_han(c)));
+        let spoken = Spoken::of(self.locale);
+        let at = number.then(|| spoken.minus_end(word)).flatten()?;
+        let last = self.out.last();
+        let before = match last.map(|last| &last.kind) {
+            _ if at > 0 => Some(&word[..at]),
+            Some(Kind::Name(name)) if !last.is_some_and(Token::symbol) => Some(&**name),
+            _ => None,
+        };
+        let operand = at == 0 && before.is_none() && last.is_some_and(Token::ends);
+        let leads = self.locale.han || before.is_none_or(|before| spoken.leads(before));
+        (leads && !operand && !before.is_some_and(|before| before.ends_with(['正', '胜', '勝']))).then_some(at)
     }
 
     fn han(&self, end: usize) -> Option<Found> {

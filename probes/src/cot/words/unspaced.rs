@@ -118,9 +118,9 @@ pub(in crate::cot) fn han(before: &str, rest: &str) -> Option<(usize, u64, bool)
     let proper =
         begins_whole && if plain { text.contains(['零', '〇']) || after.starts_with('年') } else { !single };
     let word = (text == "十" && after.starts_with('分') && !after.starts_with("分钟")) || text == "万一";
-    // "答案是四。": what something is or comes to, with nothing behind it.
-    let named =
-        before.ends_with(['是', '为', '為', '得', '到', '：', ':']) && !after.starts_with(char::is_alphanumeric);
+    // "答案是四。", "负四": what something is or comes to, with nothing behind it.
+    let named = before.ends_with(['是', '为', '為', '得', '到', '负', '負', '：', ':'])
+        && !after.starts_with(char::is_alphanumeric);
     let reads = begins_whole && !word && (beside || named || if single { classified } else { proper });
     let value = numerals::han(text).filter(|_| reads)?;
     Some((length, value, text == "一" && !beside))
