@@ -65,7 +65,7 @@ pub fn doubts<'t>(traces: impl IntoIterator<Item = &'t Trace>) -> Vec<String> {
     if !wordless.is_empty() {
         let languages: Vec<&str> = wordless.into_iter().collect();
         notes.push(format!(
-            "the word for answer is not known in {}: there an answer is seen in \\boxed{{}} or behind #### alone, and a trace without them is not solved",
+            "the word for answer is not known in {}: there an answer is seen in \\boxed{{}}, behind #### and behind the English word alone, and a trace without them is not solved",
             languages.join(", ")
         ));
     }
