@@ -226,6 +226,9 @@ fn what_makes_no_sense_is_refused_before_anything_is_written() {
     desk.write("twice.jsonl", format!("{twice}\n{twice}\n"));
     let of_file = ["cot", "solve", "--model", "lab", "--corpus", "lab", "--set", "problems=twice.jsonl"];
     desk.run(&of_file).refuses(65, &["line 2", "the problem p in eng_Latn is there twice"]);
+    desk.write("empty.jsonl", "");
+    desk.run(&["cot", "compare", "empty.jsonl"]).refuses(65, &["the file of traces is empty", "empty.jsonl"]);
+    desk.run(&["cot", "compare", "none.jsonl"]).refuses(66, &["cannot read the traces", "none.jsonl"]);
     let asked = r#"{"item": "q", "language": "eng_Latn", "statement": "1 + 1?", "options": ["2", "3"], "answer": "2"}"#;
     desk.write("asked.jsonl", format!("{asked}\n{asked}\n"));
     let of_file = ["cot", "hints", "--model", "lab", "--corpus", "lab", "--set", "problems=asked.jsonl"];

@@ -16,11 +16,19 @@ use crate::{atomic, fault::Fault, lab::problems, spec::CotSpec};
 /// The traces of all files, and what of them cannot be read.
 ///
 /// # Errors
-/// A file that cannot be read at all, or whose format is not known.
+/// A file that is not there, cannot be read at all, is empty, or whose format is not known.
 pub fn files(params: &CotSpec) -> Result<(Vec<Trace>, Vec<String>)> {
     let (mut traces, mut notes) = (Vec::new(), Vec::new());
     for path in &params.traces {
         let path = Path::new(path);
+        let there = fs::metadata(path).map_err(|e| Fault::read("the traces", path, &e))?;
+        if there.is_file() && there.len() == 0 {
+            return Err(Fault::data(format!(
+                "the file of traces is empty; expected a trace a line\n{}",
+                path.display()
+            ))
+            .into());
+        }
         let format = match params.format() {
             Some(format) => format,
             None => Format::guess(path)?,
